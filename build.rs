@@ -1,0 +1,75 @@
+//! Hands nginx-sys's findings on the nginx that is built for to rustc, and generates what nginx-sys leaves out.
+
+use std::env;
+use std::error::Error;
+use std::path::PathBuf;
+
+/// The oldest nginx that the module is tested with, as nginx's `nginx_version` number.
+const OLDEST_NGINX: u32 = 1_022_000;
+
+/// Where a change of nginx's structures matters to this crate.
+const VERSION_CFGS: &[(u32, &str)] = &[(1_023_000, "nginx1_23_0")];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build.rs");
+    forward_features();
+    forward_version()?;
+    generate_bindings()?;
+    // A thread or an exit handler may outlive a dlclose(): keep the code mapped.
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    Ok(())
+}
+
+/// `cfg(ngx_feature = "...")`: how the nginx that is built for was configured.
+fn forward_features() {
+    let known = env::var("DEP_NGINX_FEATURES_CHECK").unwrap_or_else(|_| "any()".into());
+    println!("cargo::rustc-check-cfg=cfg(ngx_feature, values({known}))");
+    for feature in env::var("DEP_NGINX_FEATURES").unwrap_or_default().split(',') {
+        println!("cargo::rustc-cfg=ngx_feature=\"{feature}\"");
+    }
+}
+
+/// `cfg(nginx1_23_0)`, and a refusal of what was never tested.
+fn forward_version() -> Result<(), Box<dyn Error>> {
+    let version: u32 = env::var("DEP_NGINX_VERSION_NUMBER")?.trim().parse()?;
+    if version < OLDEST_NGINX {
+        return Err(format!(
+            "nginx {}.{}.{} is too old: this module needs nginx 1.22.0 or newer",
+            version / 1_000_000,
+            version / 1000 % 1000,
+            version % 1000
+        )
+        .into());
+    }
+    for (since, cfg) in VERSION_CFGS {
+        println!("cargo::rustc-check-cfg=cfg({cfg})");
+        if version >= *since {
+            println!("cargo::rustc-cfg={cfg}");
+        }
+    }
+    Ok(())
+}
+
+/// nginx-sys includes `ngx_core.h` and `ngx_http.h` only, and macros of macros have no binding there.
+fn generate_bindings() -> Result<(), Box<dyn Error>> {
+    const HEADER: &str = "src/nginx/bindings.h";
+    println!("cargo::rerun-if-changed={HEADER}");
+    let includes = env::var_os("DEP_NGINX_INCLUDE").ok_or("nginx-sys names no include folders")?;
+    let includes = env::split_paths(&includes).map(|path| format!("-I{}", path.display()));
+    let defines = env::var("DEP_NGINX_CFLAGS").unwrap_or_default();
+    let defines = defines.split_whitespace().map(str::to_owned);
+
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    bindgen::Builder::default()
+        .header(HEADER)
+        .clang_args(includes.chain(defines))
+        .allowlist_function("ngx_add_channel_event")
+        .allowlist_var("NGX_AUTHGEAR_.*")
+        // Types are nginx-sys's: two of one name would not be one type.
+        .allowlist_recursively(false)
+        .use_core()
+        .layout_tests(false)
+        .generate()?
+        .write_to_file(out.join("bindings.rs"))?;
+    Ok(())
+}

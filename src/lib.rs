@@ -1,0 +1,1 @@
+//! NGINX dynamic module that authenticates requests at the Authgear session resolver.
