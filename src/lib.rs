@@ -1,1 +1,21 @@
 //! NGINX dynamic module that authenticates requests at the Authgear session resolver.
+//!
+//! The modules in reading order; each uses only what stands above it. ARCHITECTURE.md has the map.
+
+#![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
+
+// Values: plain data, no I/O.
+pub mod cache_key;
+pub mod credentials;
+pub mod endpoint;
+pub mod identity_header;
+pub mod session;
+// Mechanisms.
+pub mod resolver;
+pub mod single_flight;
+// Decisions.
+pub mod access;
+pub mod settings;
+// The edge: the only unsafe code, and the only code that knows nginx.
+#[allow(unsafe_code, reason = "nginx is written in C")]
+pub mod nginx;

@@ -1,0 +1,162 @@
+//! What becomes of a request: pure decisions, to which `nginx::access` brings the events.
+
+use crate::credentials::{Credentials, Presented};
+use crate::resolver::Outcome;
+use crate::resolver::error::ResolveError;
+use crate::session::Resolution;
+use crate::session::answer::{Finding, Refusal};
+use crate::settings::OnError;
+use crate::single_flight::Role;
+
+/// What a request needs before it can be decided.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: this is the finding, and why.
+    Nothing(Resolution, Reason),
+    /// An answer of the resolver on these.
+    Answer(Credentials),
+}
+
+/// Looks at what a request presents. Without credentials the resolver would say "none", so it isn't asked.
+#[must_use]
+pub fn need(presented: Presented) -> Need {
+    match presented {
+        Presented::Nothing => Need::Nothing(Resolution::None, Reason::NoCredential),
+        Presented::TooLarge(_) => Need::Nothing(Resolution::invalid(), Reason::TooLarge),
+        Presented::Credentials(credentials) => Need::Answer(credentials),
+    }
+}
+
+/// What to do with a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict<'a> {
+    /// Let the phases go on, with this for the backend. Resolving alone grants nothing.
+    Decline(Option<&'a Resolution>),
+    /// The client gets the resolver's refusal.
+    Refuse(&'a Refusal),
+    /// The client gets this status.
+    Fail(u16),
+}
+
+/// Decides by an outcome.
+#[must_use]
+pub fn decide(outcome: &Outcome, on_error: OnError) -> Verdict<'_> {
+    match outcome.as_ref().map(|answer| &answer.finding) {
+        Ok(Finding::Resolved(resolution)) => Verdict::Decline(Some(resolution)),
+        Ok(Finding::Refused(refusal)) => Verdict::Refuse(refusal),
+        Err(error) => match (on_error, error) {
+            (OnError::Anonymous, _) => Verdict::Decline(None),
+            (OnError::Status(status), _) => Verdict::Fail(status),
+            (OnError::Gateway, ResolveError::Timeout) => Verdict::Fail(504),
+            (OnError::Gateway, _) => Verdict::Fail(502),
+        },
+    }
+}
+
+/// `$authgear_reason`: why the result is what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Resolving is off here.
+    Off,
+    NoCredential,
+    TooLarge,
+    /// The resolver was asked for this request.
+    Resolved,
+    /// It was asked for another request with the same credentials.
+    Coalesced,
+    /// The resolver refuses the request itself.
+    Refused,
+    /// The resolver failed: the word is the error's.
+    Failed(&'static str),
+}
+
+impl Reason {
+    #[must_use]
+    pub fn new(outcome: &Outcome, role: Role) -> Self {
+        match (outcome.as_ref().map(|answer| &answer.finding), role) {
+            (Ok(Finding::Resolved(_)), Role::Leader) => Self::Resolved,
+            (Ok(Finding::Resolved(_)), Role::Follower) => Self::Coalesced,
+            (Ok(Finding::Refused(_)), _) => Self::Refused,
+            (Err(error), _) => Self::Failed(error.reason()),
+        }
+    }
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::NoCredential => "no_credential",
+            Self::TooLarge => "too_large",
+            Self::Resolved => "resolved",
+            Self::Coalesced => "coalesced",
+            Self::Refused => "refused",
+            Self::Failed(word) => word,
+        }
+    }
+}
+
+/// `$authgear_result`: `valid`, `invalid`, `none`, or `error` where the resolver gave no resolution.
+#[must_use]
+pub fn result(outcome: &Outcome) -> &'static str {
+    match outcome.as_ref().map(|answer| &answer.finding) {
+        Ok(Finding::Resolved(Resolution::Valid(_))) => "valid",
+        Ok(Finding::Resolved(Resolution::Invalid(_))) => "invalid",
+        Ok(Finding::Resolved(Resolution::None)) => "none",
+        Ok(Finding::Refused(_)) | Err(_) => "error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::answer::{Answer, AnswerError};
+
+    fn answered(finding: Finding) -> Outcome {
+        Ok(Answer { finding, set_cookies: Vec::new() })
+    }
+
+    #[test]
+    fn only_credentials_are_worth_a_call() {
+        assert_eq!(need(Presented::Nothing), Need::Nothing(Resolution::None, Reason::NoCredential));
+        let large = need(Presented::TooLarge(Default::default()));
+        assert_eq!(large, Need::Nothing(Resolution::invalid(), Reason::TooLarge));
+    }
+
+    #[test]
+    fn every_resolution_passes_and_grants_nothing() {
+        for resolution in [Resolution::None, Resolution::invalid()] {
+            let outcome = answered(Finding::Resolved(resolution.clone()));
+            assert_eq!(decide(&outcome, OnError::Status(503)), Verdict::Decline(Some(&resolution)));
+        }
+    }
+
+    #[test]
+    fn failures_get_what_is_configured() {
+        let errors = [
+            ResolveError::Timeout,
+            ResolveError::Connect("x".into()),
+            ResolveError::Closed("x".into()),
+            ResolveError::Answer(AnswerError::Status(500)),
+            ResolveError::Answer(AnswerError::Malformed("x")),
+            ResolveError::Protocol("x".into()),
+            ResolveError::Overload,
+            ResolveError::Internal("x"),
+        ];
+        for error in errors {
+            let expected = if error == ResolveError::Timeout { 504 } else { 502 };
+            let outcome = Err(error);
+            assert_eq!(decide(&outcome, OnError::Gateway), Verdict::Fail(expected));
+            assert_eq!(decide(&outcome, OnError::Status(429)), Verdict::Fail(429));
+            assert_eq!(decide(&outcome, OnError::Anonymous), Verdict::Decline(None));
+            assert_eq!(result(&outcome), "error");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_passed_on_whatever_is_configured_for_errors() {
+        let refusal = Refusal { status: 401, challenges: vec![b"Bearer".to_vec()] };
+        let outcome = answered(Finding::Refused(refusal.clone()));
+        assert_eq!(decide(&outcome, OnError::Anonymous), Verdict::Refuse(&refusal));
+        assert_eq!(Reason::new(&outcome, Role::Leader).as_str(), "refused");
+    }
+}

@@ -1,0 +1,126 @@
+//! Where the resolver is, and the origin that it speaks for.
+
+use std::fmt;
+
+use url::Url;
+
+/// Where Authgear's resolver answers unless the URL says otherwise.
+const DEFAULT_PATH: &str = "/_resolver/resolve";
+
+/// What is wrong with a directive's argument: `invalid value "X" in "authgear_..." directive, <this>`.
+pub type Complaint = &'static str;
+
+/// The URL of the session resolver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint(Url);
+
+impl Endpoint {
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// The origin that the endpoint itself is at.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin::of(&self.0)
+    }
+}
+
+/// The app's public origin: what the resolver picks the app by, and checks the audience of a JWT against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    pub scheme: String,
+    /// Host, and port where it isn't the scheme's own.
+    pub authority: String,
+}
+
+impl Origin {
+    fn of(url: &Url) -> Self {
+        let host = url.host_str().unwrap_or_default();
+        let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        Self { scheme: url.scheme().to_owned(), authority }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.authority)
+    }
+}
+
+/// `authgear_resolve`, but for `off`.
+///
+/// # Errors
+/// What is wrong with the URL.
+pub fn endpoint(text: &str) -> Result<Endpoint, Complaint> {
+    let mut url = url(text)?;
+    if url.path() == "/" {
+        url.set_path(DEFAULT_PATH);
+    }
+    Ok(Endpoint(url))
+}
+
+/// `authgear_origin`.
+///
+/// # Errors
+/// What is wrong with the URL.
+pub fn origin(text: &str) -> Result<Origin, Complaint> {
+    let url = url(text)?;
+    if url.path() != "/" {
+        return Err("an origin has no path");
+    }
+    Ok(Origin::of(&url))
+}
+
+/// What a URL may be made of; `Url` alone would mend what is better refused.
+fn url(text: &str) -> Result<Url, Complaint> {
+    if text.starts_with("unix:") || text.contains("://unix:") {
+        return Err("a Unix domain socket is not supported here");
+    }
+    if text.contains('$') {
+        return Err("it can't contain variables");
+    }
+    if text.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
+        return Err("it may contain visible ASCII only, and no backslash");
+    }
+    let after_scheme = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.get(..scheme.len()).filter(|head| head.eq_ignore_ascii_case(scheme)))
+        .map(|scheme| &text[scheme.len()..])
+        .ok_or("it must begin with \"http://\" or \"https://\"")?;
+    if after_scheme.contains(['?', '#']) {
+        return Err("it can't have a query or a fragment");
+    }
+    let authority = after_scheme.split('/').next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err("it can't have a user name or a password");
+    }
+    if authority.is_empty() {
+        return Err("it has no host");
+    }
+    let url = Url::parse(text).map_err(complaint)?;
+    if url.port() == Some(0) {
+        return Err("port 0 can't be connected to");
+    }
+    Ok(url)
+}
+
+fn complaint(error: url::ParseError) -> Complaint {
+    match error {
+        url::ParseError::InvalidPort => "its port must be a number up to 65535",
+        url::ParseError::InvalidIpv4Address => "its host is no valid IPv4 address",
+        url::ParseError::InvalidIpv6Address => "its host is no valid IPv6 address",
+        url::ParseError::EmptyHost => "it has no host",
+        _ => "its host is no valid name",
+    }
+}
+
+#[cfg(test)]
+#[path = "endpoint/tests.rs"]
+mod tests;

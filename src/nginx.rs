@@ -1,0 +1,37 @@
+//! The edge to nginx: callbacks in, nginx's functions out. All unsafe code is here.
+//!
+//! A SAFETY comment names one of these invariants and the local fact.
+//!
+//! - MAIN THREAD: nginx calls back on one thread of a process, the one that runs its event loop. Of this module only
+//!   [`bridge::Waker::wake`] is called on another.
+//! - LIVE REQUEST: a request that nginx passes to a callback, its connection and its pool live until the callback returns,
+//!   or calls what may end the request (`ngx_http_core_run_phases`, `ngx_http_finalize_request`).
+//! - POOL: memory of a pool stays where it is, writable and ours until the pool is destroyed. Cleanup handlers run
+//!   before any of it is freed.
+//! - WAITER: a request is in the registry of waiters only while it lives: its state's cleanup handler takes it out.
+//! - CONF: configuration is written at configuration time, by the master, and only read from then on.
+//! - STRING: an `ngx_str_t` that nginx filled names `len` bytes at `data`, or is empty.
+//! - LIST: each part of an `ngx_list_t` holds `nelts` elements, the last one room for `nalloc`.
+//! - C API: an nginx function is called with the arguments that its own callers in nginx give it.
+
+pub mod access;
+pub mod bridge;
+pub mod callback;
+pub mod conf;
+pub mod directives;
+pub mod headers_in;
+pub mod headers_out;
+pub mod log;
+pub mod module;
+pub mod request;
+pub mod state;
+pub mod suspend;
+pub mod variables;
+pub mod worker;
+
+/// What nginx-sys leaves out; made by build.rs.
+mod bindings {
+    #![allow(non_upper_case_globals, reason = "nginx's names")]
+    use nginx_sys::{ngx_cycle_t, ngx_event_handler_pt, ngx_fd_t, ngx_int_t};
+    include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
+}

@@ -1,0 +1,276 @@
+//! The phase handlers: they bring the events of a request to `access`, and do what it decides.
+
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use nginx_sys::{
+    NGX_DECLINED, NGX_ERROR, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_array_push, ngx_conf_t,
+    ngx_http_core_main_conf_t, ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_ACCESS_PHASE,
+    ngx_http_phases_NGX_HTTP_POST_READ_PHASE, ngx_http_phases_NGX_HTTP_PREACCESS_PHASE, ngx_http_request_t,
+    ngx_int_t, ngx_msec_t, ngx_time,
+};
+use ngx::http::{HttpModuleMainConf, NgxHttpCoreModule};
+
+use super::callback::{Site, contain};
+use super::headers_in::{self, OutOfMemory};
+use super::state::{self, Decided, Landed, RequestState, Wait};
+use super::{conf, headers_out, log, request, suspend, worker};
+use crate::access::{Need, Reason, Verdict, decide, need};
+use crate::cache_key::CacheKey;
+use crate::credentials::{Credentials, present};
+use crate::resolver::error::ResolveError;
+use crate::resolver::question::Question;
+use crate::resolver::{Completion, Outcome};
+use crate::session::answer::{Answer, Finding};
+use crate::settings::Settings;
+use crate::single_flight::Role;
+
+const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
+const INTERNAL_ERROR: ngx_int_t = NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+
+/// Adds the handlers to their phases.
+pub fn register(cf: &mut ngx_conf_t) -> ngx_int_t {
+    let handlers: [(u32, ngx_http_handler_pt); 3] = [
+        (ngx_http_phases_NGX_HTTP_POST_READ_PHASE, Some(on_post_read)),
+        (ngx_http_phases_NGX_HTTP_PREACCESS_PHASE, Some(on_preaccess)),
+        (ngx_http_phases_NGX_HTTP_ACCESS_PHASE, Some(on_access)),
+    ];
+    let Some(core) = NgxHttpCoreModule::main_conf_mut(cf) else {
+        return NGX_ERROR as ngx_int_t;
+    };
+    for (phase, handler) in handlers {
+        if add_handler(core, phase, handler).is_none() {
+            return NGX_ERROR as ngx_int_t;
+        }
+    }
+    NGX_OK as ngx_int_t
+}
+
+fn add_handler(core: &mut ngx_http_core_main_conf_t, phase: u32, handler: ngx_http_handler_pt) -> Option<()> {
+    let handlers = &mut core.phases.get_mut(phase as usize)?.handlers;
+    // SAFETY: C API.
+    let place = unsafe { ngx_array_push(handlers) }.cast::<ngx_http_handler_pt>();
+    // SAFETY: C API: null, or room for a handler.
+    unsafe { place.as_mut() }.map(|place| *place = handler)
+}
+
+/// Runs a phase handler on its request. A panic in it, or its end of memory, is a 500.
+fn handle(
+    site: Site,
+    r: *mut ngx_http_request_t,
+    body: impl FnOnce(&mut ngx_http_request_t) -> Result<ngx_int_t, OutOfMemory>,
+) -> ngx_int_t {
+    contain(site, INTERNAL_ERROR, || {
+        // SAFETY: LIVE REQUEST.
+        let Some(r) = (unsafe { r.as_mut() }) else {
+            return INTERNAL_ERROR;
+        };
+        body(r).unwrap_or(INTERNAL_ERROR)
+    })
+}
+
+/// First of all phases: no `set`, `if` or `map`, and no backend, gets to see an identity header of the client's.
+unsafe extern "C" fn on_post_read(r: *mut ngx_http_request_t) -> ngx_int_t {
+    handle(Site::PostRead, r, |r| strip_once(r))
+}
+
+/// Requests that nginx refuses itself (400, 494-497) come to an `error_page` without POST_READ; this is their last chance.
+unsafe extern "C" fn on_preaccess(r: *mut ngx_http_request_t) -> ngx_int_t {
+    handle(Site::Preaccess, r, |r| if request::is_main(r) { strip_once(r) } else { Ok(DECLINED) })
+}
+
+/// Removes the client's identity headers, unless that was done: what is there since then is the module's own.
+fn strip_once(r: &mut ngx_http_request_t) -> Result<ngx_int_t, OutOfMemory> {
+    if !conf::strips_headers(r) {
+        return Ok(DECLINED);
+    }
+    let state = state::find_or_create(r)?;
+    if !state.stripped.replace(true) {
+        headers_in::strip(r)?;
+    }
+    Ok(DECLINED)
+}
+
+/// Resolves the request. Called again when the phases run again: after a suspension, after an internal redirect.
+unsafe extern "C" fn on_access(r: *mut ngx_http_request_t) -> ngx_int_t {
+    handle(Site::Access, r, |r| {
+        // nginx's access phase has no handler called for a subrequest.
+        let Some(settings) = conf::settings(r) else {
+            if let Some(state) = state::find(r) {
+                state.decided_off();
+            }
+            return Ok(DECLINED);
+        };
+        let state = &*state::find_or_create(r)?;
+        // What is put into the headers from here on is trusted.
+        state.stripped.set(true);
+        match state.wait.take() {
+            Wait::Landed(key, landed) => {
+                let rc = conclude(r, state, &settings, &landed);
+                state.answered.replace(Some((key, landed)));
+                rc
+            }
+            waiting => {
+                state.wait.replace(waiting);
+                suspend::cancel(state);
+                start(r, state, &settings)
+            }
+        }
+    })
+}
+
+/// Looks at the credentials; answers from what is known of them, or has the request wait.
+fn start(
+    r: &mut ngx_http_request_t,
+    state: &RequestState,
+    settings: &Settings,
+) -> Result<ngx_int_t, OutOfMemory> {
+    let presented = present(request::header_lines(r), settings.target.cookie_prefix().as_bytes());
+    state.kinds.set(presented.kinds());
+    match need(presented) {
+        Need::Nothing(resolution, reason) => {
+            let finding = Finding::Resolved(resolution);
+            let outcome = Rc::new(Ok(Answer { finding, set_cookies: Vec::new() }));
+            apply(r, state, settings, &Resolved { outcome, reason, waited: None, role: Role::Follower })
+        }
+        Need::Answer(credentials) => ask(r, state, settings, credentials),
+    }
+}
+
+fn ask(
+    r: &mut ngx_http_request_t,
+    state: &RequestState,
+    settings: &Settings,
+    credentials: Credentials,
+) -> Result<ngx_int_t, OutOfMemory> {
+    let Some(key) =
+        worker::with(|worker| CacheKey::new(worker.secret(), &settings.target.id(), &credentials))
+    else {
+        // The worker could not be set up, and said so.
+        return Ok(INTERNAL_ERROR);
+    };
+    let known =
+        state.answered.borrow().as_ref().filter(|(known, _)| *known == key).map(|(_, landed)| landed.clone());
+    if let Some(landed) = known {
+        return conclude(r, state, settings, &landed);
+    }
+    let question = Question::new(credentials, request::client_address(r), request::header_lines(r));
+    let pointer = NonNull::from(&mut *r);
+    match worker::with(|worker| worker.wait_for(pointer, key, settings, question)) {
+        Some(Ok(waiter)) => {
+            let timeout = ngx_msec_t::try_from(settings.timeout.as_millis()).unwrap_or(ngx_msec_t::MAX);
+            Ok(suspend::suspend(r, state, waiter, key, timeout))
+        }
+        Some(Err(_)) => {
+            let landed =
+                Landed { outcome: Rc::new(Err(ResolveError::Overload)), role: Role::Follower, waited: 0 };
+            log_overload(settings);
+            let rc = conclude(r, state, settings, &landed);
+            state.answered.replace(Some((key, landed)));
+            rc
+        }
+        None => Ok(INTERNAL_ERROR),
+    }
+}
+
+fn conclude(
+    r: &mut ngx_http_request_t,
+    state: &RequestState,
+    settings: &Settings,
+    landed: &Landed,
+) -> Result<ngx_int_t, OutOfMemory> {
+    let Landed { outcome, role, waited } = landed;
+    let reason = Reason::new(outcome, *role);
+    let waited = (**outcome != Err(ResolveError::Overload)).then_some(*waited);
+    apply(r, state, settings, &Resolved { outcome: Rc::clone(outcome), reason, waited, role: *role })
+}
+
+/// What is known when a request is decided.
+struct Resolved {
+    outcome: Rc<Outcome>,
+    reason: Reason,
+    waited: Option<ngx_msec_t>,
+    role: Role,
+}
+
+/// Does what is decided: identity into the headers (or out of them), and the phase handler's return code.
+fn apply(
+    r: &mut ngx_http_request_t,
+    state: &RequestState,
+    settings: &Settings,
+    resolved: &Resolved,
+) -> Result<ngx_int_t, OutOfMemory> {
+    let Resolved { outcome, reason, waited, role } = resolved;
+    let verdict = decide(outcome, settings.on_error);
+    let identity = match verdict {
+        Verdict::Decline(resolution) => resolution.and_then(|resolution| resolution.identity_headers()),
+        Verdict::Refuse(_) | Verdict::Fail(_) => None,
+    };
+    headers_in::replace(r, identity)?;
+    let decided = Decided { outcome: Some(Rc::clone(outcome)), reason: *reason, waited: *waited };
+    state.decided.replace(Some(decided));
+    if settings.pass_set_cookie && *role == Role::Leader {
+        pass_set_cookies(r, state, outcome)?;
+    }
+    match verdict {
+        Verdict::Decline(_) => Ok(DECLINED),
+        Verdict::Fail(status) => Ok(ngx_int_t::try_from(status).unwrap_or(INTERNAL_ERROR)),
+        Verdict::Refuse(refusal) => {
+            if let Some(log) = suspend::request_log(r) {
+                log.info(format_args!("the resolver refuses the request with {}", refusal.status));
+            }
+            if !state.challenged.replace(true) {
+                headers_out::add_challenges(r, &refusal.challenges)?;
+            }
+            Ok(ngx_int_t::try_from(refusal.status).unwrap_or(INTERNAL_ERROR))
+        }
+    }
+}
+
+/// The resolver clears a dead session's cookie; the client that caused the call may have that, and nobody else.
+fn pass_set_cookies(
+    r: &mut ngx_http_request_t,
+    state: &RequestState,
+    outcome: &Outcome,
+) -> Result<(), OutOfMemory> {
+    let Ok(answer) = outcome else { return Ok(()) };
+    if !state.cookies_set.replace(true) {
+        for cookie in &answer.set_cookies {
+            headers_out::add_set_cookie(r, cookie)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says in the error log that a call failed: once a second for each kind of failure.
+pub fn log_failure(completion: &Completion) {
+    let Err(error) = &completion.outcome else { return };
+    let Some(unsaid) =
+        worker::with(|worker| worker.failures.pass(error.reason(), ngx_time() as i64)).flatten()
+    else {
+        return;
+    };
+    let url = completion.target.url();
+    let (key, others) = (completion.key, Unsaid(unsaid));
+    log::cycle().error(format_args!("resolver \"{url}\" failed: {error}; flight {key}{others}"));
+}
+
+fn log_overload(settings: &Settings) {
+    let kind = ResolveError::Overload.reason();
+    let Some(unsaid) = worker::with(|worker| worker.failures.pass(kind, ngx_time() as i64)).flatten() else {
+        return;
+    };
+    let (max, others) = (settings.max_inflight, Unsaid(unsaid));
+    log::cycle().error(format_args!(
+        "no call to the resolver for a request: {max} calls (\"authgear_max_inflight\"), or a quarter of that for one client address, are in flight{others}"
+    ));
+}
+
+/// How many lines like this one weren't written.
+struct Unsaid(u32);
+
+impl std::fmt::Display for Unsaid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0 == 0 { Ok(()) } else { write!(f, ", and {} more like this before", self.0) }
+    }
+}

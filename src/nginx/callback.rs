@@ -1,0 +1,99 @@
+//! The panic boundary: what nginx calls goes through here, and no panic goes further.
+//!
+//! A panic that met C frames would abort the worker, and drop every request in it. Contained, it costs the one request:
+//! each kind of callback says what it falls back to, and none falls back to letting a request pass.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use super::log;
+
+/// Where nginx calls in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Site {
+    Configuration,
+    Directive,
+    InitModule,
+    InitProcess,
+    ExitProcess,
+    PostRead,
+    Preaccess,
+    Access,
+    Variable,
+    Wake,
+    Resume,
+    Timer,
+    Cleanup,
+}
+
+thread_local! {
+    static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs the body of a callback; a panic in it is logged, and `fallback` answers instead.
+pub fn contain<T>(site: Site, fallback: T, body: impl FnOnce() -> T) -> T {
+    let contained = catch_unwind(AssertUnwindSafe(|| {
+        #[cfg(feature = "fault-injection")]
+        injected::panic_at(site);
+        body()
+    }));
+    match contained {
+        Ok(value) => value,
+        Err(payload) => {
+            // Its destructor could panic in turn.
+            std::mem::forget(payload);
+            let location = last_panic().unwrap_or_else(|| "an unknown place".into());
+            log::cycle()
+                .alert(format_args!("panic in {site:?} callback at {location}: please report this bug"));
+            fallback
+        }
+    }
+}
+
+/// Where this thread's last panic was, told once.
+fn last_panic() -> Option<String> {
+    LOCATION.with_borrow_mut(Option::take)
+}
+
+/// Replaces Rust's panic hook, which would print the message, and with it values of requests, to stderr. This one keeps
+/// the place only, for whoever contains the panic to log.
+pub fn install_panic_hook() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| {
+            let location = panic.location().map(ToString::to_string);
+            LOCATION.with_borrow_mut(|last| *last = location);
+        }));
+    });
+}
+
+/// Panics on demand, for the tests of the boundary: `env AUTHGEAR_PANIC=Access:2` in nginx's configuration makes the
+/// second call at that site panic.
+#[cfg(feature = "fault-injection")]
+mod injected {
+    use super::Site;
+    use std::cell::Cell;
+
+    thread_local! {
+        static CALLS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    #[allow(clippy::panic, reason = "this is what the feature is for")]
+    pub(super) fn panic_at(site: Site) {
+        let Ok(wanted) = std::env::var("AUTHGEAR_PANIC") else {
+            return;
+        };
+        let Some((name, call)) = wanted.split_once(':') else {
+            return;
+        };
+        if format!("{site:?}") != name {
+            return;
+        }
+        let calls = CALLS.get() + 1;
+        CALLS.set(calls);
+        if Ok(calls) == call.parse() {
+            panic!("injected");
+        }
+    }
+}

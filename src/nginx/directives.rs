@@ -1,0 +1,311 @@
+//! The command table, in the order of the manual.
+
+use std::ffi::{c_char, c_void};
+use std::mem::offset_of;
+use std::path::Path;
+use std::ptr::{NonNull, null_mut};
+
+use nginx_sys::{
+    NGX_CONF_FLAG, NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF,
+    NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET, NGX_OK, ngx_command_t, ngx_conf_full_name,
+    ngx_conf_set_flag_slot, ngx_conf_set_msec_slot, ngx_conf_t, ngx_int_t, ngx_msec_t, ngx_str_t, ngx_uint_t,
+};
+use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
+use ngx::ngx_string;
+
+use super::callback::{Site, contain};
+use super::conf::{LocationConf, Place, ServerConf};
+use super::log::refuse_configuration;
+use crate::endpoint::{self, Complaint};
+use crate::resolver::tls::{CertificateChain, PrivateKey, Roots, TlsError};
+use crate::settings::{Overrides, Resolve, parse};
+
+type Setter = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char;
+
+const SERVER: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
+const ANYWHERE: u32 = SERVER | NGX_HTTP_LOC_CONF;
+
+/// How nginx reads the directives.
+pub static mut COMMANDS: [ngx_command_t; 16] = [
+    text(ngx_string!("authgear_resolve"), cmd_resolve),
+    text(ngx_string!("authgear_origin"), cmd_origin),
+    text(ngx_string!("authgear_cookie_prefix"), cmd_cookie_prefix),
+    ngx_command_t {
+        name: ngx_string!("authgear_strip_headers"),
+        type_: (SERVER | NGX_CONF_FLAG) as ngx_uint_t,
+        set: Some(ngx_conf_set_flag_slot),
+        conf: NGX_HTTP_SRV_CONF_OFFSET,
+        offset: offset_of!(ServerConf, strip_headers),
+        post: null_mut(),
+    },
+    time(ngx_string!("authgear_connect_timeout"), offset_of!(LocationConf, connect_timeout)),
+    time(ngx_string!("authgear_timeout"), offset_of!(LocationConf, timeout)),
+    text(ngx_string!("authgear_on_error"), cmd_on_error),
+    text(ngx_string!("authgear_max_inflight"), cmd_max_inflight),
+    flag(ngx_string!("authgear_ssl_verify"), offset_of!(LocationConf, ssl_verify)),
+    text(ngx_string!("authgear_ssl_trusted_certificate"), cmd_ssl_trusted_certificate),
+    text(ngx_string!("authgear_ssl_certificate"), cmd_ssl_certificate),
+    text(ngx_string!("authgear_ssl_certificate_key"), cmd_ssl_certificate_key),
+    text(ngx_string!("authgear_ssl_name"), cmd_ssl_name),
+    flag(ngx_string!("authgear_pass_set_cookie"), offset_of!(LocationConf, pass_set_cookie)),
+    ngx_command_t::empty(),
+    ngx_command_t::empty(),
+];
+
+/// A directive with one argument that is read here.
+const fn text(name: ngx_str_t, set: Setter) -> ngx_command_t {
+    command(name, NGX_CONF_TAKE1, set, 0)
+}
+
+/// `on` or `off`, read by nginx.
+const fn flag(name: ngx_str_t, offset: usize) -> ngx_command_t {
+    command(name, NGX_CONF_FLAG, ngx_conf_set_flag_slot, offset)
+}
+
+/// A time other than 0, read by nginx.
+const fn time(name: ngx_str_t, offset: usize) -> ngx_command_t {
+    command(name, NGX_CONF_TAKE1, cmd_time, offset)
+}
+
+const fn command(name: ngx_str_t, arguments: u32, set: Setter, offset: usize) -> ngx_command_t {
+    let type_ = (ANYWHERE | arguments) as ngx_uint_t;
+    ngx_command_t { name, type_, set: Some(set), conf: NGX_HTTP_LOC_CONF_OFFSET, offset, post: null_mut() }
+}
+
+/// What nginx prints `"authgear_..." directive` before.
+const IS_DUPLICATE: *mut c_char = c"is duplicate".as_ptr().cast_mut();
+
+/// The directive that nginx reads: its name, its argument, and what the level has so far.
+struct Directive<'a> {
+    cf: &'a mut ngx_conf_t,
+    conf: &'a mut LocationConf,
+    name: String,
+    argument: String,
+}
+
+impl<'a> Directive<'a> {
+    /// Runs a setter; a panic in it is a refused configuration.
+    fn read(
+        cf: *mut ngx_conf_t,
+        conf: *mut c_void,
+        set: impl FnOnce(Directive<'_>) -> *mut c_char,
+    ) -> *mut c_char {
+        contain(Site::Directive, NGX_CONF_ERROR, || {
+            // SAFETY: CONF: nginx passes the configuration that it reads.
+            let Some(cf) = (unsafe { cf.as_mut() }) else {
+                return NGX_CONF_ERROR;
+            };
+            // SAFETY: CONF: nginx passes what was made for the level, by the table's `conf` the location's.
+            let Some(conf) = (unsafe { conf.cast::<LocationConf>().as_mut() }) else {
+                return NGX_CONF_ERROR;
+            };
+            let Some([name, argument]) = words(cf) else {
+                return NGX_CONF_ERROR;
+            };
+            set(Directive { cf, conf, name, argument })
+        })
+    }
+
+    /// Keeps the argument's value, once a level.
+    fn set<T>(
+        self,
+        place: fn(&mut Overrides) -> &mut Option<T>,
+        parse: impl FnOnce(&str) -> Result<T, Complaint>,
+    ) -> *mut c_char {
+        let slot = place(&mut self.conf.overrides);
+        if slot.is_some() {
+            return IS_DUPLICATE;
+        }
+        match parse(&self.argument) {
+            Ok(value) => {
+                *slot = Some(value);
+                NGX_CONF_OK
+            }
+            Err(complaint) => {
+                let (name, argument) = (&self.name, &self.argument);
+                let why = format_args!("invalid value \"{argument}\" in \"{name}\" directive, {complaint}");
+                refuse_configuration(self.cf, why);
+                NGX_CONF_ERROR
+            }
+        }
+    }
+
+    /// Reads the file that the argument names, and keeps what it holds.
+    fn set_from_file<T>(
+        self,
+        place: fn(&mut Overrides) -> &mut Option<T>,
+        parse: impl FnOnce(&[u8]) -> Result<T, TlsError>,
+    ) -> *mut c_char {
+        let slot = place(&mut self.conf.overrides);
+        if slot.is_some() {
+            return IS_DUPLICATE;
+        }
+        let read = full_name(self.cf, &self.argument).map_or_else(
+            || Err("out of memory".to_owned()),
+            |path| read_file(&path).map_err(|error| format!("it can't be read: {error}")),
+        );
+        match read.and_then(|bytes| parse(&bytes).map_err(|error| error.to_string())) {
+            Ok(value) => {
+                *slot = Some(value);
+                NGX_CONF_OK
+            }
+            Err(complaint) => {
+                let (name, argument) = (&self.name, &self.argument);
+                let why = format_args!("invalid file \"{argument}\" in \"{name}\" directive, {complaint}");
+                refuse_configuration(self.cf, why);
+                NGX_CONF_ERROR
+            }
+        }
+    }
+}
+
+/// The two words of the directive that nginx reads. It checks their number before it calls a setter.
+fn words(cf: &mut ngx_conf_t) -> Option<[String; 2]> {
+    // SAFETY: CONF, STRING: an array of strings.
+    let args = unsafe { cf.args.as_ref().map(|args| args.as_slice::<ngx_str_t>()) }?;
+    let [name, argument] = args else { return None };
+    if let (Ok(name), Ok(argument)) = (name.to_str(), argument.to_str()) {
+        return Some([name.to_owned(), argument.to_owned()]);
+    }
+    let name = name.to_string();
+    refuse_configuration(cf, format_args!("the argument of \"{name}\" directive is no valid UTF-8"));
+    None
+}
+
+/// A path relative to the configuration's folder, as nginx takes the paths of certificates.
+fn full_name(cf: &mut ngx_conf_t, path: &str) -> Option<String> {
+    // SAFETY: CONF: a pool is there as long as a configuration is read.
+    let mut name = unsafe { ngx_str_t::from_bytes(cf.pool, path.as_bytes()) }?;
+    // SAFETY: C API: the name is in the pool, and is replaced by one in the cycle's pool.
+    let done = unsafe { ngx_conf_full_name(cf.cycle, &raw mut name, 1) };
+    if done == NGX_OK as ngx_int_t { name.to_str().ok().map(str::to_owned) } else { None }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the master reads files at configuration time, as nginx does")]
+fn read_file(path: &str) -> std::io::Result<Vec<u8>> {
+    std::fs::read(Path::new(path))
+}
+
+unsafe extern "C" fn cmd_resolve(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    Directive::read(cf, conf, |directive| {
+        if directive.conf.resolve_place.is_none() {
+            directive.conf.resolve_place = Place::current(directive.cf);
+        }
+        directive.set(
+            |overrides| &mut overrides.resolve,
+            |text| {
+                if text == "off" { Ok(Resolve::Off) } else { endpoint::endpoint(text).map(Resolve::At) }
+            },
+        )
+    })
+}
+
+unsafe extern "C" fn cmd_origin(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    Directive::read(cf, conf, |directive| directive.set(|overrides| &mut overrides.origin, endpoint::origin))
+}
+
+unsafe extern "C" fn cmd_cookie_prefix(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    Directive::read(cf, conf, |directive| {
+        directive.set(|overrides| &mut overrides.cookie_prefix, parse::cookie_prefix)
+    })
+}
+
+unsafe extern "C" fn cmd_on_error(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    Directive::read(cf, conf, |directive| directive.set(|overrides| &mut overrides.on_error, parse::on_error))
+}
+
+unsafe extern "C" fn cmd_max_inflight(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    Directive::read(cf, conf, |directive| {
+        directive.set(|overrides| &mut overrides.max_inflight, parse::max_inflight)
+    })
+}
+
+unsafe extern "C" fn cmd_ssl_trusted_certificate(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    Directive::read(cf, conf, |directive| {
+        directive.set_from_file(|overrides| &mut overrides.ssl_trusted, Roots::from_pem)
+    })
+}
+
+unsafe extern "C" fn cmd_ssl_certificate(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    Directive::read(cf, conf, |directive| {
+        directive.conf.certificate_place = Place::current(directive.cf);
+        directive.set_from_file(|overrides| &mut overrides.ssl_certificate, CertificateChain::from_pem)
+    })
+}
+
+unsafe extern "C" fn cmd_ssl_certificate_key(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    Directive::read(cf, conf, |directive| {
+        if directive.conf.certificate_place.is_none() {
+            directive.conf.certificate_place = Place::current(directive.cf);
+        }
+        directive.set_from_file(|overrides| &mut overrides.ssl_certificate_key, PrivateKey::from_pem)
+    })
+}
+
+unsafe extern "C" fn cmd_ssl_name(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    Directive::read(cf, conf, |directive| directive.set(|overrides| &mut overrides.ssl_name, parse::ssl_name))
+}
+
+/// nginx's own reading of a time, and then: a call that may take no time can't be made.
+unsafe extern "C" fn cmd_time(
+    cf: *mut ngx_conf_t,
+    command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: C API: passed on as it came.
+    let set = unsafe { ngx_conf_set_msec_slot(cf, command, conf) };
+    if set != NGX_CONF_OK {
+        return set;
+    }
+    // SAFETY: CONF: the table's command.
+    let offset = unsafe { (*command).offset };
+    // SAFETY: CONF: the slot that nginx has just written.
+    let value =
+        unsafe { NonNull::new(conf).map(|conf| conf.cast::<u8>().add(offset).cast::<ngx_msec_t>().read()) };
+    if value != Some(0) {
+        return NGX_CONF_OK;
+    }
+    Directive::read(cf, conf, |directive| {
+        let (name, argument) = (&directive.name, &directive.argument);
+        let why =
+            format_args!("invalid value \"{argument}\" in \"{name}\" directive, it must be more than 0");
+        refuse_configuration(directive.cf, why);
+        NGX_CONF_ERROR
+    })
+}

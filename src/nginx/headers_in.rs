@@ -1,0 +1,168 @@
+//! Identity headers of the request: the client's are taken out, the resolver's put in.
+//!
+//! Taking out is physical: nginx's proxy, FastCGI, uwsgi, SCGI and gRPC modules send whatever is in the list, and don't
+//! look at `hash`. No element that stays is moved, since `headers_in.host` and its like point at them: the list's parts
+//! are split around what goes. The nodes of the new chain are all new, because a subrequest shares the old ones.
+
+use nginx_sys::{
+    ngx_hash_key, ngx_http_request_t, ngx_list_part_t, ngx_palloc, ngx_pcalloc, ngx_pnalloc, ngx_pool_t,
+    ngx_str_t, ngx_table_elt_t, ngx_uint_t,
+};
+use ngx::http::HttpModuleMainConf;
+
+use super::module::Module;
+use super::request::{bytes, part_elements, parts};
+use crate::identity_header::is_identity_header;
+use crate::session::{IdentityHeader, IdentityHeaders};
+
+/// The pool of the request is out of memory. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+/// Removes the client's identity headers.
+///
+/// # Errors
+/// [`OutOfMemory`]: they are still there, and the request must not go on.
+pub fn strip(r: &mut ngx_http_request_t) -> Result<(), OutOfMemory> {
+    if has_identity_headers(r) { rebuild(r, None) } else { Ok(()) }
+}
+
+/// Removes whatever identity headers there are, and adds the resolver's.
+///
+/// # Errors
+/// [`OutOfMemory`]: as before, and the request must not go on.
+pub fn replace(r: &mut ngx_http_request_t, identity: Option<&IdentityHeaders>) -> Result<(), OutOfMemory> {
+    match identity.filter(|headers| !headers.is_empty()) {
+        Some(headers) => rebuild(r, Some(headers)),
+        None => strip(r),
+    }
+}
+
+fn has_identity_headers(r: &ngx_http_request_t) -> bool {
+    parts(&r.headers_in.headers).flat_map(part_elements).any(is_identity)
+}
+
+fn is_identity(header: &ngx_table_elt_t) -> bool {
+    is_identity_header(bytes(&header.key))
+}
+
+/// Elements that lie side by side.
+struct Run {
+    first: *mut ngx_table_elt_t,
+    len: usize,
+}
+
+fn rebuild(r: &mut ngx_http_request_t, inject: Option<&IdentityHeaders>) -> Result<(), OutOfMemory> {
+    let pool = r.pool;
+    let mut runs = kept_runs(r);
+    if let Some(headers) = inject {
+        runs.push(injected_run(pool, headers)?);
+    }
+    if runs.is_empty() {
+        // Only the first part may be empty; ngx_list_push needs room in it.
+        runs.push(Run { first: zeroed_elements(pool, 1)?, len: 0 });
+    }
+    let chain = chain(pool, &runs)?;
+    let list = &mut r.headers_in.headers;
+    list.part = chain.first;
+    list.last = if chain.last.is_null() { &raw mut list.part } else { chain.last };
+    // The last part is full, so that the next push opens another: what lies behind it is not ours.
+    list.nalloc = runs.last().map_or(1, |run| run.len.max(1)) as ngx_uint_t;
+    forget_variables(r);
+    Ok(())
+}
+
+/// The runs of elements that stay.
+fn kept_runs(r: &ngx_http_request_t) -> Vec<Run> {
+    let kept = parts(&r.headers_in.headers).flat_map(|part| part_elements(part).split(is_identity));
+    kept.filter(|run| !run.is_empty())
+        .map(|run| Run { first: run.as_ptr().cast_mut(), len: run.len() })
+        .collect()
+}
+
+/// Elements for the resolver's headers. Zeroed first: nginx 1.23 added a field, `next`, to the structure.
+fn injected_run(pool: *mut ngx_pool_t, headers: &IdentityHeaders) -> Result<Run, OutOfMemory> {
+    let first = zeroed_elements(pool, headers.len())?;
+    for (index, IdentityHeader { name, value }) in headers.iter().enumerate() {
+        let key = copy(pool, name.as_bytes())?;
+        let value = copy(pool, value)?;
+        // SAFETY: C API: the bytes of the name.
+        let hash = unsafe { ngx_hash_key(key.data, key.len) };
+        // SAFETY: POOL: there is room for as many elements as there are headers.
+        let element = unsafe { &mut *first.add(index) };
+        element.hash = hash;
+        element.key = key;
+        element.value = value;
+        // Names of answer headers are lower-case already.
+        element.lowcase_key = key.data;
+    }
+    Ok(Run { first, len: headers.len() })
+}
+
+struct Chain {
+    first: ngx_list_part_t,
+    /// Null where the first part, which lies in the list itself, is the last.
+    last: *mut ngx_list_part_t,
+}
+
+/// A list's parts for runs, of which there is at least one.
+fn chain(pool: *mut ngx_pool_t, runs: &[Run]) -> Result<Chain, OutOfMemory> {
+    let mut chain = Chain { first: part(None), last: std::ptr::null_mut() };
+    let mut next: *mut ngx_list_part_t = std::ptr::null_mut();
+    for (index, run) in runs.iter().enumerate().rev() {
+        let made = ngx_list_part_t { next, ..part(Some(run)) };
+        if index == 0 {
+            chain.first = made;
+            break;
+        }
+        // SAFETY: C API.
+        let node = unsafe { ngx_palloc(pool, size_of::<ngx_list_part_t>()) }.cast::<ngx_list_part_t>();
+        if node.is_null() {
+            return Err(OutOfMemory);
+        }
+        // SAFETY: POOL: room for it was given, aligned for a pointer.
+        unsafe { node.write(made) };
+        if chain.last.is_null() {
+            chain.last = node;
+        }
+        next = node;
+    }
+    Ok(chain)
+}
+
+fn part(run: Option<&Run>) -> ngx_list_part_t {
+    let (elts, nelts) =
+        run.map_or((std::ptr::null_mut(), 0), |run| (run.first.cast(), run.len as ngx_uint_t));
+    ngx_list_part_t { elts, nelts, next: std::ptr::null_mut() }
+}
+
+fn zeroed_elements(pool: *mut ngx_pool_t, count: usize) -> Result<*mut ngx_table_elt_t, OutOfMemory> {
+    // SAFETY: C API.
+    let elements = unsafe { ngx_pcalloc(pool, count * size_of::<ngx_table_elt_t>()) };
+    if elements.is_null() { Err(OutOfMemory) } else { Ok(elements.cast()) }
+}
+
+/// A copy with a NUL behind it, as nginx's parser leaves one behind each of the client's values.
+fn copy(pool: *mut ngx_pool_t, bytes: &[u8]) -> Result<ngx_str_t, OutOfMemory> {
+    // SAFETY: C API.
+    let data = unsafe { ngx_pnalloc(pool, bytes.len() + 1) }.cast::<u8>();
+    if data.is_null() {
+        return Err(OutOfMemory);
+    }
+    // SAFETY: POOL: just given, and so nobody else's.
+    unsafe { data.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    // SAFETY: POOL: one byte more was asked for.
+    unsafe { data.add(bytes.len()).write(0) };
+    Ok(ngx_str_t { len: bytes.len(), data })
+}
+
+/// Has nginx read `$http_x_authgear_...` anew: an early reader (`set`, `map`) leaves the old value behind.
+fn forget_variables(r: &mut ngx_http_request_t) {
+    let Some(main) = Module::main_conf(r) else { return };
+    for &index in &main.header_variables {
+        // SAFETY: POOL: nginx makes as many values as the configuration has variables, and these are indices of those.
+        let value = unsafe { &mut *r.variables.add(index) };
+        value.set_valid(0);
+        value.set_not_found(0);
+    }
+}

@@ -1,0 +1,68 @@
+//! Header lines of the answer to the client.
+
+use std::ptr::NonNull;
+
+use nginx_sys::{ngx_http_request_t, ngx_list_push, ngx_str_t, ngx_table_elt_t};
+
+use super::headers_in::OutOfMemory;
+
+/// Adds a `Set-Cookie` line.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn add_set_cookie(r: &mut ngx_http_request_t, value: &[u8]) -> Result<(), OutOfMemory> {
+    push(r, "Set-Cookie", value).map(drop)
+}
+
+/// Adds the `WWW-Authenticate` lines of a challenge, in their order.
+///
+/// nginx must know them: it takes them back where `satisfy any` lets the request in after all.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn add_challenges(r: &mut ngx_http_request_t, values: &[Vec<u8>]) -> Result<(), OutOfMemory> {
+    let mut previous: Option<NonNull<ngx_table_elt_t>> = None;
+    for value in values {
+        let line = push(r, "WWW-Authenticate", value)?;
+        match previous {
+            None => r.headers_out.www_authenticate = line.as_ptr(),
+            Some(previous) => link(previous, line),
+        }
+        previous = Some(line);
+    }
+    Ok(())
+}
+
+/// Since 1.23.0 lines of one name are a linked list.
+#[cfg(nginx1_23_0)]
+fn link(mut previous: NonNull<ngx_table_elt_t>, line: NonNull<ngx_table_elt_t>) {
+    // SAFETY: POOL: an element of the list of headers.
+    unsafe { previous.as_mut() }.next = line.as_ptr();
+}
+
+/// Before that nginx knows of one line only.
+#[cfg(not(nginx1_23_0))]
+fn link(_previous: NonNull<ngx_table_elt_t>, _line: NonNull<ngx_table_elt_t>) {}
+
+fn push(
+    r: &mut ngx_http_request_t,
+    name: &'static str,
+    value: &[u8],
+) -> Result<NonNull<ngx_table_elt_t>, OutOfMemory> {
+    // SAFETY: C API: the string is copied to the pool.
+    let value = unsafe { ngx_str_t::from_bytes(r.pool, value) }.ok_or(OutOfMemory)?;
+    // SAFETY: C API.
+    let line = unsafe { ngx_list_push(&raw mut r.headers_out.headers) }.cast::<ngx_table_elt_t>();
+    let line = NonNull::new(line).ok_or(OutOfMemory)?;
+    // SAFETY: LIST: room for an element. Zeroed first: nginx 1.23 added a field to it.
+    let element = unsafe {
+        line.write_bytes(0, 1);
+        &mut *line.as_ptr()
+    };
+    // Any hash but 0 means that the line is sent.
+    element.hash = 1;
+    // nginx only reads it, as it does its own constant names.
+    element.key = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };
+    element.value = value;
+    Ok(line)
+}

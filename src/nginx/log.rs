@@ -1,0 +1,113 @@
+//! Lines in nginx's logs: lower case, no full stop, each beginning with `authgear`.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt::Arguments;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+use nginx_sys::{
+    NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, ngx_conf_log_error, ngx_conf_t, ngx_log_t,
+    ngx_uint_t,
+};
+use ngx::log::{LOG_BUFFER_SIZE, log_error, write_fmt};
+
+/// A log of nginx's: the cycle's, or a connection's, which adds the client and the request to each line.
+#[derive(Clone, Copy)]
+pub struct Log(NonNull<ngx_log_t>);
+
+/// The log of the running configuration.
+#[must_use]
+pub fn cycle() -> Log {
+    Log(ngx::log::ngx_cycle_log())
+}
+
+impl Log {
+    /// # Safety
+    /// The log must outlive the value (LIVE REQUEST for a connection's).
+    #[must_use]
+    pub unsafe fn new(log: NonNull<ngx_log_t>) -> Self {
+        Self(log)
+    }
+
+    #[must_use]
+    pub fn as_ptr(self) -> *mut ngx_log_t {
+        self.0.as_ptr()
+    }
+
+    pub fn alert(self, line: Arguments<'_>) {
+        self.write(NGX_LOG_ALERT, line);
+    }
+
+    pub fn error(self, line: Arguments<'_>) {
+        self.write(NGX_LOG_ERR, line);
+    }
+
+    pub fn notice(self, line: Arguments<'_>) {
+        self.write(NGX_LOG_NOTICE, line);
+    }
+
+    pub fn info(self, line: Arguments<'_>) {
+        self.write(NGX_LOG_INFO, line);
+    }
+
+    fn write(self, level: u32, line: Arguments<'_>) {
+        let level = level as ngx_uint_t;
+        // SAFETY: a log lives as long as the value, by the contract of `new`.
+        if level > unsafe { self.0.as_ref() }.log_level {
+            return;
+        }
+        let mut buffer = [const { MaybeUninit::uninit() }; LOG_BUFFER_SIZE];
+        let text = write_fmt(&mut buffer, format_args!("authgear: {line}"));
+        // SAFETY: as above.
+        unsafe { log_error(level, self.0.as_ptr(), 0, text) };
+    }
+}
+
+/// Prints why a directive is refused, with the file and the line that nginx is at.
+pub fn refuse_configuration(cf: &mut ngx_conf_t, why: Arguments<'_>) {
+    let text = why.to_string();
+    let level = nginx_sys::NGX_LOG_EMERG as ngx_uint_t;
+    // SAFETY: C API: the format takes a length and the bytes, which nginx copies.
+    unsafe { ngx_conf_log_error(level, cf, 0, c"%*s".as_ptr(), text.len(), text.as_ptr()) };
+}
+
+/// Prints why directives are refused that stand at a place that nginx has gone past.
+pub fn refuse_configuration_at(cf: &mut ngx_conf_t, why: Arguments<'_>, place: Arguments<'_>) {
+    let text = format!("{why} in {place}");
+    // SAFETY: C API: the log of a configuration is there as long as it is read.
+    unsafe { log_error(nginx_sys::NGX_LOG_EMERG as ngx_uint_t, cf.log, 0, text.as_bytes()) };
+}
+
+/// Lets one line of a kind through per second and worker, and counts the others.
+#[derive(Default)]
+pub struct RateLimit(RefCell<HashMap<&'static str, (i64, u32)>>);
+
+impl RateLimit {
+    /// `None`: say nothing now. Otherwise the number of lines of this kind that weren't said since the last one.
+    #[must_use]
+    pub fn pass(&self, kind: &'static str, now_seconds: i64) -> Option<u32> {
+        let mut kinds = self.0.borrow_mut();
+        let (last, unsaid) = kinds.entry(kind).or_insert((i64::MIN, 0));
+        if *last == now_seconds {
+            *unsaid += 1;
+            return None;
+        }
+        *last = now_seconds;
+        Some(std::mem::take(unsaid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RateLimit;
+
+    #[test]
+    fn one_line_a_second_passes_and_tells_of_the_others() {
+        let limit = RateLimit::default();
+        let passed: Vec<_> = [(0, "a"), (0, "a"), (0, "b"), (0, "a"), (1, "a"), (2, "a")]
+            .map(|(now, kind)| limit.pass(kind, now))
+            .into();
+        assert_eq!(passed, [Some(0), None, Some(0), None, Some(2), Some(0)]);
+    }
+}

@@ -1,0 +1,160 @@
+//! The module as nginx sees it: its tables, and its place in the life of a process.
+
+use std::ffi::{c_char, c_void};
+#[cfg(feature = "export-modules")]
+use std::ptr::null_mut;
+
+use nginx_sys::{
+    NGX_HTTP_MODULE, NGX_OK, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_conf_t, ngx_cycle_t,
+    ngx_http_module_t, ngx_int_t, ngx_module_t, ngx_process, ngx_uint_t,
+};
+use ngx::http::{
+    HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf, NgxHttpCoreModule,
+};
+
+use super::callback::{Site, contain};
+use super::conf::{
+    LocationConf, MainConf, ServerConf, create_location_conf, create_main_conf, create_server_conf,
+    merge_location_conf, merge_server_conf,
+};
+use super::directives::COMMANDS;
+use super::{access, bridge, log, suspend, variables, worker};
+
+/// The key to the module's configuration structures.
+pub struct Module;
+
+impl HttpModule for Module {
+    fn module() -> &'static ngx_module_t {
+        // SAFETY: nginx writes to it while it starts, before it calls anything of the module's.
+        unsafe { &*(&raw const ngx_http_authgear_module) }
+    }
+}
+
+// SAFETY: `create_main_conf` makes one.
+unsafe impl HttpModuleMainConf for Module {
+    type MainConf = MainConf;
+}
+
+// SAFETY: `create_server_conf` makes one.
+unsafe impl HttpModuleServerConf for Module {
+    type ServerConf = ServerConf;
+}
+
+// SAFETY: `create_location_conf` makes one.
+unsafe impl HttpModuleLocationConf for Module {
+    type LocationConf = LocationConf;
+}
+
+static CONTEXT: ngx_http_module_t = ngx_http_module_t {
+    preconfiguration: Some(preconfiguration),
+    postconfiguration: Some(postconfiguration),
+    create_main_conf: Some(create_main_conf),
+    init_main_conf: None,
+    create_srv_conf: Some(create_server_conf),
+    merge_srv_conf: Some(merge_server_conf),
+    create_loc_conf: Some(create_location_conf),
+    merge_loc_conf: Some(merge_location_conf),
+};
+
+/// What nginx knows the module by.
+#[cfg_attr(feature = "export-modules", used, unsafe(no_mangle))]
+#[allow(non_upper_case_globals, reason = "nginx's name")]
+pub static mut ngx_http_authgear_module: ngx_module_t = ngx_module_t {
+    ctx: (&raw const CONTEXT).cast_mut().cast(),
+    commands: (&raw mut COMMANDS).cast(),
+    type_: NGX_HTTP_MODULE as ngx_uint_t,
+    init_module: Some(init_module),
+    init_process: Some(init_process),
+    exit_process: Some(exit_process),
+    ..ngx_module_t::default()
+};
+
+/// The tables that nginx looks up in the file. Written by hand, since the macro of the ngx crate has no order: without
+/// one a dynamic module's access handler runs before `allow`, `deny` and `auth_basic`, and a request that those refuse
+/// would cost a call.
+#[cfg(feature = "export-modules")]
+mod exports {
+    use super::{NameTable, ngx_http_authgear_module, ngx_module_t, null_mut};
+
+    #[used]
+    #[unsafe(no_mangle)]
+    #[allow(non_upper_case_globals, reason = "nginx's name")]
+    pub static mut ngx_modules: [*mut ngx_module_t; 2] = [&raw mut ngx_http_authgear_module, null_mut()];
+
+    #[used]
+    #[unsafe(no_mangle)]
+    #[allow(non_upper_case_globals, reason = "nginx's name")]
+    pub static mut ngx_module_names: NameTable<2> =
+        NameTable([c"ngx_http_authgear_module".as_ptr(), std::ptr::null()]);
+
+    /// Handlers run in the reverse order: auth_request, access, auth_basic, this module.
+    #[used]
+    #[unsafe(no_mangle)]
+    #[allow(non_upper_case_globals, reason = "nginx's name")]
+    pub static mut ngx_module_order: NameTable<5> = NameTable([
+        c"ngx_http_authgear_module".as_ptr(),
+        c"ngx_http_auth_basic_module".as_ptr(),
+        c"ngx_http_access_module".as_ptr(),
+        c"ngx_http_auth_request_module".as_ptr(),
+        std::ptr::null(),
+    ]);
+}
+
+/// A list of names that ends with a null.
+#[repr(transparent)]
+pub struct NameTable<const N: usize>([*const c_char; N]);
+
+unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+    contain(Site::Configuration, nginx_sys::NGX_ERROR as ngx_int_t, || variables::register(cf))
+}
+
+unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+    contain(Site::Configuration, nginx_sys::NGX_ERROR as ngx_int_t, || {
+        // SAFETY: CONF: nginx passes the configuration that it reads.
+        unsafe { cf.as_mut() }.map_or(nginx_sys::NGX_ERROR as ngx_int_t, access::register)
+    })
+}
+
+/// The configuration is complete: find out which variables follow the identity headers.
+unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    contain(Site::InitModule, nginx_sys::NGX_ERROR as ngx_int_t, || {
+        // SAFETY: C API: nginx passes the new cycle.
+        let Some(cycle) = (unsafe { cycle.as_ref() }) else {
+            return nginx_sys::NGX_ERROR as ngx_int_t;
+        };
+        if let (Some(core), Some(main)) = (NgxHttpCoreModule::main_conf(cycle), Module::main_conf_mut(cycle))
+        {
+            main.header_variables = variables::of_identity_headers(core);
+        }
+        NGX_OK as ngx_int_t
+    })
+}
+
+/// A worker starts. What fails here fails the requests that need it, each with a 500, and not the worker: nginx would not
+/// start another one in its place.
+unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    contain(Site::InitProcess, NGX_OK as ngx_int_t, || {
+        // SAFETY: MAIN THREAD: written once, when the process starts. The cache manager and loader come here as well.
+        let process = unsafe { ngx_process };
+        if process != NGX_PROCESS_WORKER as ngx_uint_t && process != NGX_PROCESS_SINGLE as ngx_uint_t {
+            return NGX_OK as ngx_int_t;
+        }
+        // SAFETY: C API: nginx passes the cycle.
+        let Some(cycle) = (unsafe { cycle.as_mut() }) else {
+            return NGX_OK as ngx_int_t;
+        };
+        if Module::main_conf(cycle).is_some_and(|main| main.resolves)
+            && let Err(error) = bridge::open(cycle, suspend::on_wake).and_then(worker::start)
+        {
+            let consequence = "requests that need the resolver get 500 from this worker";
+            log::cycle().alert(format_args!("a worker can't be set up, {consequence}: {error}"));
+        }
+        NGX_OK as ngx_int_t
+    })
+}
+
+unsafe extern "C" fn exit_process(_cycle: *mut ngx_cycle_t) {
+    contain(Site::ExitProcess, (), worker::stop);
+}
+
+const _: () = assert!(size_of::<NameTable<2>>() == 2 * size_of::<*mut c_void>());

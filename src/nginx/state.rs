@@ -1,0 +1,138 @@
+//! What the module knows of one request. It lives in the request's pool, and survives what clears `r->ctx`: internal
+//! redirects and named locations.
+
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::ffi::c_void;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use nginx_sys::{ngx_event_t, ngx_http_request_t, ngx_msec_t, ngx_pool_cleanup_add, ngx_pool_cleanup_t};
+
+use super::callback::{Site, contain};
+use super::headers_in::OutOfMemory;
+use super::suspend;
+use super::worker::WaiterId;
+use crate::access::Reason;
+use crate::cache_key::CacheKey;
+use crate::credentials::Kinds;
+use crate::resolver::Outcome;
+use crate::single_flight::Role;
+
+/// Everything is in cells: C calls may come back in while a reference is held.
+#[derive(Default)]
+pub struct RequestState {
+    /// POST_READ has run, so what is in the headers since is trusted.
+    pub stripped: Cell<bool>,
+    pub wait: RefCell<Wait>,
+    /// The kinds of credential that were presented last.
+    pub kinds: Cell<Kinds>,
+    /// What was decided last, for the variables.
+    pub decided: RefCell<Option<Decided>>,
+    /// The resolver's word on the credentials of this key, for when the phases run again.
+    pub answered: RefCell<Option<(CacheKey, Landed)>>,
+    pub challenged: Cell<bool>,
+    pub cookies_set: Cell<bool>,
+    pub timer: Timer,
+}
+
+impl RequestState {
+    /// The request is in a location that doesn't resolve. What an earlier one found stays.
+    pub fn decided_off(&self) {
+        let mut decided = self.decided.borrow_mut();
+        decided.get_or_insert(Decided { outcome: None, reason: Reason::Off, waited: None });
+    }
+}
+
+#[derive(Default)]
+pub enum Wait {
+    #[default]
+    Idle,
+    Suspended {
+        waiter: WaiterId,
+        key: CacheKey,
+        since: ngx_msec_t,
+    },
+    Landed(CacheKey, Landed),
+}
+
+/// A flight's outcome as one of its requests gets it.
+#[derive(Clone)]
+pub struct Landed {
+    pub outcome: Rc<Outcome>,
+    pub role: Role,
+    /// How long the request waited for it, in milliseconds.
+    pub waited: ngx_msec_t,
+}
+
+pub struct Decided {
+    /// `None` where resolving is off.
+    pub outcome: Option<Rc<Outcome>>,
+    pub reason: Reason,
+    /// How long the request waited for the resolver, in milliseconds; `None` if it did not.
+    pub waited: Option<ngx_msec_t>,
+}
+
+/// The timer of a suspended request. nginx keeps pointers into it while it is set.
+pub struct Timer(UnsafeCell<ngx_event_t>);
+
+impl Default for Timer {
+    fn default() -> Self {
+        // SAFETY: an event is plain C data, and all zeroes is how nginx starts one.
+        Self(UnsafeCell::new(unsafe { std::mem::zeroed() }))
+    }
+}
+
+impl Timer {
+    #[must_use]
+    pub fn as_ptr(&self) -> *mut ngx_event_t {
+        self.0.get()
+    }
+}
+
+/// The state of a request (for a subrequest, of its main request: they share the pool), if it has one.
+///
+/// Found as realip finds its own: through the cleanup handlers of the pool.
+#[must_use]
+pub fn find(r: &ngx_http_request_t) -> Option<Rc<RequestState>> {
+    // SAFETY: LIVE REQUEST.
+    let mut next = unsafe { (*r.pool).cleanup };
+    while let Some(cleanup) = NonNull::new(next) {
+        // SAFETY: POOL: the list of handlers is in the pool.
+        let cleanup: &ngx_pool_cleanup_t = unsafe { cleanup.as_ref() };
+        if cleanup.handler.is_some_and(|handler| handler as usize == on_cleanup as *const () as usize) {
+            let state = cleanup.data.cast::<RequestState>();
+            // SAFETY: POOL: `create` put the pointer of an Rc there, which `on_cleanup` takes away.
+            unsafe { Rc::increment_strong_count(state) };
+            // SAFETY: as above; this count is the new one.
+            return Some(unsafe { Rc::from_raw(state) });
+        }
+        next = cleanup.next;
+    }
+    None
+}
+
+/// The state of a request, made where it has none yet.
+///
+/// # Errors
+/// If the pool is out of memory.
+pub fn find_or_create(r: &ngx_http_request_t) -> Result<Rc<RequestState>, OutOfMemory> {
+    if let Some(state) = find(r) {
+        return Ok(state);
+    }
+    // SAFETY: LIVE REQUEST, C API.
+    let cleanup = unsafe { ngx_pool_cleanup_add(r.pool, 0) };
+    // SAFETY: POOL: either null or a cleanup handler in the pool.
+    let cleanup = unsafe { cleanup.as_mut() }.ok_or(OutOfMemory)?;
+    let state = Rc::new(RequestState::default());
+    cleanup.data = Rc::into_raw(Rc::clone(&state)).cast_mut().cast();
+    cleanup.handler = Some(on_cleanup);
+    Ok(state)
+}
+
+unsafe extern "C" fn on_cleanup(data: *mut c_void) {
+    contain(Site::Cleanup, (), || {
+        // SAFETY: POOL: `find_or_create` registered this handler with the pointer of an Rc, and nginx calls it once.
+        let state = unsafe { Rc::from_raw(data.cast::<RequestState>()) };
+        suspend::cancel(&state);
+    });
+}

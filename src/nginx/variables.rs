@@ -1,0 +1,175 @@
+//! The `$authgear_...` variables.
+
+use std::ptr::NonNull;
+
+use nginx_sys::{
+    NGX_ERROR, NGX_HTTP_VAR_NOCACHEABLE, NGX_HTTP_VAR_PREFIX, NGX_OK, ngx_conf_t, ngx_http_add_variable,
+    ngx_http_core_main_conf_t, ngx_http_request_t, ngx_http_variable_t, ngx_http_variable_value_t, ngx_int_t,
+    ngx_str_t, ngx_uint_t,
+};
+
+use super::callback::{Site, contain};
+use super::request::bytes;
+use super::state::{self, RequestState};
+use crate::access;
+use crate::session::IdentityHeaders;
+use crate::session::answer::Finding;
+
+const OK: ngx_int_t = NGX_OK as ngx_int_t;
+
+/// What a variable shows. A variable's `data` is a place in [`VARIABLES`].
+#[derive(Clone, Copy)]
+enum Shows {
+    /// A header that the backend gets.
+    Header(&'static str),
+    /// `x-authgear-NAME` for `$authgear_header_NAME`.
+    HeaderByName,
+    Result,
+    Reason,
+    CacheStatus,
+    ResolveTime,
+    Credential,
+}
+
+const NAME_PREFIX: &str = "authgear_header_";
+
+/// In the order of the manual.
+static VARIABLES: [(&str, Shows); 15] = [
+    ("authgear_session_valid", Shows::Header("x-authgear-session-valid")),
+    ("authgear_user_id", Shows::Header("x-authgear-user-id")),
+    ("authgear_user_anonymous", Shows::Header("x-authgear-user-anonymous")),
+    ("authgear_user_verified", Shows::Header("x-authgear-user-verified")),
+    ("authgear_user_roles", Shows::Header("x-authgear-user-roles")),
+    ("authgear_user_can_reauthenticate", Shows::Header("x-authgear-user-can-reauthenticate")),
+    ("authgear_session_amr", Shows::Header("x-authgear-session-amr")),
+    ("authgear_session_acr", Shows::Header("x-authgear-session-acr")),
+    ("authgear_session_authenticated_at", Shows::Header("x-authgear-session-authenticated-at")),
+    (NAME_PREFIX, Shows::HeaderByName),
+    ("authgear_result", Shows::Result),
+    ("authgear_reason", Shows::Reason),
+    ("authgear_cache_status", Shows::CacheStatus),
+    ("authgear_resolve_time", Shows::ResolveTime),
+    ("authgear_credential", Shows::Credential),
+];
+
+/// Makes the variables known to nginx. Not cacheable: a value that is read before the access phase must not stick.
+pub fn register(cf: *mut ngx_conf_t) -> ngx_int_t {
+    for (index, (name, shows)) in VARIABLES.iter().enumerate() {
+        let prefix = if matches!(shows, Shows::HeaderByName) { NGX_HTTP_VAR_PREFIX } else { 0 };
+        let mut name = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };
+        let flags = (NGX_HTTP_VAR_NOCACHEABLE | prefix) as ngx_uint_t;
+        // SAFETY: C API: nginx copies the name.
+        let variable = unsafe { ngx_http_add_variable(cf, &raw mut name, flags) };
+        // SAFETY: CONF: null (nginx has said why), or the new variable.
+        let Some(variable) = (unsafe { variable.as_mut() }) else {
+            return NGX_ERROR as ngx_int_t;
+        };
+        variable.get_handler = Some(var_authgear);
+        variable.data = index;
+    }
+    OK
+}
+
+/// The indices of the `$http_x_authgear_...` variables that a configuration uses.
+#[must_use]
+pub fn of_identity_headers(core: &ngx_http_core_main_conf_t) -> Vec<ngx_uint_t> {
+    // SAFETY: CONF: nginx's array of variables.
+    let variables = unsafe { core.variables.as_slice::<ngx_http_variable_t>() };
+    let names = variables.iter().map(|variable| bytes(&variable.name)).enumerate();
+    names
+        .filter(|(_, name)| name.to_ascii_lowercase().starts_with(b"http_x_authgear_"))
+        .map(|(index, _)| index as ngx_uint_t)
+        .collect()
+}
+
+/// Gets any of the variables. A panic in it leaves the variable unset.
+unsafe extern "C" fn var_authgear(
+    r: *mut ngx_http_request_t,
+    value: *mut ngx_http_variable_value_t,
+    data: usize,
+) -> ngx_int_t {
+    // SAFETY: C API: nginx passes room for a value.
+    let Some(value) = (unsafe { value.as_mut() }) else {
+        return NGX_ERROR as ngx_int_t;
+    };
+    let found = contain(Site::Variable, None, || {
+        // SAFETY: LIVE REQUEST.
+        let r = unsafe { r.as_ref() }?;
+        let text = show(r, data)?;
+        copy(r, &text)
+    });
+    value.set_no_cacheable(1);
+    value.set_escape(0);
+    match found {
+        Some(text) => {
+            value.set_valid(1);
+            value.set_not_found(0);
+            value.set_len(u32::try_from(text.len).unwrap_or(0));
+            value.data = text.data;
+        }
+        None => {
+            value.set_valid(0);
+            value.set_not_found(1);
+        }
+    }
+    OK
+}
+
+/// The text of a variable; `None` where it is unset.
+fn show(r: &ngx_http_request_t, data: usize) -> Option<Vec<u8>> {
+    let state = state::find(r);
+    let state = state.as_deref();
+    // nginx passes a pointer to the name for a prefix variable, which is no index of this table.
+    let shows = VARIABLES.get(data).map_or(Shows::HeaderByName, |(_, shows)| *shows);
+    match shows {
+        Shows::Header(name) => identity(state?, |headers| headers.get(name)),
+        Shows::HeaderByName => {
+            // SAFETY: CONF: for a prefix variable `data` is a pointer to its whole name.
+            let name = bytes(unsafe { (data as *const ngx_str_t).as_ref() }?);
+            let name = name.get(NAME_PREFIX.len()..)?;
+            identity(state?, |headers| headers.get_by_variable(name))
+        }
+        Shows::Result => Some(text(state.and_then(result))),
+        Shows::Reason => {
+            let reason = |state: &RequestState| Some(state.decided.borrow().as_ref()?.reason.as_str());
+            Some(text(state.and_then(reason)))
+        }
+        Shows::CacheStatus => Some(text(state.and_then(waited).map(|_| "BYPASS"))),
+        Shows::ResolveTime => {
+            Some(text(state.and_then(waited).map(|ms| format!("{}.{:03}", ms / 1000, ms % 1000)).as_deref()))
+        }
+        Shows::Credential => Some(text(state.map(|state| state.kinds.get().to_string()).as_deref())),
+    }
+}
+
+/// A dash where there is nothing, as in nginx's own logs.
+fn text(text: Option<&str>) -> Vec<u8> {
+    text.unwrap_or("-").as_bytes().to_vec()
+}
+
+fn result(state: &RequestState) -> Option<&'static str> {
+    state.decided.borrow().as_ref()?.outcome.as_ref().map(|outcome| access::result(outcome))
+}
+
+fn waited(state: &RequestState) -> Option<usize> {
+    state.decided.borrow().as_ref()?.waited
+}
+
+/// A value from the identity headers of the last decision.
+fn identity(state: &RequestState, find: impl FnOnce(&IdentityHeaders) -> Option<&[u8]>) -> Option<Vec<u8>> {
+    let decided = state.decided.borrow();
+    let answer = decided.as_ref()?.outcome.as_ref()?.as_ref().as_ref().ok()?;
+    let Finding::Resolved(resolution) = &answer.finding else {
+        return None;
+    };
+    find(resolution.identity_headers()?).map(<[u8]>::to_vec)
+}
+
+/// Copied, since a value may be looked at as long as the request lives, and the answer may be replaced before.
+fn copy(r: &ngx_http_request_t, text: &[u8]) -> Option<ngx_str_t> {
+    if text.is_empty() {
+        return Some(ngx_str_t { len: 0, data: NonNull::dangling().as_ptr() });
+    }
+    // SAFETY: C API, LIVE REQUEST.
+    unsafe { ngx_str_t::from_bytes(r.pool, text) }
+}

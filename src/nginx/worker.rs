@@ -1,0 +1,166 @@
+//! The state of a worker process: the requests that wait, the flights they wait for, and the resolver's thread.
+
+use std::cell::RefCell;
+use std::io;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use nginx_sys::ngx_http_request_t;
+use once_cell::unsync::OnceCell;
+use slotmap::{SlotMap, new_key_type};
+
+use super::bridge::Waker;
+use super::log::{self, RateLimit};
+use crate::cache_key::{CacheKey, Secret};
+use crate::resolver::error::ResolveError;
+use crate::resolver::question::Question;
+use crate::resolver::thread::ResolverThread;
+use crate::resolver::{Completion, Job, Lease};
+use crate::settings::Settings;
+use crate::single_flight::{Flights, Overload, Role};
+
+/// A worker that exits waits no longer than this for the resolver's thread.
+const STOP_DEADLINE: Duration = Duration::from_millis(500);
+
+new_key_type! {
+    /// Names a suspended request. Never used for another one, so an id that outlives its request finds nothing.
+    pub struct WaiterId;
+}
+
+pub struct Worker {
+    secret: Secret,
+    waiters: SlotMap<WaiterId, NonNull<ngx_http_request_t>>,
+    flights: Flights<WaiterId>,
+    completions: Receiver<Completion>,
+    completion_sender: Sender<Completion>,
+    waker: Arc<Waker>,
+    /// Started by the first call: a worker that never resolves has no second thread, and one that can't start it now may
+    /// be able to with the next call.
+    thread: OnceCell<ResolverThread>,
+    pub failures: RateLimit,
+}
+
+thread_local! {
+    static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
+}
+
+/// Runs a function on the worker's state; `None` in a process that has none (the master, the cache manager), or whose
+/// start failed. The function must not call anything of nginx's that could come back here.
+pub fn with<R>(body: impl FnOnce(&mut Worker) -> R) -> Option<R> {
+    WORKER.with_borrow_mut(|worker| worker.as_mut().map(body))
+}
+
+/// Sets up the worker's state.
+///
+/// # Errors
+/// If the system gives no random bytes.
+pub fn start(waker: Arc<Waker>) -> io::Result<()> {
+    let (completion_sender, completions) = channel();
+    let worker = Worker {
+        secret: Secret::new(random_bytes()?),
+        waiters: SlotMap::with_key(),
+        flights: Flights::default(),
+        completions,
+        completion_sender,
+        waker,
+        thread: OnceCell::new(),
+        failures: RateLimit::default(),
+    };
+    WORKER.set(Some(worker));
+    Ok(())
+}
+
+/// Ends the resolver's thread and drops the state.
+pub fn stop() {
+    let worker = WORKER.take();
+    if let Some(thread) = worker.and_then(|worker| worker.thread.into_inner()) {
+        thread.stop(STOP_DEADLINE);
+    }
+}
+
+impl Worker {
+    #[must_use]
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// Has a request wait for an answer, and asks for it where nobody has yet.
+    ///
+    /// # Errors
+    /// [`Overload`]: there are too many calls in flight to start one more.
+    pub fn wait_for(
+        &mut self,
+        r: NonNull<ngx_http_request_t>,
+        key: CacheKey,
+        settings: &Settings,
+        question: Question,
+    ) -> Result<WaiterId, Overload> {
+        let waiter = self.waiters.insert(r);
+        match self.flights.join(key, waiter, question.client, settings.max_inflight) {
+            Ok(Role::Follower) => Ok(waiter),
+            Ok(Role::Leader) => {
+                self.start_call(key, settings, question);
+                Ok(waiter)
+            }
+            Err(overload) => {
+                self.waiters.remove(waiter);
+                Err(overload)
+            }
+        }
+    }
+
+    fn start_call(&self, key: CacheKey, settings: &Settings, question: Question) {
+        let waker = Arc::clone(&self.waker);
+        let target = Arc::clone(&settings.target);
+        let lease = Lease::new(key, target, self.completion_sender.clone(), waker);
+        match self.thread.get_or_try_init(start_thread) {
+            Ok(thread) => thread.submit(Job { timeout: settings.timeout, question, lease }),
+            Err(error) => {
+                log::cycle().error(format_args!("the resolver thread can't be started: {error}"));
+                lease.complete(Err(ResolveError::Internal("the resolver thread can't be started")));
+            }
+        }
+    }
+
+    /// The next call that is over, with the waiters of its flight that are still there.
+    pub fn next_landing(&mut self) -> Option<(Completion, Vec<(NonNull<ngx_http_request_t>, Role)>)> {
+        let completion = self.completions.try_recv().ok()?;
+        let listed = self.flights.land(&completion.key);
+        let waiting =
+            listed.filter_map(|(waiter, role)| Some((self.waiters.remove(waiter)?, role))).collect();
+        Some((completion, waiting))
+    }
+
+    #[must_use]
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// Takes a request off the waiters: it goes, or has waited long enough.
+    pub fn forget(&mut self, waiter: WaiterId) {
+        self.waiters.remove(waiter);
+    }
+}
+
+/// Signals are for nginx's thread: the new one starts with all of them blocked, as it inherits the mask.
+fn start_thread() -> io::Result<ResolverThread> {
+    let mut all = std::mem::MaybeUninit::uninit();
+    // SAFETY: sigfillset writes the whole set.
+    unsafe { libc::sigfillset(all.as_mut_ptr()) };
+    let mut before = std::mem::MaybeUninit::uninit();
+    // SAFETY: `all` was filled above, and the call writes the old mask to `before`.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
+    let started = ResolverThread::start();
+    // SAFETY: `before` was written by the first call, which can't fail with these arguments.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    started
+}
+
+fn random_bytes() -> io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    // SAFETY: the buffer is as long as said. Up to 256 bytes come whole or not at all (getrandom(2)).
+    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    if usize::try_from(got) == Ok(bytes.len()) { Ok(bytes) } else { Err(io::Error::last_os_error()) }
+}

@@ -1,0 +1,60 @@
+//! One call: a GET, at most one retry, and the reading of the answer.
+
+use http::HeaderMap;
+use tokio::time::timeout;
+
+use super::clients::PooledClient;
+use super::error::{Failure, ResolveError};
+use super::target::Target;
+use super::{Job, Outcome};
+use crate::session::answer::{self, Answer};
+
+/// This much of an answer's content is read for the connection's sake; past it the connection is given up instead.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// Does a job from beginning to end and completes its flight.
+pub(crate) async fn perform(job: Job, client: PooledClient) {
+    let Job { timeout: limit, question, lease } = job;
+    let target = lease.target();
+    let outcome = match question.headers(target) {
+        Some(headers) => {
+            timeout(limit, with_retry(&client, target, headers)).await.unwrap_or(Err(ResolveError::Timeout))
+        }
+        None => Err(ResolveError::Internal("the credentials can't be sent")),
+    };
+    if outcome == Err(ResolveError::Timeout) {
+        client.timed_out();
+    }
+    lease.complete(outcome);
+}
+
+async fn with_retry(client: &PooledClient, target: &Target, headers: HeaderMap) -> Outcome {
+    match attempt(client, target, headers.clone()).await {
+        Ok(answer) => Ok(answer),
+        Err(Failure { may_retry: true, .. }) => {
+            attempt(client, target, headers).await.map_err(|failure| failure.error)
+        }
+        Err(Failure { error, .. }) => Err(error),
+    }
+}
+
+async fn attempt(client: &PooledClient, target: &Target, headers: HeaderMap) -> Result<Answer, Failure> {
+    let request = client.http.get(target.url().clone()).headers(headers);
+    let mut response = request.send().await.map_err(|error| Failure::before_answer(&error))?;
+    client.answered(response.version());
+    let has_body = drain(&mut response).await?;
+    answer::read(response.status().as_u16(), response.headers(), has_body)
+        .map_err(|error| Failure::final_(error.into()))
+}
+
+/// Reads the content away; tells whether there was any.
+async fn drain(response: &mut reqwest::Response) -> Result<bool, Failure> {
+    let mut size = 0;
+    while let Some(chunk) = response.chunk().await.map_err(|error| Failure::in_body(&error))? {
+        size += chunk.len();
+        if size > MAX_BODY_BYTES {
+            break;
+        }
+    }
+    Ok(size > 0)
+}

@@ -1,0 +1,98 @@
+//! The client library's pools of connections, one per resolver.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use tokio::time::Instant;
+
+use super::dns::HostDns;
+use super::target::Target;
+use crate::cache_key::ResolverId;
+use crate::session::answer::MAX_HEAD_BYTES;
+
+/// A pool is replaced at this age, so that a name's new addresses are found although connections are kept.
+const MAX_AGE: Duration = Duration::from_secs(300);
+/// An idle connection is kept this long. Authgear's server never closes one; proxies before it do after a minute or so,
+/// and the retry hides that.
+const KEEP_IDLE: Duration = Duration::from_secs(55);
+/// HTTP/2 pings tell a dead connection from a quiet one within their sum.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// HTTP/1.1 answers with more lines than this are refused by the library.
+const MAX_HEADER_LINES: usize = 512;
+
+/// A pool of connections, and what was learned of it.
+#[derive(Clone)]
+pub(crate) struct PooledClient {
+    pub(crate) http: reqwest::Client,
+    health: Arc<Health>,
+}
+
+#[derive(Default)]
+struct Health {
+    speaks_http2: AtomicBool,
+    is_suspect: AtomicBool,
+}
+
+impl PooledClient {
+    pub(crate) fn answered(&self, version: http::Version) {
+        self.health.speaks_http2.store(version == http::Version::HTTP_2, Ordering::Relaxed);
+    }
+
+    /// A call timed out. Over HTTP/2 the one connection that all calls share may be the cause: leave it behind.
+    pub(crate) fn timed_out(&self) {
+        if self.health.speaks_http2.load(Ordering::Relaxed) {
+            self.health.is_suspect.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Connections may be shared by calls with equal keys only: the connect timeout belongs to the pool in the library.
+type PoolKey = (ResolverId, Duration);
+
+#[derive(Default)]
+pub(crate) struct Clients {
+    pools: HashMap<PoolKey, (PooledClient, Instant)>,
+}
+
+impl Clients {
+    /// The pool for a target, made or replaced where that is due.
+    ///
+    /// # Errors
+    /// If the library can't make one.
+    pub(crate) fn get(&mut self, target: &Target, now: Instant) -> reqwest::Result<PooledClient> {
+        let key = (target.id(), target.connect_timeout());
+        if let Some((client, made)) = self.pools.get(&key) {
+            let is_suspect = client.health.is_suspect.load(Ordering::Relaxed);
+            if !is_suspect && now.duration_since(*made) < MAX_AGE {
+                return Ok(client.clone());
+            }
+        }
+        // Calls that are under way hold on to the old pool until they end.
+        let client = PooledClient { http: build(target)?, health: Arc::default() };
+        self.pools.insert(key, (client.clone(), now));
+        Ok(client)
+    }
+}
+
+fn build(target: &Target) -> reqwest::Result<reqwest::Client> {
+    let builder = reqwest::Client::builder()
+        // Given also where the scheme is http: the library would else look for the system's roots here, in the worker.
+        .tls_backend_preconfigured(target.tls().clone())
+        .dns_resolver(HostDns::new(target.dial_host()))
+        .connect_timeout(target.connect_timeout())
+        .redirect(Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .referer(false)
+        .pool_idle_timeout(KEEP_IDLE)
+        .http1_max_headers(MAX_HEADER_LINES)
+        .http2_max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .http2_keep_alive_timeout(PING_TIMEOUT);
+    let builder = if target.needs_host_header() { builder.http1_only() } else { builder };
+    builder.build()
+}

@@ -1,0 +1,68 @@
+//! The thread that runs the calls: one per worker, with a tokio runtime of its own.
+
+use std::io;
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use tokio::runtime;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
+
+use super::Job;
+use super::call::perform;
+use super::clients::Clients;
+use super::error::ResolveError;
+
+/// A handle on the thread. The number of jobs in it is bounded by whoever submits them.
+pub struct ResolverThread {
+    jobs: UnboundedSender<Job>,
+    ended: std::sync::mpsc::Receiver<()>,
+    thread: JoinHandle<()>,
+}
+
+impl ResolverThread {
+    /// Starts the thread; only after the fork that makes the worker, for a fork takes no thread along.
+    ///
+    /// # Errors
+    /// If the system gives no thread, or no epoll instance.
+    pub fn start() -> io::Result<Self> {
+        let (jobs, queue) = unbounded_channel();
+        let (end, ended) = sync_channel(1);
+        let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let thread = Builder::new().name("authgear".into()).spawn(move || run(runtime, queue, &end))?;
+        Ok(Self { jobs, ended, thread })
+    }
+
+    /// Takes a job; one that comes too late is completed as an internal error by its lease.
+    pub fn submit(&self, job: Job) {
+        // A send that fails drops the job, and so completes it.
+        let _ = self.jobs.send(job);
+    }
+
+    /// Ends the thread and waits for it, no longer than the deadline. Calls in it are dropped.
+    pub fn stop(self, deadline: Duration) {
+        drop(self.jobs);
+        if self.ended.recv_timeout(deadline) != Err(RecvTimeoutError::Timeout) {
+            // It is past its last instruction of ours, so this doesn't wait; a panic in it was contained before.
+            let _ = self.thread.join();
+        }
+    }
+}
+
+fn run(runtime: runtime::Runtime, queue: UnboundedReceiver<Job>, end: &SyncSender<()>) {
+    runtime.block_on(serve(queue));
+    // Without waiting for anything: tasks are dropped, and their leases complete their flights.
+    runtime.shutdown_background();
+    let _ = end.try_send(());
+}
+
+async fn serve(mut queue: UnboundedReceiver<Job>) {
+    let mut clients = Clients::default();
+    while let Some(job) = queue.recv().await {
+        match clients.get(job.lease.target(), Instant::now()) {
+            Ok(client) => drop(tokio::spawn(perform(job, client))),
+            Err(_) => job.lease.complete(Err(ResolveError::Internal("the HTTP client can't be set up"))),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Reads the resolver's answer, strictly: what is not exactly one of the known forms is an error, never an identity.
+
+use http::header::{HeaderMap, SET_COOKIE, WWW_AUTHENTICATE};
+use thiserror::Error;
+
+use super::{IdentityHeader, IdentityHeaders, Resolution, Session};
+use crate::identity_header::{PREFIX, is_exempt};
+
+pub(crate) const SESSION_VALID: &str = "x-authgear-session-valid";
+const USER_ID: &str = "x-authgear-user-id";
+
+/// The most that an answer's header section may weigh, names and values.
+pub const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// The most that the identity headers among them may weigh.
+pub const MAX_IDENTITY_BYTES: usize = 8 * 1024;
+
+/// An answer that was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub finding: Finding,
+    /// The resolver's own `Set-Cookie` lines.
+    pub set_cookies: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    Resolved(Resolution),
+    /// The resolver (or a proxy before it) wants the client to get this status, as with `auth_request`.
+    Refused(Refusal),
+}
+
+/// 401 or 403 with the challenges that came along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub status: u16,
+    pub challenges: Vec<Vec<u8>>,
+}
+
+/// Why an answer says nothing about the credentials.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum AnswerError {
+    #[error("status {0}")]
+    Status(u16),
+    #[error("{0}")]
+    Malformed(&'static str),
+}
+
+/// Reads an answer's head. `has_body` tells whether any byte of content follows it.
+///
+/// # Errors
+/// A status that Authgear's resolver doesn't give, or a head that isn't one of its forms.
+pub fn read(status: u16, headers: &HeaderMap, has_body: bool) -> Result<Answer, AnswerError> {
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size > MAX_HEAD_BYTES {
+        return Err(AnswerError::Malformed("more than 64k of headers"));
+    }
+    let finding = match status {
+        200 | 204 => Finding::Resolved(resolution(headers, has_body)?),
+        401 | 403 => Finding::Refused(Refusal { status, challenges: lines(headers, &WWW_AUTHENTICATE) }),
+        _ => return Err(AnswerError::Status(status)),
+    };
+    Ok(Answer { finding, set_cookies: lines(headers, &SET_COOKIE) })
+}
+
+fn lines(headers: &HeaderMap, name: &http::HeaderName) -> Vec<Vec<u8>> {
+    headers.get_all(name).iter().map(|value| value.as_bytes().to_vec()).collect()
+}
+
+fn resolution(headers: &HeaderMap, has_body: bool) -> Result<Resolution, AnswerError> {
+    let identity = identity_headers(headers)?;
+    let has_user = identity.get(USER_ID).is_some();
+    let valid = headers.get(SESSION_VALID).map(http::HeaderValue::as_bytes);
+    let malformed = |what| Err(AnswerError::Malformed(what));
+    match (valid, has_user) {
+        (Some(b"true"), true) => Ok(Resolution::Valid(Session { headers: identity })),
+        (Some(b"true"), false) => malformed("a valid session without \"x-authgear-user-id\""),
+        (Some(b"false"), false) => Ok(Resolution::Invalid(identity)),
+        // A backend that looks at the user id alone would take these for a login.
+        (Some(b"false"), true) => malformed("\"x-authgear-user-id\" beside an invalid session"),
+        (None, true) => malformed("\"x-authgear-user-id\" without \"x-authgear-session-valid\""),
+        (None, false) if has_body => malformed("no \"x-authgear-session-valid\" and a body"),
+        (None, false) => Ok(Resolution::None),
+        (Some(_), _) => malformed("\"x-authgear-session-valid\" is neither \"true\" nor \"false\""),
+    }
+}
+
+/// Takes the headers by prefix, so that one which Authgear adds in future passes as well.
+fn identity_headers(headers: &HeaderMap) -> Result<IdentityHeaders, AnswerError> {
+    let mut identity = Vec::new();
+    let mut size = 0;
+    for name in headers.keys().filter(|name| name.as_str().starts_with(PREFIX) && !is_exempt(name.as_ref())) {
+        // Another byte could fold into the name of another header on the way to the backend.
+        if !name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return Err(AnswerError::Malformed("an \"x-authgear-\" header with an odd name"));
+        }
+        let mut values = headers.get_all(name).iter();
+        let value = values.next().map(http::HeaderValue::as_bytes).unwrap_or_default();
+        if values.next().is_some() {
+            return Err(AnswerError::Malformed("an \"x-authgear-\" header twice"));
+        }
+        size += name.as_str().len() + value.len();
+        if !value.is_empty() {
+            identity.push(IdentityHeader { name: name.as_str().to_owned(), value: value.to_vec() });
+        }
+    }
+    if size > MAX_IDENTITY_BYTES {
+        return Err(AnswerError::Malformed("more than 8k of \"x-authgear-\" headers"));
+    }
+    Ok(IdentityHeaders(identity))
+}
+
+#[cfg(test)]
+#[path = "answer/tests.rs"]
+mod tests;

@@ -1,0 +1,152 @@
+//! What is configured: as written at one level, merged over the outer levels, and made valid.
+
+pub mod parse;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::endpoint::{Endpoint, Origin};
+use crate::resolver::target::{Target, TlsTarget};
+use crate::resolver::tls::{CertificateChain, PrivateKey, Roots, TlsError};
+
+/// The defaults, as the manual gives them.
+pub mod defaults {
+    use std::time::Duration;
+
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+    pub const TIMEOUT: Duration = Duration::from_secs(3);
+    pub const MAX_INFLIGHT: u32 = 512;
+}
+
+/// `authgear_resolve`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolve {
+    Off,
+    At(Endpoint),
+}
+
+/// `authgear_on_error`: what a request gets when the resolver fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// 504 for a timeout, 502 for everything else.
+    #[default]
+    Gateway,
+    Status(u16),
+    Anonymous,
+}
+
+/// The directives of one level, as far as they are written there.
+#[derive(Clone, Default)]
+pub struct Overrides {
+    pub resolve: Option<Resolve>,
+    pub origin: Option<Origin>,
+    pub cookie_prefix: Option<String>,
+    pub connect_timeout: Option<Duration>,
+    pub timeout: Option<Duration>,
+    pub on_error: Option<OnError>,
+    pub max_inflight: Option<u32>,
+    pub pass_set_cookie: Option<bool>,
+    pub ssl_verify: Option<bool>,
+    pub ssl_trusted: Option<Roots>,
+    pub ssl_certificate: Option<CertificateChain>,
+    pub ssl_certificate_key: Option<PrivateKey>,
+    pub ssl_name: Option<String>,
+}
+
+impl Overrides {
+    /// Takes from the outer level what is not written at this one.
+    pub fn inherit(&mut self, outer: &Self) {
+        fn fill<T: Clone>(own: &mut Option<T>, outer: &Option<T>) {
+            if own.is_none() {
+                own.clone_from(outer);
+            }
+        }
+        fill(&mut self.resolve, &outer.resolve);
+        fill(&mut self.origin, &outer.origin);
+        fill(&mut self.cookie_prefix, &outer.cookie_prefix);
+        fill(&mut self.connect_timeout, &outer.connect_timeout);
+        fill(&mut self.timeout, &outer.timeout);
+        fill(&mut self.on_error, &outer.on_error);
+        fill(&mut self.max_inflight, &outer.max_inflight);
+        fill(&mut self.pass_set_cookie, &outer.pass_set_cookie);
+        fill(&mut self.ssl_verify, &outer.ssl_verify);
+        fill(&mut self.ssl_trusted, &outer.ssl_trusted);
+        fill(&mut self.ssl_certificate, &outer.ssl_certificate);
+        fill(&mut self.ssl_certificate_key, &outer.ssl_certificate_key);
+        fill(&mut self.ssl_name, &outer.ssl_name);
+    }
+}
+
+/// Directives that are right one by one and wrong together.
+#[derive(Debug, Error)]
+pub enum SettingsError {
+    #[error("\"authgear_ssl_certificate\" needs \"authgear_ssl_certificate_key\"")]
+    NoKey,
+    #[error("\"authgear_ssl_certificate_key\" needs \"authgear_ssl_certificate\"")]
+    NoCertificate,
+    #[error("no TLS to the resolver of \"authgear_resolve\": {0}")]
+    Tls(#[from] TlsError),
+}
+
+/// How the requests of a location are resolved; valid as a whole, and shared with the calls that it starts.
+pub struct Settings {
+    pub target: Arc<Target>,
+    pub timeout: Duration,
+    pub on_error: OnError,
+    pub max_inflight: u32,
+    pub pass_set_cookie: bool,
+}
+
+impl Settings {
+    /// Makes merged directives into settings; `None` where resolving is off. `system_roots` is asked at most once.
+    ///
+    /// # Errors
+    /// See [`SettingsError`].
+    pub fn new(
+        merged: &Overrides,
+        system_roots: impl FnOnce() -> Result<Roots, TlsError>,
+    ) -> Result<Option<Self>, SettingsError> {
+        let Some(Resolve::At(endpoint)) = &merged.resolve else {
+            return Ok(None);
+        };
+        let tls = if endpoint.is_https() { Some(tls_target(merged, system_roots)?) } else { None };
+        let target = Target::new(
+            endpoint,
+            merged.origin.as_ref(),
+            merged.cookie_prefix.as_deref().unwrap_or_default(),
+            merged.connect_timeout.unwrap_or(defaults::CONNECT_TIMEOUT),
+            tls,
+        )?;
+        Ok(Some(Self {
+            target: Arc::new(target),
+            timeout: merged.timeout.unwrap_or(defaults::TIMEOUT),
+            on_error: merged.on_error.unwrap_or_default(),
+            max_inflight: merged.max_inflight.unwrap_or(defaults::MAX_INFLIGHT),
+            pass_set_cookie: merged.pass_set_cookie.unwrap_or(false),
+        }))
+    }
+}
+
+fn tls_target(
+    merged: &Overrides,
+    system_roots: impl FnOnce() -> Result<Roots, TlsError>,
+) -> Result<TlsTarget, SettingsError> {
+    let roots = match (merged.ssl_verify.unwrap_or(true), &merged.ssl_trusted) {
+        (false, _) => None,
+        (true, Some(trusted)) => Some(trusted.clone()),
+        (true, None) => Some(system_roots()?),
+    };
+    let identity = match (&merged.ssl_certificate, &merged.ssl_certificate_key) {
+        (Some(chain), Some(key)) => Some((chain.clone(), key.clone())),
+        (Some(_), None) => return Err(SettingsError::NoKey),
+        (None, Some(_)) => return Err(SettingsError::NoCertificate),
+        (None, None) => None,
+    };
+    Ok(TlsTarget { roots, identity, name: merged.ssl_name.clone() })
+}
+
+#[cfg(test)]
+#[path = "settings/tests.rs"]
+mod tests;

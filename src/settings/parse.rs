@@ -1,0 +1,67 @@
+//! The grammar of the other directives' arguments.
+
+use url::{Host, Url};
+
+use super::OnError;
+pub use crate::endpoint::Complaint;
+
+/// `authgear_cookie_prefix`: RFC 6265 §4.1.1 lets a cookie's name be a token.
+///
+/// # Errors
+/// If it is no token.
+pub fn cookie_prefix(text: &str) -> Result<String, Complaint> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if text.bytes().all(token) {
+        Ok(text.to_owned())
+    } else {
+        Err("a cookie's name is made of letters, digits and \"!#$%&'*+-.^_`|~\"")
+    }
+}
+
+/// `authgear_on_error`.
+///
+/// # Errors
+/// If it is neither an error status nor `anonymous`.
+pub fn on_error(text: &str) -> Result<OnError, Complaint> {
+    match text {
+        "anonymous" => Ok(OnError::Anonymous),
+        _ => number(text)
+            .and_then(|status| u16::try_from(status).ok())
+            .filter(|status| (400..=599).contains(status))
+            .map(OnError::Status)
+            .ok_or("it must be \"anonymous\" or a status between 400 and 599"),
+    }
+}
+
+/// `authgear_max_inflight`.
+///
+/// # Errors
+/// If it is no number from 1 to 1,000,000.
+pub fn max_inflight(text: &str) -> Result<u32, Complaint> {
+    number(text).filter(|max| (1..=1_000_000).contains(max)).ok_or("it must be a number from 1 to 1000000")
+}
+
+/// `authgear_ssl_name`: the name to ask for (SNI) and to find in the certificate, in the form that goes on the wire.
+///
+/// # Errors
+/// If it is no DNS name.
+pub fn ssl_name(text: &str) -> Result<String, Complaint> {
+    const NO_NAME: Complaint = "it must be a DNS name";
+    // The client library finds it in a URL, whose parser must not read an address into it.
+    let url = Url::parse(&format!("https://{text}/")).map_err(|_| NO_NAME)?;
+    match url.host() {
+        Some(Host::Domain(name)) if name.eq_ignore_ascii_case(text) && is_dns_name(name) => {
+            Ok(name.to_owned())
+        }
+        _ => Err(NO_NAME),
+    }
+}
+
+fn is_dns_name(name: &str) -> bool {
+    matches!(rustls::pki_types::ServerName::try_from(name), Ok(rustls::pki_types::ServerName::DnsName(_)))
+}
+
+/// Digits only: Rust's own parser would take a leading `+` too.
+fn number(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
