@@ -235,7 +235,12 @@ impl Nginx {
     /// The pid file comes after the sockets, the workers after the pid file.
     fn has_started(&self) -> Result<Option<()>, Failure> {
         let mut state = self.state();
-        if let Some(status) = state.child.try_wait().expect("it is our child")
+        let exit = state.child.try_wait().expect("it is our child");
+        if state.builder.upgradable && exit.is_none() {
+            // The daemon's launcher: until it has gone, the daemon ignores USR2.
+            return Ok(None);
+        }
+        if let Some(status) = exit
             && !(state.builder.upgradable && status.success())
         {
             let output = self.output();

@@ -60,10 +60,12 @@ fn bodies_in_chunks_arrive_whole() {
 
 #[test]
 fn answers_in_chunks_arrive_whole() {
-    // A filter that changes the length makes nginx send chunks; HTTP/1.0 has none, and ends with the connection.
-    let filter = "root .; sub_filter_types *; sub_filter_once off; sub_filter y yy;";
-    let nginx = Nginx::builder().module(false).server(filter).start();
-    std::fs::write(nginx.prefix().join("file"), "y".repeat(40_000)).expect("the folder is writable");
+    // A filter that may change the length makes nginx send chunks; HTTP/1.0 has none, and ends with the connection.
+    let nginx = Nginx::builder()
+        .module(false)
+        .server("root .; ssi on; ssi_types *;")
+        .start();
+    std::fs::write(nginx.prefix().join("file"), "y".repeat(80_000)).expect("the folder is writable");
     for_each_wire(|wire| assert_eq!(send(&nginx, wire, Request::get("/file")).body.len(), 80_000));
     assert_eq!(
         send(&nginx, Wire::Http1, Request::get("/file").http10())
@@ -177,8 +179,11 @@ fn capitals_in_http2_names_are_sent_when_asked_for() {
         EchoReply::of(&send(&nginx, Wire::Http2, &request)).header("x-capital"),
         Some("1")
     );
-    let refused = try_send(&nginx, Wire::Http2, request.exact_names());
-    assert!(refused.is_err_and(|e| e.to_string() == "RST_STREAM with code 1"));
+    // HTTP/2 has no capitals. Newer versions of nginx answer, older ones give the stream up.
+    match try_send(&nginx, Wire::Http2, request.exact_names()) {
+        Ok(response) => assert_eq!(response.status, 400),
+        Err(error) => assert_eq!(error.to_string(), "RST_STREAM with code 1"),
+    }
     nginx.wait_for_log("client sent invalid header", PATIENCE);
     nginx.finish();
 }

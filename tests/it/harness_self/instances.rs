@@ -163,6 +163,12 @@ fn a_bad_configuration_is_refused_with_file_and_line() {
 }
 
 #[test]
+fn a_module_that_is_not_there_is_told() {
+    let check = saying("hello").module_path("no_such_module.so").check();
+    check.assert_refused_somewhere("dlopen()");
+}
+
+#[test]
 fn a_wrong_expectation_of_a_refusal_fails() {
     let fragment = "no_such_directive;";
     let check = saying("hello").http(fragment).check();
