@@ -1,0 +1,77 @@
+//! What every integration test stands on: nginx instances of its own, and HTTP clients which can misbehave.
+//!
+//! A test starts as many instances as it likes, talks to them, and calls [`Nginx::finish`], which fails the test
+//! when nginx did not end by itself or logged what it should not have. Everything blocks: tests are plain threads.
+//!
+//! The environment can change what is run, never what is tested:
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `AUTHGEAR_MODULE` | path of the module; needed by every instance that loads it |
+//! | `AUTHGEAR_NGINX` | the nginx to start instead of the one on `PATH` |
+//! | `AUTHGEAR_NGINX_RUNNER` | a command to start nginx under, split at spaces, such as `valgrind -q` |
+//! | `AUTHGEAR_TEST_SLOW` | a factor for every timeout |
+//! | `AUTHGEAR_TEST_KEEP` | keep the folders of the instances, to look at afterwards |
+
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "an offer to the topics: each takes the part that it needs"
+)]
+
+pub(crate) mod check;
+pub(crate) mod config;
+pub(crate) mod documented;
+pub(crate) mod echo;
+pub(crate) mod http1;
+pub(crate) mod http2;
+pub(crate) mod lifecycle;
+pub(crate) mod log;
+pub(crate) mod message;
+pub(crate) mod nginx;
+pub(crate) mod ports;
+pub(crate) mod process;
+pub(crate) mod reload;
+pub(crate) mod tls;
+pub(crate) mod transport;
+pub(crate) mod wire;
+
+pub(crate) use check::{Check, Place, assert_refused};
+pub(crate) use config::Builder;
+pub(crate) use documented::{Documented, documented_auth_request};
+pub(crate) use echo::EchoReply;
+pub(crate) use http1::Http1;
+pub(crate) use http2::Http2;
+pub(crate) use message::{Request, Response};
+pub(crate) use nginx::Nginx;
+pub(crate) use ports::free_port;
+pub(crate) use rustix::process::Signal;
+pub(crate) use tls::Tls;
+pub(crate) use wire::{Wire, burst, for_each_wire, send, try_send};
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what should take no time at all: long enough for a loaded machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A timeout, stretched for slow runners such as valgrind.
+pub(crate) fn stretched(timeout: Duration) -> Duration {
+    let factor = std::env::var("AUTHGEAR_TEST_SLOW").ok();
+    let factor = factor.map_or(1.0, |f| f.parse().expect("AUTHGEAR_TEST_SLOW is a number"));
+    timeout.mul_f64(factor)
+}
+
+/// Asks until there is an answer. Processes and log files give no event that could be waited for instead.
+pub(crate) fn poll<T>(timeout: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + stretched(timeout);
+    loop {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}

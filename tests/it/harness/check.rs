@@ -1,0 +1,134 @@
+//! `nginx -t`: which configurations are refused, and with which words.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::config::{Builder, Ports};
+use super::nginx::Nginx;
+use super::process;
+
+/// What `nginx -t` said.
+#[derive(Debug)]
+pub(crate) struct Check {
+    pub(crate) ok: bool,
+    pub(crate) stderr: String,
+    config: String,
+    path: PathBuf,
+}
+
+/// Where a fragment stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    Main,
+    Http,
+    Server,
+    Location,
+}
+
+impl Place {
+    pub(crate) fn put(self, builder: Builder, fragment: &str) -> Builder {
+        match self {
+            Self::Main => builder.main(fragment),
+            Self::Http => builder.http(fragment),
+            Self::Server => builder.server(fragment),
+            Self::Location => builder.server(format!("location /checked/ {{\n{fragment}\n}}")),
+        }
+    }
+}
+
+/// The module refuses this fragment with exactly this sentence, naming that line of it (the first is 1).
+#[track_caller]
+pub(crate) fn assert_refused(place: Place, fragment: &str, sentence: &str, line: usize) {
+    place
+        .put(Nginx::builder(), fragment)
+        .check()
+        .assert_refused(fragment, sentence, line);
+}
+
+impl Builder {
+    /// Runs `nginx -t` on this configuration.
+    pub(crate) fn check(&self) -> Check {
+        let folder = tempfile::Builder::new()
+            .prefix("authgear-it-")
+            .tempdir()
+            .expect("a temporary folder");
+        let config = self.render(folder.path(), &Ports::allocate());
+        let path = folder.path().join("nginx.conf");
+        fs::write(&path, &config).expect("the folder is writable");
+        let mut command = process::nginx_command();
+        command
+            .arg("-t")
+            .arg("-p")
+            .arg(folder.path())
+            .arg("-c")
+            .arg(&path)
+            // Then stderr has what an administrator sees, "nginx: [emerg] ...", rather than lines of a log.
+            .arg("-e")
+            .arg(folder.path().join("startup.log"));
+        let output = command.output().expect("nginx can be run");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Check {
+            ok: output.status.success(),
+            stderr,
+            config,
+            path,
+        }
+    }
+}
+
+impl Check {
+    #[track_caller]
+    pub(crate) fn assert_ok(&self) {
+        assert!(self.ok, "refused:\n{}", self.stderr);
+    }
+
+    /// What is said at a level, without nginx's preamble, in order.
+    pub(crate) fn messages(&self, level: &str) -> Vec<&str> {
+        let preamble = format!("nginx: [{level}] ");
+        self.stderr
+            .lines()
+            .filter_map(|line| line.strip_prefix(&preamble))
+            .collect()
+    }
+
+    /// Warnings don't refuse a configuration.
+    pub(crate) fn warnings(&self) -> Vec<&str> {
+        self.messages("warn")
+    }
+
+    /// Refused with exactly this sentence, the file, and the line which is that line of the fragment.
+    #[track_caller]
+    pub(crate) fn assert_refused(&self, fragment: &str, sentence: &str, line: usize) {
+        let before = self
+            .config
+            .find(fragment)
+            .expect("the fragment is in the configuration");
+        let line = self.config[..before].matches('\n').count() + line;
+        self.assert_first_refusal(&format!("{sentence} in {}:{line}", self.path.display()));
+    }
+
+    /// Refused with this sentence, whatever the line: for what nginx finds at the end of a block.
+    #[track_caller]
+    pub(crate) fn assert_refused_somewhere(&self, sentence: &str) {
+        let found = self
+            .messages("emerg")
+            .first()
+            .is_some_and(|message| message.starts_with(sentence));
+        assert!(!self.ok && found, "expected {sentence:?}, got:\n{}", self.stderr);
+    }
+
+    #[track_caller]
+    fn assert_first_refusal(&self, message: &str) {
+        assert!(
+            !self.ok,
+            "accepted, but should be refused with {message:?}\n{}",
+            self.stderr
+        );
+        assert_eq!(
+            self.messages("emerg").first().copied(),
+            Some(message),
+            "in all:\n{}",
+            self.stderr
+        );
+    }
+}

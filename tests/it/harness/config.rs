@@ -1,0 +1,280 @@
+//! The configuration of one instance: fragments of the test, in a frame that keeps the instance to itself.
+
+use std::env;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::ports::free_port;
+use super::process::nginx_version;
+
+/// What to start. Fragments are nginx configuration text; calls of the same kind append.
+#[derive(Clone, Debug)]
+pub(crate) struct Builder {
+    module: Module,
+    main: Vec<String>,
+    http: Vec<String>,
+    default_server: Vec<String>,
+    named_servers: Vec<(String, String)>,
+    certificate: Option<(String, String)>,
+    error_log_level: String,
+    pub(super) workers: usize,
+    pub(super) upgradable: bool,
+    pub(super) allowed: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Module {
+    Stock,
+    FromEnvironment,
+    At(PathBuf),
+}
+
+/// The ports of one instance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ports {
+    pub(crate) http: u16,
+    pub(crate) h2: u16,
+    pub(crate) tls: u16,
+}
+
+impl Ports {
+    pub(super) fn allocate() -> Self {
+        Self {
+            http: free_port(),
+            h2: free_port(),
+            tls: free_port(),
+        }
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            module: Module::FromEnvironment,
+            main: Vec::new(),
+            http: Vec::new(),
+            default_server: Vec::new(),
+            named_servers: Vec::new(),
+            certificate: None,
+            error_log_level: "info".into(),
+            workers: 1,
+            upgradable: false,
+            allowed: Vec::new(),
+        }
+    }
+}
+
+impl Builder {
+    /// Whether to load the module that `AUTHGEAR_MODULE` names (the default), or to run stock nginx.
+    pub(crate) fn module(mut self, load: bool) -> Self {
+        self.module = if load {
+            Module::FromEnvironment
+        } else {
+            Module::Stock
+        };
+        self
+    }
+
+    /// Loads another module file, such as one built with fault injection.
+    pub(crate) fn module_path(mut self, path: impl Into<PathBuf>) -> Self {
+        self.module = Module::At(path.into());
+        self
+    }
+
+    /// Lines outside `http`.
+    pub(crate) fn main(mut self, lines: impl Into<String>) -> Self {
+        self.main.push(lines.into());
+        self
+    }
+
+    /// Lines in `http`, before the servers.
+    pub(crate) fn http(mut self, lines: impl Into<String>) -> Self {
+        self.http.push(lines.into());
+        self
+    }
+
+    /// Lines in the default server. Its `listen` lines are there already.
+    pub(crate) fn server(mut self, lines: impl Into<String>) -> Self {
+        self.default_server.push(lines.into());
+        self
+    }
+
+    /// One more server block on the same ports.
+    pub(crate) fn server_named(mut self, name: impl Into<String>, lines: impl Into<String>) -> Self {
+        self.named_servers.push((name.into(), lines.into()));
+        self
+    }
+
+    /// A port with TLS, for HTTP/1.1 and HTTP/2; certificate chain and key as PEM text.
+    pub(crate) fn tls(mut self, certificate: impl Into<String>, key: impl Into<String>) -> Self {
+        self.certificate = Some((certificate.into(), key.into()));
+        self
+    }
+
+    pub(crate) fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// The level inside `http`. Outside it is `info` at least: the harness reads there when workers come and go.
+    pub(crate) fn error_log_level(mut self, level: impl Into<String>) -> Self {
+        self.error_log_level = level.into();
+        self
+    }
+
+    /// Needed for [`super::Nginx::upgrade`]: nginx heeds USR2 only after its parent has gone, as a daemon's has.
+    pub(crate) fn upgradable(mut self) -> Self {
+        self.upgradable = true;
+        self
+    }
+
+    /// Expects lines with this text in the log: they don't make `finish` fail.
+    pub(crate) fn allow_log(mut self, text: impl Into<String>) -> Self {
+        self.allowed.push(text.into());
+        self
+    }
+
+    /// Changes text in the fragments, for [`super::Nginx::reload_with`]; it must be there.
+    pub(crate) fn replace(mut self, from: &str, to: &str) -> Self {
+        let mut found = false;
+        let named = self.named_servers.iter_mut().map(|(_, lines)| lines);
+        for lines in self
+            .main
+            .iter_mut()
+            .chain(&mut self.http)
+            .chain(&mut self.default_server)
+            .chain(named)
+        {
+            found |= lines.contains(from);
+            *lines = lines.replace(from, to);
+        }
+        assert!(found, "no fragment holds {from:?}");
+        self
+    }
+
+    pub(super) fn has_tls(&self) -> bool {
+        self.certificate.is_some()
+    }
+
+    /// Writes what the configuration refers to, and returns its text. Every fragment starts a line of its own.
+    pub(super) fn render(&self, prefix: &Path, ports: &Ports) -> String {
+        let mut text = String::new();
+        self.render_main(&mut text, prefix);
+        self.render_http(&mut text, prefix);
+        let body = self.default_server.join("\n");
+        self.render_server(&mut text, prefix, ports, "localhost", &body);
+        for (name, body) in &self.named_servers {
+            self.render_server(&mut text, prefix, ports, name, body);
+        }
+        text.push_str("}\n");
+        text
+    }
+
+    fn render_main(&self, text: &mut String, prefix: &Path) {
+        let prefix = prefix.display();
+        if let Some(module) = self.module_file() {
+            line(text, format_args!("load_module {};", module.display()));
+        }
+        if rustix::process::geteuid().is_root() {
+            // The folder is readable for its owner alone.
+            line(text, format_args!("user root;"));
+        }
+        let daemon = if self.upgradable { "on" } else { "off" };
+        let level = if self.error_log_level == "debug" {
+            "debug"
+        } else {
+            "info"
+        };
+        line(
+            text,
+            format_args!(
+                "daemon {daemon};\nmaster_process on;\nworker_processes {};",
+                self.workers
+            ),
+        );
+        line(
+            text,
+            format_args!("pid {prefix}/nginx.pid;\nlock_file {prefix}/nginx.lock;"),
+        );
+        line(text, format_args!("error_log {prefix}/error.log {level};"));
+        self.main
+            .iter()
+            .for_each(|lines| line(text, format_args!("{lines}")));
+        line(text, format_args!("events {{ worker_connections 2048; }}"));
+    }
+
+    fn render_http(&self, text: &mut String, prefix: &Path) {
+        let prefix = prefix.display();
+        line(
+            text,
+            format_args!("http {{\ndefault_type text/plain;\naccess_log {prefix}/access.log;"),
+        );
+        line(
+            text,
+            format_args!("error_log {prefix}/error.log {};", self.error_log_level),
+        );
+        for (directive, folder) in [
+            ("client_body_temp_path", "body"),
+            ("proxy_temp_path", "proxy"),
+            ("fastcgi_temp_path", "fastcgi"),
+            ("uwsgi_temp_path", "uwsgi"),
+            ("scgi_temp_path", "scgi"),
+        ] {
+            line(text, format_args!("{directive} {prefix}/{folder};"));
+        }
+        self.http
+            .iter()
+            .for_each(|lines| line(text, format_args!("{lines}")));
+    }
+
+    fn render_server(&self, text: &mut String, prefix: &Path, ports: &Ports, name: &str, body: &str) {
+        let directive = nginx_version() >= (1, 25, 1);
+        let parameter = if directive { "" } else { " http2" };
+        line(text, format_args!("server {{\nserver_name {name};"));
+        line(
+            text,
+            format_args!(
+                "listen 127.0.0.1:{};\nlisten 127.0.0.1:{}{parameter};",
+                ports.http, ports.h2
+            ),
+        );
+        if directive {
+            line(text, format_args!("http2 on;"));
+        }
+        if let Some((certificate, key)) = &self.certificate {
+            let (certificate_file, key_file) = (prefix.join("tls.crt"), prefix.join("tls.key"));
+            std::fs::write(&certificate_file, certificate).expect("the folder is writable");
+            std::fs::write(&key_file, key).expect("the folder is writable");
+            line(
+                text,
+                format_args!("listen 127.0.0.1:{} ssl{parameter};", ports.tls),
+            );
+            line(
+                text,
+                format_args!("ssl_certificate {};", certificate_file.display()),
+            );
+            line(text, format_args!("ssl_certificate_key {};", key_file.display()));
+        }
+        line(text, format_args!("{body}\n}}"));
+    }
+
+    fn module_file(&self) -> Option<PathBuf> {
+        match &self.module {
+            Module::Stock => None,
+            Module::At(path) => Some(path.clone()),
+            Module::FromEnvironment => {
+                let path = env::var_os("AUTHGEAR_MODULE").map(PathBuf::from).expect(
+                    "AUTHGEAR_MODULE must name the module (.so) to test; build it for this nginx, with cargo build",
+                );
+                Some(
+                    path.canonicalize()
+                        .unwrap_or_else(|e| panic!("AUTHGEAR_MODULE {}: {e}", path.display())),
+                )
+            }
+        }
+    }
+}
+
+fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
+    writeln!(text, "{content}").expect("writing to a String can't fail");
+}

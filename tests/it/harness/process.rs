@@ -1,0 +1,114 @@
+//! The nginx program and its processes, as the kernel sees them.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use rustix::process::{Signal, kill_process};
+
+pub(crate) type Pid = i32;
+
+/// `nginx`, or what the environment puts in its place or around it. Arguments are still to be added.
+pub(crate) fn nginx_command() -> Command {
+    let nginx = env::var_os("AUTHGEAR_NGINX").map_or_else(stock_nginx, PathBuf::from);
+    let runner = runner();
+    let Some((program, arguments)) = runner.split_first() else {
+        return Command::new(nginx);
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).arg(nginx);
+    command
+}
+
+/// The words of `AUTHGEAR_NGINX_RUNNER`.
+fn runner() -> Vec<String> {
+    let words = env::var("AUTHGEAR_NGINX_RUNNER").unwrap_or_default();
+    words.split_whitespace().map(str::to_owned).collect()
+}
+
+/// The `PATH` of a normal user often lacks the folders of system programs.
+fn stock_nginx() -> PathBuf {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/local/sbin", "/usr/sbin"].map(PathBuf::from);
+    let found = env::split_paths(&path)
+        .chain(system)
+        .map(|folder| folder.join("nginx"))
+        .find(|f| f.is_file());
+    found.expect("nginx is not on PATH; install it, or set AUTHGEAR_NGINX")
+}
+
+/// (1, 22, 1): the version of the nginx that the tests run.
+pub(crate) fn nginx_version() -> (u32, u32, u32) {
+    static VERSION: OnceLock<(u32, u32, u32)> = OnceLock::new();
+    *VERSION.get_or_init(|| {
+        let output = nginx_command().arg("-v").output().expect("nginx can be run");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        parse_version(&text).unwrap_or_else(|| panic!("no version in {text:?}"))
+    })
+}
+
+fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
+    let (_, after) = text.split_once("nginx version: ")?;
+    let (_, version) = after.split_once('/')?;
+    let mut numbers = version
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|n| n.parse().ok());
+    Some((numbers.next()??, numbers.next()??, numbers.next()??))
+}
+
+/// Sends a signal; that the process may be gone already is for the caller to find out.
+pub(crate) fn signal(pid: Pid, signal: Signal) {
+    let pid = rustix::process::Pid::from_raw(pid).expect("a process id is not 0");
+    let _ = kill_process(pid, signal);
+}
+
+/// Does it still run? A zombie doesn't: in a container nobody may be there to collect it.
+pub(crate) fn is_running(pid: Pid) -> bool {
+    matches!(stat(pid), Some((state, _)) if !matches!(state, 'Z' | 'X'))
+}
+
+/// Is this process, running, a child of that one? Guards every signal against a process id that was reused.
+pub(crate) fn is_child(pid: Pid, parent: Pid) -> bool {
+    matches!(stat(pid), Some((state, of)) if of == parent && !matches!(state, 'Z' | 'X'))
+}
+
+/// Does it run, and with a file of this folder open? So have all processes of an instance, even orphaned ones.
+pub(crate) fn belongs_to(pid: Pid, folder: &Path) -> bool {
+    let files = fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let has_file = files
+        .filter_map(|fd| fs::read_link(fd.path()).ok())
+        .any(|file| file.starts_with(folder));
+    has_file && is_running(pid)
+}
+
+/// State letter and parent.
+fn stat(pid: Pid) -> Option<(char, Pid)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it is in parentheses, and may hold both spaces and parentheses.
+    let (_, after) = stat.rsplit_once(')')?;
+    let mut fields = after.split_whitespace();
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+/// Resident memory in bytes; 0 when it is gone.
+pub(crate) fn rss(pid: Pid) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
+
+/// How many descriptors it holds; 0 when it is gone.
+pub(crate) fn open_fds(pid: Pid) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+/// The process id in a pid file, once it is written.
+pub(crate) fn read_pid_file(path: &Path) -> Option<Pid> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}

@@ -1,0 +1,134 @@
+//! Changes of a running nginx: new configuration, new binary, a worker that dies.
+//!
+//! Failures say little here: when the instance is dropped, its log is shown.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use super::config::Builder;
+use super::log;
+use super::nginx::Nginx;
+use super::process::{self, Pid};
+use super::{PATIENCE, poll};
+
+impl Nginx {
+    /// HUP, and waits until new workers are there and the old ones take no more connections. Old workers may still
+    /// be busy with their requests: see [`Nginx::wait_for_old_workers`].
+    #[track_caller]
+    pub(crate) fn reload(&self) {
+        self.reload_with(|builder| builder);
+    }
+
+    /// Reloads with a changed configuration.
+    #[track_caller]
+    pub(crate) fn reload_with(&self, change: impl FnOnce(Builder) -> Builder) {
+        if let Err(refusal) = self.try_reload_with(change) {
+            panic!("nginx refused the new configuration: {refusal}");
+        }
+    }
+
+    /// Reloads; the error is nginx's reason to stay with the old configuration. Such a reason is an `[emerg]` line:
+    /// a test that expects one calls [`Nginx::allow_log`] too.
+    #[track_caller]
+    pub(crate) fn try_reload_with(&self, change: impl FnOnce(Builder) -> Builder) -> Result<(), String> {
+        let builder = change(self.state().builder.clone());
+        fs::write(
+            self.prefix().join("nginx.conf"),
+            builder.render(self.prefix(), &self.ports),
+        )
+        .expect("writable");
+        let workers = builder.workers;
+        self.state().builder = builder;
+        let (master, old, mark) = (self.pid(), self.all_worker_pids(), self.error_mark());
+        self.signal(Signal::HUP);
+        let outcome = poll(PATIENCE, || {
+            let since = self.error_log.since(mark);
+            if let Some(refusal) = log::refusal(&since) {
+                return Some(Err(refusal));
+            }
+            let all = self.error_log.text();
+            let new_came = log::started_workers(&since, master).len() >= workers;
+            let old_leave = old
+                .iter()
+                .all(|pid| log::is_leaving(&all, *pid) || !process::is_running(*pid));
+            (new_came && old_leave).then_some(Ok(()))
+        });
+        outcome.unwrap_or_else(|| panic!("the reload did not come about"))
+    }
+
+    /// Waits until the workers of earlier configurations have gone.
+    #[track_caller]
+    pub(crate) fn wait_for_old_workers(&self) {
+        let gone = poll(PATIENCE, || {
+            (self.all_worker_pids() == self.worker_pids()).then_some(())
+        });
+        assert!(gone.is_some(), "an old worker stays");
+    }
+
+    /// Kills one worker with signal 9, waits until the master has put another in its place, and returns its id.
+    #[track_caller]
+    pub(crate) fn kill_worker(&self) -> Pid {
+        let victim = *self.worker_pids().first().expect("a worker runs");
+        self.kill_worker_pid(victim);
+        victim
+    }
+
+    /// Kills this worker, and waits for its replacement.
+    #[track_caller]
+    pub(crate) fn kill_worker_pid(&self, victim: Pid) {
+        let (master, mark) = (self.pid(), self.error_mark());
+        assert!(
+            process::is_child(victim, master),
+            "{victim} is no worker of this nginx"
+        );
+        self.state().killed.push(victim);
+        process::signal(victim, Signal::KILL);
+        let replaced = poll(PATIENCE, || {
+            let since = self.error_log.since(mark);
+            (!log::started_workers(&since, master).is_empty()).then_some(())
+        });
+        assert!(replaced.is_some(), "no new worker came");
+    }
+
+    /// Replaces the running binary, as an administrator does: USR2, then QUIT for the old master.
+    #[track_caller]
+    pub(crate) fn upgrade(&self) {
+        let old = self.begin_upgrade();
+        self.end_upgrade(old);
+    }
+
+    /// USR2, and waits until the new master's workers are there. From then on both generations accept connections.
+    /// Returns the old master.
+    #[track_caller]
+    pub(crate) fn begin_upgrade(&self) -> Pid {
+        let (old, workers) = {
+            let state = self.state();
+            assert!(state.builder.upgradable, "build it with .upgradable()");
+            (state.master, state.builder.workers)
+        };
+        self.signal(Signal::USR2);
+        let pid_file = self.prefix().join("nginx.pid");
+        let new = poll(PATIENCE, || {
+            let new = process::read_pid_file(&pid_file).filter(|pid| *pid != old)?;
+            (log::started_workers(&self.error_log.text(), new).len() >= workers).then_some(new)
+        });
+        let new = new.unwrap_or_else(|| panic!("no new master came"));
+        let mut state = self.state();
+        state.master = new;
+        state.masters.push(new);
+        old
+    }
+
+    /// Lets the old master go, and waits until it has.
+    #[track_caller]
+    pub(crate) fn end_upgrade(&self, old: Pid) {
+        assert!(
+            self.state().masters.contains(&old),
+            "{old} was no master of this nginx"
+        );
+        process::signal(old, Signal::QUIT);
+        let gone = poll(PATIENCE, || (!process::is_running(old)).then_some(()));
+        assert!(gone.is_some(), "the old master stays");
+    }
+}

@@ -1,0 +1,9 @@
+//! Integration tests: a real nginx, driven from outside over its ports, signals and log.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the list guards nginx's event loop; tests block in threads of their own"
+)]
+
+mod harness;
+mod harness_self;
