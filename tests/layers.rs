@@ -34,7 +34,9 @@ fn sources() -> BTreeMap<PathBuf, String> {
     walk(&root, &mut files);
     files
         .into_iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs"))
+        .filter(|path| {
+            path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs")
+        })
         .map(|path| {
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]").next().unwrap();
@@ -67,7 +69,9 @@ fn imports_go_one_way() {
             match (place(&from), place(to)) {
                 (Some(from), Some(to)) => assert!(to <= from, "{} uses {to:?}", path.display()),
                 (Some(_), None) => panic!("{} uses {to}, which is not below it", path.display()),
-                (None, _) => assert!(from == "nginx" || from == "lib", "{} has no place in the order", path.display()),
+                (None, _) => {
+                    assert!(from == "nginx" || from == "lib", "{} has no place in the order", path.display())
+                }
             }
         }
     }
@@ -88,7 +92,8 @@ fn only_the_edge_knows_nginx() {
 #[test]
 fn the_order_names_every_module() {
     let lib = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
-    let declared: Vec<_> = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let declared: Vec<_> =
+        lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
     assert_eq!(declared, [&ORDER[..], &["nginx"]].concat());
 }
 

@@ -13,11 +13,7 @@
 //! | `AUTHGEAR_TEST_SLOW` | a factor for every timeout |
 //! | `AUTHGEAR_TEST_KEEP` | keep the folders of the instances, to look at afterwards |
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "an offer to the topics: each takes the part that it needs"
-)]
+#![allow(dead_code, unused_imports, reason = "an offer to the topics: each takes the part that it needs")]
 
 pub(crate) mod check;
 pub(crate) mod config;

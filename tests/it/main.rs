@@ -7,3 +7,6 @@
 
 mod harness;
 mod harness_self;
+
+#[path = "../standin/mod.rs"]
+mod standin;

@@ -262,7 +262,8 @@ impl Accounts {
             && let Some(issued) = inner.jwts.get(token)
         {
             let good = issued.origin == origin && inner.now().as_secs() < issued.exp;
-            return (good && !inner.revoked.contains(token)).then(|| inner.users.get(&issued.user).cloned())?;
+            return (good && !inner.revoked.contains(token))
+                .then(|| inner.users.get(&issued.user).cloned())?;
         }
         inner.resolve(Kind::Bearer, token)
     }

@@ -24,7 +24,10 @@ pub struct Head {
 
 impl Head {
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, v)| v.as_slice())
+        self.headers
+            .iter()
+            .filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, v)| v.as_slice())
     }
 
     pub fn first<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
@@ -34,7 +37,9 @@ impl Head {
     /// Whether the connection stays open after the answer.
     pub fn keeps_alive(&self) -> bool {
         let says = |token: &str| {
-            self.all("connection").flat_map(|v| v.split(|b| *b == b',')).any(|v| go::trim(v).eq_ignore_ascii_case(token.as_bytes()))
+            self.all("connection")
+                .flat_map(|v| v.split(|b| *b == b','))
+                .any(|v| go::trim(v).eq_ignore_ascii_case(token.as_bytes()))
         };
         if self.minor == 0 { says("keep-alive") } else { !says("close") }
     }

@@ -46,7 +46,8 @@ impl Arguments {
         let mut arguments = Self::default();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("\"{word}\" needs a value"));
-            let addr = |text: String| text.parse().map_err(|_| format!("\"{text}\" is no address with a port"));
+            let addr =
+                |text: String| text.parse().map_err(|_| format!("\"{text}\" is no address with a port"));
             match word.as_str() {
                 "--listen" => arguments.listen = Some(addr(value()?)?),
                 "--resolver" => arguments.resolver = Some(addr(value()?)?),
@@ -68,9 +69,7 @@ impl Arguments {
         Ok(match self.command.as_deref() {
             Some("resolver") => (Some(needed(self.listen, "--listen")?), None),
             Some("echo") => (None, Some(needed(self.listen, "--listen")?)),
-            Some("demo") => {
-                (Some(needed(self.resolver, "--resolver")?), Some(needed(self.echo, "--echo")?))
-            }
+            Some("demo") => (Some(needed(self.resolver, "--resolver")?), Some(needed(self.echo, "--echo")?)),
             _ if self.print_credentials => (None, None),
             _ => return Err("a command is missing".to_owned()),
         })
@@ -91,8 +90,8 @@ fn main() -> ExitCode {
         Err(message) => return usage_error(&message),
     };
     let prefix = &arguments.cookie_prefix;
-    let resolver: Option<Resolver> =
-        resolver.map(|addr| Resolver::builder().listen(addr).cookie_prefix(prefix).keep_calls(KEEP_CALLS).start());
+    let resolver: Option<Resolver> = resolver
+        .map(|addr| Resolver::builder().listen(addr).cookie_prefix(prefix).keep_calls(KEEP_CALLS).start());
     let echo: Option<Echo> = echo.map(|addr| Http::listen_keeping(addr, KEEP_CALLS));
     if let Some(resolver) = &resolver {
         println!("listening resolver {}", resolver.url());
@@ -127,7 +126,9 @@ fn print_credentials(prefix: &str) {
             println!("{name:<11} {:<37} {:<13} {header:<17} {value}", user.id, user.roles.join(","));
         }
     }
-    println!("\nAlso good: Authorization 'Bearer user:NAME:ANYTHING', Cookie '{prefix}session=ID.<32 alphanumerics>'");
+    println!(
+        "\nAlso good: Authorization 'Bearer user:NAME:ANYTHING', Cookie '{prefix}session=ID.<32 alphanumerics>'"
+    );
 }
 
 fn wait_for_end(ignore_stdin: bool) {

@@ -6,7 +6,12 @@
 //! Programs include this module as `standin`, at their root.
 #![allow(dead_code, unused_imports, reason = "three programs include this module and none uses all of it")]
 #![allow(unreachable_pub, reason = "a module that others include has no outside of its own")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a stand-in that fails is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a stand-in that fails is a failed test"
+)]
 
 use std::sync::OnceLock;
 

@@ -29,7 +29,10 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start<F>(addr: SocketAddr, handler: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> io::Result<Self>
+    pub fn start<F>(
+        addr: SocketAddr,
+        handler: impl Fn(TcpStream) -> F + Send + Sync + 'static,
+    ) -> io::Result<Self>
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -152,7 +155,11 @@ impl Drop for Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if !self.read_ahead.is_empty() {
             let n = self.read_ahead.len().min(buf.remaining());
             buf.put_slice(&self.read_ahead[..n]);

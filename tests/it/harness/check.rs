@@ -39,19 +39,13 @@ impl Place {
 /// The module refuses this fragment with exactly this sentence, naming that line of it (the first is 1).
 #[track_caller]
 pub(crate) fn assert_refused(place: Place, fragment: &str, sentence: &str, line: usize) {
-    place
-        .put(Nginx::builder(), fragment)
-        .check()
-        .assert_refused(fragment, sentence, line);
+    place.put(Nginx::builder(), fragment).check().assert_refused(fragment, sentence, line);
 }
 
 impl Builder {
     /// Runs `nginx -t` on this configuration.
     pub(crate) fn check(&self) -> Check {
-        let folder = tempfile::Builder::new()
-            .prefix("authgear-it-")
-            .tempdir()
-            .expect("a temporary folder");
+        let folder = tempfile::Builder::new().prefix("authgear-it-").tempdir().expect("a temporary folder");
         let config = self.render(folder.path(), &Ports::allocate());
         let path = folder.path().join("nginx.conf");
         fs::write(&path, &config).expect("the folder is writable");
@@ -67,12 +61,7 @@ impl Builder {
             .arg(folder.path().join("startup.log"));
         let output = command.output().expect("nginx can be run");
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        Check {
-            ok: output.status.success(),
-            stderr,
-            config,
-            path,
-        }
+        Check { ok: output.status.success(), stderr, config, path }
     }
 }
 
@@ -85,10 +74,7 @@ impl Check {
     /// What is said at a level, without nginx's preamble, in order.
     pub(crate) fn messages(&self, level: &str) -> Vec<&str> {
         let preamble = format!("nginx: [{level}] ");
-        self.stderr
-            .lines()
-            .filter_map(|line| line.strip_prefix(&preamble))
-            .collect()
+        self.stderr.lines().filter_map(|line| line.strip_prefix(&preamble)).collect()
     }
 
     /// Warnings don't refuse a configuration.
@@ -99,10 +85,7 @@ impl Check {
     /// Refused with exactly this sentence, the file, and the line which is that line of the fragment.
     #[track_caller]
     pub(crate) fn assert_refused(&self, fragment: &str, sentence: &str, line: usize) {
-        let before = self
-            .config
-            .find(fragment)
-            .expect("the fragment is in the configuration");
+        let before = self.config.find(fragment).expect("the fragment is in the configuration");
         let line = self.config[..before].matches('\n').count() + line;
         self.assert_first_refusal(&format!("{sentence} in {}:{line}", self.path.display()));
     }
@@ -110,25 +93,13 @@ impl Check {
     /// Refused with this sentence, whatever the line: for what nginx finds at the end of a block.
     #[track_caller]
     pub(crate) fn assert_refused_somewhere(&self, sentence: &str) {
-        let found = self
-            .messages("emerg")
-            .first()
-            .is_some_and(|message| message.starts_with(sentence));
+        let found = self.messages("emerg").first().is_some_and(|message| message.starts_with(sentence));
         assert!(!self.ok && found, "expected {sentence:?}, got:\n{}", self.stderr);
     }
 
     #[track_caller]
     fn assert_first_refusal(&self, message: &str) {
-        assert!(
-            !self.ok,
-            "accepted, but should be refused with {message:?}\n{}",
-            self.stderr
-        );
-        assert_eq!(
-            self.messages("emerg").first().copied(),
-            Some(message),
-            "in all:\n{}",
-            self.stderr
-        );
+        assert!(!self.ok, "accepted, but should be refused with {message:?}\n{}", self.stderr);
+        assert_eq!(self.messages("emerg").first().copied(), Some(message), "in all:\n{}", self.stderr);
     }
 }

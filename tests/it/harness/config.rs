@@ -39,11 +39,7 @@ pub(crate) struct Ports {
 
 impl Ports {
     pub(super) fn allocate() -> Self {
-        Self {
-            http: free_port(),
-            h2: free_port(),
-            tls: free_port(),
-        }
+        Self { http: free_port(), h2: free_port(), tls: free_port() }
     }
 }
 
@@ -67,11 +63,7 @@ impl Default for Builder {
 impl Builder {
     /// Whether to load the module that `AUTHGEAR_MODULE` names (the default), or to run stock nginx.
     pub(crate) fn module(mut self, load: bool) -> Self {
-        self.module = if load {
-            Module::FromEnvironment
-        } else {
-            Module::Stock
-        };
+        self.module = if load { Module::FromEnvironment } else { Module::Stock };
         self
     }
 
@@ -138,13 +130,7 @@ impl Builder {
     pub(crate) fn replace(mut self, from: &str, to: &str) -> Self {
         let mut found = false;
         let named = self.named_servers.iter_mut().map(|(_, lines)| lines);
-        for lines in self
-            .main
-            .iter_mut()
-            .chain(&mut self.http)
-            .chain(&mut self.default_server)
-            .chain(named)
-        {
+        for lines in self.main.iter_mut().chain(&mut self.http).chain(&mut self.default_server).chain(named) {
             found |= lines.contains(from);
             *lines = lines.replace(from, to);
         }
@@ -180,39 +166,18 @@ impl Builder {
             line(text, format_args!("user root;"));
         }
         let daemon = if self.upgradable { "on" } else { "off" };
-        let level = if self.error_log_level == "debug" {
-            "debug"
-        } else {
-            "info"
-        };
-        line(
-            text,
-            format_args!(
-                "daemon {daemon};\nmaster_process on;\nworker_processes {};",
-                self.workers
-            ),
-        );
-        line(
-            text,
-            format_args!("pid {prefix}/nginx.pid;\nlock_file {prefix}/nginx.lock;"),
-        );
+        let level = if self.error_log_level == "debug" { "debug" } else { "info" };
+        line(text, format_args!("daemon {daemon};\nmaster_process on;\nworker_processes {};", self.workers));
+        line(text, format_args!("pid {prefix}/nginx.pid;\nlock_file {prefix}/nginx.lock;"));
         line(text, format_args!("error_log {prefix}/error.log {level};"));
-        self.main
-            .iter()
-            .for_each(|lines| line(text, format_args!("{lines}")));
+        self.main.iter().for_each(|lines| line(text, format_args!("{lines}")));
         line(text, format_args!("events {{ worker_connections 2048; }}"));
     }
 
     fn render_http(&self, text: &mut String, prefix: &Path) {
         let prefix = prefix.display();
-        line(
-            text,
-            format_args!("http {{\ndefault_type text/plain;\naccess_log {prefix}/access.log;"),
-        );
-        line(
-            text,
-            format_args!("error_log {prefix}/error.log {};", self.error_log_level),
-        );
+        line(text, format_args!("http {{\ndefault_type text/plain;\naccess_log {prefix}/access.log;"));
+        line(text, format_args!("error_log {prefix}/error.log {};", self.error_log_level));
         for (directive, folder) in [
             ("client_body_temp_path", "body"),
             ("proxy_temp_path", "proxy"),
@@ -222,9 +187,7 @@ impl Builder {
         ] {
             line(text, format_args!("{directive} {prefix}/{folder};"));
         }
-        self.http
-            .iter()
-            .for_each(|lines| line(text, format_args!("{lines}")));
+        self.http.iter().for_each(|lines| line(text, format_args!("{lines}")));
     }
 
     fn render_server(&self, text: &mut String, prefix: &Path, ports: &Ports, name: &str, body: &str) {
@@ -233,10 +196,7 @@ impl Builder {
         line(text, format_args!("server {{\nserver_name {name};"));
         line(
             text,
-            format_args!(
-                "listen 127.0.0.1:{};\nlisten 127.0.0.1:{}{parameter};",
-                ports.http, ports.h2
-            ),
+            format_args!("listen 127.0.0.1:{};\nlisten 127.0.0.1:{}{parameter};", ports.http, ports.h2),
         );
         if directive {
             line(text, format_args!("http2 on;"));
@@ -245,14 +205,8 @@ impl Builder {
             let (certificate_file, key_file) = (prefix.join("tls.crt"), prefix.join("tls.key"));
             std::fs::write(&certificate_file, certificate).expect("the folder is writable");
             std::fs::write(&key_file, key).expect("the folder is writable");
-            line(
-                text,
-                format_args!("listen 127.0.0.1:{} ssl{parameter};", ports.tls),
-            );
-            line(
-                text,
-                format_args!("ssl_certificate {};", certificate_file.display()),
-            );
+            line(text, format_args!("listen 127.0.0.1:{} ssl{parameter};", ports.tls));
+            line(text, format_args!("ssl_certificate {};", certificate_file.display()));
             line(text, format_args!("ssl_certificate_key {};", key_file.display()));
         }
         line(text, format_args!("{body}\n}}"));
@@ -267,8 +221,7 @@ impl Builder {
                     "AUTHGEAR_MODULE must name the module (.so) to test; build it for this nginx, with cargo build",
                 );
                 Some(
-                    path.canonicalize()
-                        .unwrap_or_else(|e| panic!("AUTHGEAR_MODULE {}: {e}", path.display())),
+                    path.canonicalize().unwrap_or_else(|e| panic!("AUTHGEAR_MODULE {}: {e}", path.display())),
                 )
             }
         }

@@ -40,18 +40,13 @@ pub(crate) fn documented_auth_request(resolver_url: impl Display, echo: impl Dis
         "location = /_auth {{\ninternal;\nproxy_pass {resolver_url}/_resolver/resolve;\n\
          proxy_pass_request_body off;\nproxy_set_header Content-Length \"\";\n}}\n"
     );
-    Documented {
-        http: String::new(),
-        server: server + &auth,
-    }
+    Documented { http: String::new(), server: server + &auth }
 }
 
 impl Documented {
     /// More lines for the location that asks the resolver, such as the Host that a tenant is chosen by.
     pub(crate) fn auth_lines(mut self, lines: &str) -> Self {
-        self.server = self
-            .server
-            .replace("internal;\n", &format!("internal;\n{lines}\n"));
+        self.server = self.server.replace("internal;\n", &format!("internal;\n{lines}\n"));
         self
     }
 
@@ -67,9 +62,6 @@ impl Documented {
 
     /// Stock nginx with this set-up.
     pub(crate) fn builder(&self) -> Builder {
-        Nginx::builder()
-            .module(false)
-            .http(self.http.clone())
-            .server(self.server.clone())
+        Nginx::builder().module(false).http(self.http.clone()).server(self.server.clone())
     }
 }

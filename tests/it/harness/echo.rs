@@ -35,17 +35,9 @@ impl EchoReply {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         let (method, target) = lines.next()?.split_once(' ')?;
-        let headers = lines
-            .by_ref()
-            .take_while(|line| !line.is_empty())
-            .map(split)
-            .collect::<Option<_>>()?;
+        let headers = lines.by_ref().take_while(|line| !line.is_empty()).map(split).collect::<Option<_>>()?;
         let tail: Vec<(String, String)> = lines.map(split).collect::<Option<_>>()?;
-        let field = |name: &str| {
-            tail.iter()
-                .find(|(n, _)| n == name)
-                .map(|(_, value)| value.clone())
-        };
+        let field = |name: &str| tail.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
         Some(Self {
             method: method.to_owned(),
             target: target.to_owned(),
@@ -72,10 +64,7 @@ impl EchoReply {
     /// Names as a careless backend reads them: lower-case, every byte that is no letter or digit a `-`. A backend
     /// behind CGI could not tell `X_Authgear.User-Id` from the true name.
     pub(crate) fn headers_folded(&self) -> Vec<(String, &str)> {
-        self.headers
-            .iter()
-            .map(|(name, value)| (fold(name), value.as_str()))
-            .collect()
+        self.headers.iter().map(|(name, value)| (fold(name), value.as_str())).collect()
     }
 
     /// Every header that a careless backend may take for this one, `HTTP_` of CGI apart.
@@ -92,19 +81,12 @@ impl EchoReply {
 
 fn fold(name: &str) -> String {
     let fold = |c: char| {
-        if c.is_ascii_alphanumeric() {
-            c.to_ascii_lowercase()
-        } else {
-            '-'
-        }
+        if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }
     };
     name.chars().map(fold).collect()
 }
 
 fn split(line: &str) -> Option<(String, String)> {
     let (name, value) = line.split_once(':')?;
-    Some((
-        name.to_owned(),
-        value.strip_prefix(' ').unwrap_or(value).to_owned(),
-    ))
+    Some((name.to_owned(), value.strip_prefix(' ').unwrap_or(value).to_owned()))
 }

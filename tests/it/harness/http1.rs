@@ -32,17 +32,11 @@ pub(crate) fn raw(port: u16, bytes: &[u8]) -> Vec<u8> {
 
 impl Http1 {
     pub(crate) fn connect(port: u16) -> io::Result<Self> {
-        Ok(Self {
-            stream: Transport::plain(port)?,
-            buffer: Vec::new(),
-        })
+        Ok(Self { stream: Transport::plain(port)?, buffer: Vec::new() })
     }
 
     pub(crate) fn connect_tls(port: u16, tls: &Tls) -> io::Result<Self> {
-        Ok(Self {
-            stream: Transport::tls(port, tls, b"http/1.1")?,
-            buffer: Vec::new(),
-        })
+        Ok(Self { stream: Transport::tls(port, tls, b"http/1.1")?, buffer: Vec::new() })
     }
 
     /// How long a read may take; 10 s unless told.
@@ -60,10 +54,7 @@ impl Http1 {
     pub(crate) fn pipeline(&mut self, requests: &[Request]) -> io::Result<Vec<Response>> {
         let bytes: Vec<u8> = requests.iter().flat_map(encode).collect();
         self.write_raw(&bytes)?;
-        requests
-            .iter()
-            .map(|request| self.receive(&request.method))
-            .collect()
+        requests.iter().map(|request| self.receive(&request.method)).collect()
     }
 
     pub(crate) fn send(&mut self, request: &Request) -> io::Result<()> {
@@ -84,12 +75,7 @@ impl Http1 {
                 informational.push((status, headers));
                 continue;
             }
-            let mut response = Response {
-                status,
-                headers,
-                informational,
-                ..Response::default()
-            };
+            let mut response = Response { status, headers, informational, ..Response::default() };
             self.read_body(method, &mut response)?;
             return Ok(response);
         }
@@ -118,9 +104,7 @@ impl Http1 {
     fn read_head(&mut self) -> io::Result<(u16, Fields)> {
         let status_line = self.read_line()?;
         let text = String::from_utf8_lossy(&status_line).into_owned();
-        let status = text
-            .strip_prefix("HTTP/1.")
-            .and_then(|rest| rest.get(2..5)?.parse().ok());
+        let status = text.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse().ok());
         let status = status.ok_or_else(|| malformed(format!("status line {text:?}")))?;
         Ok((status, self.read_fields()?))
     }
@@ -144,10 +128,7 @@ impl Http1 {
         if method == b"HEAD" || matches!(response.status, 101 | 204 | 304) {
             return Ok(());
         }
-        let chunked = response
-            .all("transfer-encoding")
-            .iter()
-            .any(|te| te.eq_ignore_ascii_case("chunked"));
+        let chunked = response.all("transfer-encoding").iter().any(|te| te.eq_ignore_ascii_case("chunked"));
         if chunked {
             return self.read_chunks(response);
         }
@@ -208,22 +189,12 @@ impl Http1 {
 /// The bytes of a request.
 pub(crate) fn encode(request: &Request) -> Vec<u8> {
     let version = if request.http10 { "1.0" } else { "1.1" };
-    let mut bytes = [
-        &request.method[..],
-        b" ",
-        &request.target,
-        b" HTTP/",
-        version.as_bytes(),
-        b"\r\n",
-    ]
-    .concat();
+    let mut bytes =
+        [&request.method[..], b" ", &request.target, b" HTTP/", version.as_bytes(), b"\r\n"].concat();
     if let Some(host) = &request.host {
         push_field(&mut bytes, &(b"Host".to_vec(), host.clone()));
     }
-    request
-        .headers
-        .iter()
-        .for_each(|field| push_field(&mut bytes, field));
+    request.headers.iter().for_each(|field| push_field(&mut bytes, field));
     match &request.body {
         Body::None => bytes.extend_from_slice(b"\r\n"),
         Body::Sized(body) => {
@@ -237,10 +208,7 @@ pub(crate) fn encode(request: &Request) -> Vec<u8> {
                 bytes.extend_from_slice(&[chunk, &b"\r\n"[..]].concat());
             }
             bytes.extend_from_slice(b"0\r\n");
-            request
-                .trailers
-                .iter()
-                .for_each(|field| push_field(&mut bytes, field));
+            request.trailers.iter().for_each(|field| push_field(&mut bytes, field));
             bytes.extend_from_slice(b"\r\n");
         }
     }

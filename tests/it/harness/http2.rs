@@ -133,18 +133,12 @@ impl Http2 {
     /// HEADERS, and CONTINUATION as needed.
     fn send_block(&mut self, id: u32, fields: &[Field], end_stream: bool) -> io::Result<()> {
         let mut block = Vec::new();
-        fields
-            .iter()
-            .for_each(|field| hpack::encode_field(&mut block, field));
+        fields.iter().for_each(|field| hpack::encode_field(&mut block, field));
         let mut parts = block.chunks(frame::MAX_PAYLOAD).peekable();
         let mut kind = frame::HEADERS;
         let mut flags = if end_stream { frame::END_STREAM } else { 0 };
         while let Some(part) = parts.next() {
-            flags |= if parts.peek().is_none() {
-                frame::END_HEADERS
-            } else {
-                0
-            };
+            flags |= if parts.peek().is_none() { frame::END_HEADERS } else { 0 };
             self.write_frame(&Frame::new(kind, flags, id, part))?;
             (kind, flags) = (frame::CONTINUATION, 0);
         }
@@ -169,11 +163,7 @@ impl Http2 {
             let used = i64::try_from(part.len()).expect("a frame is small");
             self.window -= used;
             self.stream_mut(id)?.window -= used;
-            let flags = if rest.is_empty() && end_stream {
-                frame::END_STREAM
-            } else {
-                0
-            };
+            let flags = if rest.is_empty() && end_stream { frame::END_STREAM } else { 0 };
             self.write_frame(&Frame::new(frame::DATA, flags, id, part))?;
             if rest.is_empty() {
                 return Ok(());
@@ -248,9 +238,7 @@ impl Http2 {
                 let value = u32::from_be_bytes(value.try_into().expect("a setting has six bytes"));
                 let change = i64::from(value) - self.stream_window;
                 self.stream_window += change;
-                self.streams
-                    .values_mut()
-                    .for_each(|stream| stream.window += change);
+                self.streams.values_mut().for_each(|stream| stream.window += change);
             }
         }
         self.write_frame(&Frame::new(frame::SETTINGS, frame::ACK, 0, []))
@@ -316,18 +304,9 @@ pub(crate) fn request_fields(request: &Request, scheme: &str) -> Vec<Field> {
         (b":scheme".to_vec(), scheme.into()),
         (b":path".to_vec(), request.target.clone()),
     ];
-    fields.extend(
-        request
-            .host
-            .iter()
-            .map(|host| (b":authority".to_vec(), host.clone())),
-    );
+    fields.extend(request.host.iter().map(|host| (b":authority".to_vec(), host.clone())));
     fields.extend(request.headers.iter().map(|(name, value)| {
-        let name = if request.exact_names {
-            name.clone()
-        } else {
-            name.to_ascii_lowercase()
-        };
+        let name = if request.exact_names { name.clone() } else { name.to_ascii_lowercase() };
         (name, value.clone())
     }));
     if let Body::Sized(body) = &request.body {

@@ -29,9 +29,7 @@ impl Nginx {
         let mut problems = Vec::new();
         let ours = || {
             let masters = self.state().masters.clone();
-            masters
-                .into_iter()
-                .filter(|master| process::belongs_to(*master, self.prefix()))
+            masters.into_iter().filter(|master| process::belongs_to(*master, self.prefix()))
         };
         ours().for_each(|master| process::signal(master, how));
         if poll(PATIENCE, || ours().next().is_none().then_some(())).is_none() {
@@ -64,11 +62,7 @@ impl Nginx {
         let stderr = Log::new(self.prefix().join("stderr.log")).text();
         let state = self.state();
         let mut lines = log::offending_lines(&self.error_log.text(), &state.killed, &state.builder.allowed);
-        lines.extend(log::offending_lines(
-            &stderr,
-            &state.killed,
-            &state.builder.allowed,
-        ));
+        lines.extend(log::offending_lines(&stderr, &state.killed, &state.builder.allowed));
         lines
     }
 }

@@ -61,20 +61,13 @@ impl<'a> Entry<'a> {
         let (level, rest) = line.split_once(" [")?.1.split_once("] ")?;
         let (process, message) = rest.split_once(": ")?;
         let (pid, _thread) = process.split_once('#')?;
-        Some(Self {
-            level,
-            pid: pid.parse().ok()?,
-            message,
-        })
+        Some(Self { level, pid: pid.parse().ok()?, message })
     }
 }
 
 /// The workers that `master` says to have started, oldest first.
 pub(crate) fn started_workers(log: &str, master: Pid) -> Vec<Pid> {
-    started(log)
-        .filter(|s| s.by == master && s.kind == "worker")
-        .map(|s| s.pid)
-        .collect()
+    started(log).filter(|s| s.by == master && s.kind == "worker").map(|s| s.pid).collect()
 }
 
 /// All processes that any master started: workers, cache managers, cache loaders.
@@ -91,11 +84,7 @@ struct Started<'a> {
 fn started(log: &str) -> impl Iterator<Item = Started<'_>> {
     log.lines().filter_map(Entry::parse).filter_map(|entry| {
         let (kind, pid) = entry.message.strip_prefix("start ")?.split_once(" process ")?;
-        Some(Started {
-            by: entry.pid,
-            kind,
-            pid: pid.trim().parse().ok()?,
-        })
+        Some(Started { by: entry.pid, kind, pid: pid.trim().parse().ok()? })
     })
 }
 
@@ -108,23 +97,16 @@ pub(crate) fn is_leaving(log: &str, worker: Pid) -> bool {
 /// Why nginx refused a configuration, if it did.
 pub(crate) fn refusal(log: &str) -> Option<String> {
     let mut entries = log.lines().filter_map(Entry::parse);
-    entries
-        .find(|entry| entry.level == "emerg")
-        .map(|entry| entry.message.to_owned())
+    entries.find(|entry| entry.level == "emerg").map(|entry| entry.message.to_owned())
 }
 
 /// The lines that make a test fail. `killed` are workers that the test killed, `allowed` what it expects.
 pub(crate) fn offending_lines(log: &str, killed: &[Pid], allowed: &[String]) -> Vec<String> {
     let is_allowed = |line: &str| {
         allowed.iter().any(|text| line.contains(text.as_str()))
-            || killed
-                .iter()
-                .any(|pid| line.contains(&format!("process {pid} exited on signal 9")))
+            || killed.iter().any(|pid| line.contains(&format!("process {pid} exited on signal 9")))
     };
-    log.lines()
-        .filter(|line| offends(line) && !is_allowed(line))
-        .map(str::to_owned)
-        .collect()
+    log.lines().filter(|line| offends(line) && !is_allowed(line)).map(str::to_owned).collect()
 }
 
 fn offends(line: &str) -> bool {

@@ -53,8 +53,7 @@ impl Request {
 
     /// One more header line; names may repeat, and both sides may be any bytes.
     pub(crate) fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        self.headers
-            .push((name.as_ref().to_vec(), value.as_ref().to_vec()));
+        self.headers.push((name.as_ref().to_vec(), value.as_ref().to_vec()));
         self
     }
 
@@ -85,8 +84,7 @@ impl Request {
             Body::Sized(body) => Body::Chunked(vec![body]),
             chunked @ Body::Chunked(_) => chunked,
         };
-        self.trailers
-            .push((name.as_ref().to_vec(), value.as_ref().to_vec()));
+        self.trailers.push((name.as_ref().to_vec(), value.as_ref().to_vec()));
         self
     }
 
@@ -127,9 +125,7 @@ impl Response {
     /// Every header of this name, case apart.
     pub(crate) fn all(&self, name: &str) -> Vec<String> {
         let named = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
-        named
-            .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
-            .collect()
+        named.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
     }
 
     pub(crate) fn text(&self) -> String {

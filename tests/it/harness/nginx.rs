@@ -59,10 +59,7 @@ impl Nginx {
     }
 
     pub(crate) fn tls_port(&self) -> u16 {
-        assert!(
-            self.state().builder.has_tls(),
-            "this nginx was built without .tls(certificate, key)"
-        );
+        assert!(self.state().builder.has_tls(), "this nginx was built without .tls(certificate, key)");
         self.ports.tls
     }
 
@@ -74,10 +71,7 @@ impl Nginx {
     /// The workers that accept connections; those which are on their way out after a reload are not among them.
     pub(crate) fn worker_pids(&self) -> Vec<Pid> {
         let log = self.error_log.text();
-        self.all_worker_pids()
-            .into_iter()
-            .filter(|pid| !log::is_leaving(&log, *pid))
-            .collect()
+        self.all_worker_pids().into_iter().filter(|pid| !log::is_leaving(&log, *pid)).collect()
     }
 
     /// All workers that run, of every generation and every master.
@@ -155,12 +149,7 @@ impl Nginx {
 
 #[track_caller]
 fn wait_for_line(log: &Log, mark: Mark, needle: &str, timeout: Duration) -> String {
-    let find = || {
-        log.since(mark)
-            .lines()
-            .find(|line| line.contains(needle))
-            .map(str::to_owned)
-    };
+    let find = || log.since(mark).lines().find(|line| line.contains(needle)).map(str::to_owned);
     let found = poll(timeout, find);
     found.unwrap_or_else(|| panic!("no {needle:?} in {}", log.path().display()))
 }
@@ -181,17 +170,11 @@ impl Builder {
 }
 
 fn start_once(builder: &Builder) -> Result<Nginx, Failure> {
-    let mut folder = tempfile::Builder::new()
-        .prefix("authgear-it-")
-        .tempdir()
-        .expect("a temporary folder");
+    let mut folder = tempfile::Builder::new().prefix("authgear-it-").tempdir().expect("a temporary folder");
     folder.disable_cleanup(std::env::var_os("AUTHGEAR_TEST_KEEP").is_some());
     let ports = Ports::allocate();
-    fs::write(
-        folder.path().join("nginx.conf"),
-        builder.render(folder.path(), &ports),
-    )
-    .expect("configuration");
+    fs::write(folder.path().join("nginx.conf"), builder.render(folder.path(), &ports))
+        .expect("configuration");
     let stderr = File::create(folder.path().join("stderr.log")).expect("a file for stderr");
     let mut command = process::nginx_command();
     command
@@ -200,12 +183,8 @@ fn start_once(builder: &Builder) -> Result<Nginx, Failure> {
         .arg("-c")
         .arg(folder.path().join("nginx.conf"))
         .args(["-e", "stderr"]);
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(stderr)
-        .spawn()
-        .expect("nginx starts");
+    let child =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().expect("nginx starts");
     let first = Pid::try_from(child.id()).expect("a process id");
     let nginx = Nginx {
         error_log: Log::new(folder.path().join("error.log")),
@@ -246,11 +225,7 @@ impl Nginx {
             let output = self.output();
             let taken = output.contains("98: Address already in use");
             let text = format!("nginx did not start: {status}\n{output}");
-            return Err(if taken {
-                Failure::PortTaken
-            } else {
-                Failure::Other(text)
-            });
+            return Err(if taken { Failure::PortTaken } else { Failure::Other(text) });
         }
         let Some(master) = process::read_pid_file(&self.prefix().join("nginx.pid")) else {
             return Ok(None);
@@ -266,11 +241,7 @@ impl Nginx {
     /// Everything it wrote, for the message of a failed test.
     pub(super) fn output(&self) -> String {
         let stderr = Log::new(self.prefix().join("stderr.log"));
-        format!(
-            "--- stderr\n{}\n--- error log\n{}",
-            stderr.tail(),
-            self.error_log.tail()
-        )
+        format!("--- stderr\n{}\n--- error log\n{}", stderr.tail(), self.error_log.tail())
     }
 
     /// Sends a signal to the master, and waits for nothing.

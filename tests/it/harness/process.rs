@@ -32,10 +32,8 @@ fn runner() -> Vec<String> {
 fn stock_nginx() -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/local/sbin", "/usr/sbin"].map(PathBuf::from);
-    let found = env::split_paths(&path)
-        .chain(system)
-        .map(|folder| folder.join("nginx"))
-        .find(|f| f.is_file());
+    let found =
+        env::split_paths(&path).chain(system).map(|folder| folder.join("nginx")).find(|f| f.is_file());
     found.expect("nginx is not on PATH; install it, or set AUTHGEAR_NGINX")
 }
 
@@ -52,9 +50,7 @@ pub(crate) fn nginx_version() -> (u32, u32, u32) {
 fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
     let (_, after) = text.split_once("nginx version: ")?;
     let (_, version) = after.split_once('/')?;
-    let mut numbers = version
-        .split(|c: char| !c.is_ascii_digit())
-        .map(|n| n.parse().ok());
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().ok());
     Some((numbers.next()??, numbers.next()??, numbers.next()??))
 }
 
@@ -76,13 +72,8 @@ pub(crate) fn is_child(pid: Pid, parent: Pid) -> bool {
 
 /// Does it run, and with a file of this folder open? So have all processes of an instance, even orphaned ones.
 pub(crate) fn belongs_to(pid: Pid, folder: &Path) -> bool {
-    let files = fs::read_dir(format!("/proc/{pid}/fd"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let has_file = files
-        .filter_map(|fd| fs::read_link(fd.path()).ok())
-        .any(|file| file.starts_with(folder));
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let has_file = files.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|file| file.starts_with(folder));
     has_file && is_running(pid)
 }
 

@@ -33,11 +33,8 @@ impl Nginx {
     #[track_caller]
     pub(crate) fn try_reload_with(&self, change: impl FnOnce(Builder) -> Builder) -> Result<(), String> {
         let builder = change(self.state().builder.clone());
-        fs::write(
-            self.prefix().join("nginx.conf"),
-            builder.render(self.prefix(), &self.ports),
-        )
-        .expect("writable");
+        fs::write(self.prefix().join("nginx.conf"), builder.render(self.prefix(), &self.ports))
+            .expect("writable");
         let workers = builder.workers;
         self.state().builder = builder;
         let (master, old, mark) = (self.pid(), self.all_worker_pids(), self.error_mark());
@@ -49,9 +46,7 @@ impl Nginx {
             }
             let all = self.error_log.text();
             let new_came = log::started_workers(&since, master).len() >= workers;
-            let old_leave = old
-                .iter()
-                .all(|pid| log::is_leaving(&all, *pid) || !process::is_running(*pid));
+            let old_leave = old.iter().all(|pid| log::is_leaving(&all, *pid) || !process::is_running(*pid));
             (new_came && old_leave).then_some(Ok(()))
         });
         outcome.unwrap_or_else(|| panic!("the reload did not come about"))
@@ -60,9 +55,7 @@ impl Nginx {
     /// Waits until the workers of earlier configurations have gone.
     #[track_caller]
     pub(crate) fn wait_for_old_workers(&self) {
-        let gone = poll(PATIENCE, || {
-            (self.all_worker_pids() == self.worker_pids()).then_some(())
-        });
+        let gone = poll(PATIENCE, || (self.all_worker_pids() == self.worker_pids()).then_some(()));
         assert!(gone.is_some(), "an old worker stays");
     }
 
@@ -78,10 +71,7 @@ impl Nginx {
     #[track_caller]
     pub(crate) fn kill_worker_pid(&self, victim: Pid) {
         let (master, mark) = (self.pid(), self.error_mark());
-        assert!(
-            process::is_child(victim, master),
-            "{victim} is no worker of this nginx"
-        );
+        assert!(process::is_child(victim, master), "{victim} is no worker of this nginx");
         self.state().killed.push(victim);
         process::signal(victim, Signal::KILL);
         let replaced = poll(PATIENCE, || {
@@ -123,10 +113,7 @@ impl Nginx {
     /// Lets the old master go, and waits until it has.
     #[track_caller]
     pub(crate) fn end_upgrade(&self, old: Pid) {
-        assert!(
-            self.state().masters.contains(&old),
-            "{old} was no master of this nginx"
-        );
+        assert!(self.state().masters.contains(&old), "{old} was no master of this nginx");
         process::signal(old, Signal::QUIT);
         let gone = poll(PATIENCE, || (!process::is_running(old)).then_some(()));
         assert!(gone.is_some(), "the old master stays");

@@ -17,10 +17,7 @@ pub(crate) struct Tls {
 
 impl Default for Tls {
     fn default() -> Self {
-        Self {
-            name: "localhost".into(),
-            identity: None,
-        }
+        Self { name: "localhost".into(), identity: None }
     }
 }
 
@@ -50,9 +47,7 @@ impl Tls {
                 let chain = CertificateDer::pem_slice_iter(certificate.as_bytes());
                 let chain = chain.collect::<Result<_, _>>().expect("certificates as PEM");
                 let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key as PEM");
-                builder
-                    .with_client_auth_cert(chain, key)
-                    .expect("the key fits the certificate")
+                builder.with_client_auth_cert(chain, key).expect("the key fits the certificate")
             }
         };
         config.alpn_protocols = vec![alpn.to_vec()];

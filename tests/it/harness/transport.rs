@@ -28,18 +28,14 @@ impl Transport {
 
     /// The handshake is over when this returns; the server must agree on the protocol.
     pub(crate) fn tls(port: u16, tls: &Tls, alpn: &[u8]) -> io::Result<Self> {
-        let Self::Plain(mut stream) = Self::plain(port)? else {
-            unreachable!("plain is plain")
-        };
+        let Self::Plain(mut stream) = Self::plain(port)? else { unreachable!("plain is plain") };
         let mut connection = tls.connection(alpn);
         while connection.is_handshaking() {
             connection.complete_io(&mut stream)?;
         }
         let agreed = connection.alpn_protocol();
         if agreed != Some(alpn) {
-            return Err(io::Error::other(format!(
-                "the server chose {agreed:?} rather than {alpn:?}"
-            )));
+            return Err(io::Error::other(format!("the server chose {agreed:?} rather than {alpn:?}")));
         }
         Ok(Self::Tls(Box::new(StreamOwned::new(connection, stream))))
     }

@@ -68,10 +68,7 @@ pub(crate) fn burst(
                         return;
                     }
                     let result = try_send(nginx, wire, request(i));
-                    results
-                        .lock()
-                        .expect("no thread panics holding it")
-                        .push((i, result));
+                    results.lock().expect("no thread panics holding it").push((i, result));
                 }
             });
         }

@@ -31,23 +31,13 @@ fn answer(mut stream: TcpStream, answer_headers: &str) -> Option<()> {
         if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
             length = value.parse().ok()?;
         }
-        echo += line
-            .strip_suffix(" HTTP/1.0")
-            .or_else(|| line.strip_suffix(" HTTP/1.1"))
-            .unwrap_or(line);
+        echo += line.strip_suffix(" HTTP/1.0").or_else(|| line.strip_suffix(" HTTP/1.1")).unwrap_or(line);
         echo.push('\n');
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let hash = body.iter().fold(0_u32, |hash, byte| {
-        hash.wrapping_mul(31).wrapping_add(u32::from(*byte))
-    });
+    let hash = body.iter().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(*byte)));
     echo += &format!("\nbody-length: {length}\nbody-hash: {hash:08x}\n");
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n",
-        echo.len()
-    );
-    stream
-        .write_all(format!("{head}{answer_headers}\r\n{echo}").as_bytes())
-        .ok()
+    let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n", echo.len());
+    stream.write_all(format!("{head}{answer_headers}\r\n{echo}").as_bytes()).ok()
 }

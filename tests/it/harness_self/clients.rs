@@ -26,14 +26,9 @@ fn every_wire_carries_the_same_request() {
     let (certificate, key) = self_signed(&["localhost"]);
     let nginx = proxy().tls(certificate, key).start();
     for wire in [Wire::Http1, Wire::Http2, Wire::Https1, Wire::Https2] {
-        let request = Request::post("/path?q=1", "body")
-            .header("X-Twice", "1")
-            .header("x-twice", "2");
+        let request = Request::post("/path?q=1", "body").header("X-Twice", "1").header("x-twice", "2");
         let reply = EchoReply::of(&send(&nginx, wire, &request));
-        assert_eq!(
-            (reply.method.as_str(), reply.target.as_str()),
-            ("POST", "/path?q=1")
-        );
+        assert_eq!((reply.method.as_str(), reply.target.as_str()), ("POST", "/path?q=1"));
         assert_eq!(reply.all("x-twice"), ["1", "2"]);
         assert_eq!(reply.body_length, 4);
     }
@@ -46,11 +41,8 @@ fn bodies_in_chunks_arrive_whole() {
     // Larger than a frame, and than HTTP/2's first window.
     let large = vec![b'x'; 300_000];
     for_each_wire(|wire| {
-        let reply = EchoReply::of(&send(
-            &nginx,
-            wire,
-            Request::new("PUT", "/").chunked([&large[..], b"", b"end"]),
-        ));
+        let reply =
+            EchoReply::of(&send(&nginx, wire, Request::new("PUT", "/").chunked([&large[..], b"", b"end"])));
         assert_eq!(reply.body_length, 300_003);
         let reply = EchoReply::of(&send(&nginx, wire, Request::post("/", &large)));
         assert_eq!(reply.body_length, 300_000);
@@ -61,22 +53,11 @@ fn bodies_in_chunks_arrive_whole() {
 #[test]
 fn answers_in_chunks_arrive_whole() {
     // A filter that may change the length makes nginx send chunks; HTTP/1.0 has none, and ends with the connection.
-    let nginx = Nginx::builder()
-        .module(false)
-        .server("root .; ssi on; ssi_types *;")
-        .start();
+    let nginx = Nginx::builder().module(false).server("root .; ssi on; ssi_types *;").start();
     std::fs::write(nginx.prefix().join("file"), "y".repeat(80_000)).expect("the folder is writable");
     for_each_wire(|wire| assert_eq!(send(&nginx, wire, Request::get("/file")).body.len(), 80_000));
-    assert_eq!(
-        send(&nginx, Wire::Http1, Request::get("/file").http10())
-            .body
-            .len(),
-        80_000
-    );
-    assert_eq!(
-        send(&nginx, Wire::Http1, Request::get("/file")).all("transfer-encoding"),
-        ["chunked"]
-    );
+    assert_eq!(send(&nginx, Wire::Http1, Request::get("/file").http10()).body.len(), 80_000);
+    assert_eq!(send(&nginx, Wire::Http1, Request::get("/file")).all("transfer-encoding"), ["chunked"]);
     nginx.finish();
 }
 
@@ -96,59 +77,27 @@ fn pipelined_requests_are_answered_in_order() {
     let mut connection = Http1::connect(nginx.port()).expect("nginx accepts");
     let requests = ["/1", "/2", "/3"].map(Request::get);
     let responses = connection.pipeline(&requests).expect("three answers");
-    let targets: Vec<String> = responses
-        .iter()
-        .map(|response| EchoReply::of(response).target)
-        .collect();
+    let targets: Vec<String> = responses.iter().map(|response| EchoReply::of(response).target).collect();
     assert_eq!(targets, ["/1", "/2", "/3"]);
-    assert_eq!(
-        connection
-            .exchange(&Request::new("HEAD", "/4"))
-            .expect("still open")
-            .body,
-        b""
-    );
-    assert_eq!(
-        connection
-            .exchange(&Request::get("/5"))
-            .expect("still open")
-            .status,
-        200
-    );
+    assert_eq!(connection.exchange(&Request::new("HEAD", "/4")).expect("still open").body, b"");
+    assert_eq!(connection.exchange(&Request::get("/5")).expect("still open").status, 200);
     nginx.finish();
 }
 
 #[test]
 fn raw_bytes_go_out_and_come_back() {
     let nginx = proxy().start();
-    let answer = http1::raw(
-        nginx.port(),
-        b"GET / HTTP/1.1\r\nHost: a\r\nbad header\r\nConnection: close\r\n\r\n",
-    );
-    assert!(
-        answer.starts_with(b"HTTP/1.1 "),
-        "{}",
-        String::from_utf8_lossy(&answer)
-    );
+    let answer =
+        http1::raw(nginx.port(), b"GET / HTTP/1.1\r\nHost: a\r\nbad header\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with(b"HTTP/1.1 "), "{}", String::from_utf8_lossy(&answer));
     nginx.finish();
 }
 
 #[test]
 fn a_client_that_expects_100_continue_records_it() {
     let nginx = proxy().start();
-    let response = send(
-        &nginx,
-        Wire::Http1,
-        Request::post("/", "x").header("Expect", "100-continue"),
-    );
-    assert_eq!(
-        response
-            .informational
-            .iter()
-            .map(|(status, _)| *status)
-            .collect::<Vec<_>>(),
-        [100]
-    );
+    let response = send(&nginx, Wire::Http1, Request::post("/", "x").header("Expect", "100-continue"));
+    assert_eq!(response.informational.iter().map(|(status, _)| *status).collect::<Vec<_>>(), [100]);
     assert_eq!(response.status, 200);
     nginx.finish();
 }
@@ -156,13 +105,10 @@ fn a_client_that_expects_100_continue_records_it() {
 #[test]
 fn odd_names_arrive_over_both_versions() {
     let odd = ["x_under_score", "x.dot", "x~tilde!", "x(paren)"];
-    let nginx = proxy()
-        .http("underscores_in_headers on; ignore_invalid_headers off;")
-        .start();
+    let nginx = proxy().http("underscores_in_headers on; ignore_invalid_headers off;").start();
     for_each_wire(|wire| {
-        let request = odd.iter().fold(Request::get("/"), |request, name| {
-            request.header(name, b"\x80\xff obs")
-        });
+        let request =
+            odd.iter().fold(Request::get("/"), |request, name| request.header(name, b"\x80\xff obs"));
         let reply = EchoReply::of(&send(&nginx, wire, request));
         for name in odd {
             assert_eq!(reply.all(name).len(), 1, "{name} in {reply:?}");
@@ -175,10 +121,7 @@ fn odd_names_arrive_over_both_versions() {
 fn capitals_in_http2_names_are_sent_when_asked_for() {
     let nginx = proxy().start();
     let request = Request::get("/").header("X-Capital", "1");
-    assert_eq!(
-        EchoReply::of(&send(&nginx, Wire::Http2, &request)).header("x-capital"),
-        Some("1")
-    );
+    assert_eq!(EchoReply::of(&send(&nginx, Wire::Http2, &request)).header("x-capital"), Some("1"));
     // HTTP/2 has no capitals. Newer versions of nginx answer, older ones give the stream up.
     match try_send(&nginx, Wire::Http2, request.exact_names()) {
         Ok(response) => assert_eq!(response.status, 400),
@@ -190,14 +133,9 @@ fn capitals_in_http2_names_are_sent_when_asked_for() {
 
 #[test]
 fn many_headers_of_http2_go_on_in_continuation() {
-    let nginx = proxy()
-        .http("large_client_header_buffers 8 64k; client_header_buffer_size 64k;")
-        .start();
+    let nginx = proxy().http("large_client_header_buffers 8 64k; client_header_buffer_size 64k;").start();
     let long = "v".repeat(9_000);
-    let request = Request::get("/")
-        .header("x-a", &long)
-        .header("x-b", &long)
-        .header("x-c", &long);
+    let request = Request::get("/").header("x-a", &long).header("x-b", &long).header("x-c", &long);
     let reply = EchoReply::of(&send(&nginx, Wire::Http2, request));
     assert_eq!(reply.header("x-c").map(str::len), Some(9_000));
     nginx.finish();
@@ -210,14 +148,9 @@ fn streams_of_one_connection_are_answered_in_any_order() {
     let ids = ["/1", "/2", "/3"].map(|target| connection.send(&Request::get(target)).expect("sent"));
     connection.reset_stream(ids[1]).expect("sent");
     for (id, target) in [(ids[2], "/3"), (ids[0], "/1")] {
-        assert_eq!(
-            EchoReply::of(&connection.receive(id).expect("an answer")).target,
-            target
-        );
+        assert_eq!(EchoReply::of(&connection.receive(id).expect("an answer")).target, target);
     }
-    connection
-        .write_frame(&Frame::new(frame::PING, 0, 0, *b"12345678"))
-        .expect("sent");
+    connection.write_frame(&Frame::new(frame::PING, 0, 0, *b"12345678")).expect("sent");
     while connection.read_frame().expect("a frame").kind != frame::PING {}
     connection.reset();
     nginx.finish();
@@ -228,21 +161,13 @@ fn a_connection_error_of_http2_is_told() {
     let nginx = proxy().start();
     let mut connection = Http2::connect(nginx.h2_port()).expect("nginx accepts");
     // DATA on stream 0 is a PROTOCOL_ERROR.
-    connection
-        .write_frame(&Frame::new(frame::DATA, 0, 0, *b"x"))
-        .expect("sent");
+    connection.write_frame(&Frame::new(frame::DATA, 0, 0, *b"x")).expect("sent");
     let error = loop {
         if let Err(error) = connection.read_frame() {
             break error;
         }
     };
-    assert!(
-        matches!(
-            error.kind(),
-            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
-        ),
-        "{error}"
-    );
+    assert!(matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset), "{error}");
     assert_eq!(connection.goaway(), Some(1));
     nginx.finish();
 }
@@ -254,10 +179,7 @@ fn a_half_closed_connection_still_gets_its_answer() {
     let mut connection = Http1::connect(nginx.port()).expect("nginx accepts");
     connection.send(&Request::get("/direct")).expect("sent");
     connection.half_close().expect("open");
-    assert_eq!(
-        connection.receive(b"GET").map(|response| response.status).ok(),
-        Some(200)
-    );
+    assert_eq!(connection.receive(b"GET").map(|response| response.status).ok(), Some(200));
     nginx.finish();
 }
 
@@ -276,27 +198,18 @@ fn a_silent_server_ends_in_a_timeout() {
     let mut connection =
         Http1::connect(silent.local_addr().expect("bound").port()).expect("the kernel accepts");
     connection.set_timeout(Duration::from_millis(20));
-    let error = connection
-        .exchange(&Request::get("/"))
-        .expect_err("nobody answers");
-    assert!(
-        matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
-        "{error}"
-    );
+    let error = connection.exchange(&Request::get("/")).expect_err("nobody answers");
+    assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
 }
 
 #[test]
 fn the_server_name_of_tls_and_the_host_choose_the_server() {
     let (certificate, key) = self_signed(&["localhost"]);
-    let nginx = proxy()
-        .tls(certificate, key)
-        .server_named("other.example", "return 200 $ssl_server_name;")
-        .start();
+    let nginx =
+        proxy().tls(certificate, key).server_named("other.example", "return 200 $ssl_server_name;").start();
     let mut connection =
         Http2::connect_tls(nginx.tls_port(), &Tls::default().name("other.example")).expect("TLS");
-    let response = connection
-        .exchange(&Request::get("/").host("other.example"))
-        .expect("an answer");
+    let response = connection.exchange(&Request::get("/").host("other.example")).expect("an answer");
     assert_eq!(response.text(), "other.example");
     // nginx would linger 5 s for the client to close it.
     drop(connection);

@@ -7,9 +7,7 @@ use super::super::harness::{Builder, Check, Http1, Nginx, PATIENCE, Place, Reque
 
 /// Stock nginx that answers with this word.
 fn saying(word: &str) -> Builder {
-    Nginx::builder()
-        .module(false)
-        .server(format!("location / {{ return 200 {word}; }}"))
+    Nginx::builder().module(false).server(format!("location / {{ return 200 {word}; }}"))
 }
 
 /// The words of the panic that this must end in.
@@ -63,10 +61,7 @@ fn instances_that_start_at_the_same_time_do_not_meet() {
 #[test]
 fn an_instance_that_can_not_start_says_why() {
     let failed = failure(|| drop(saying("hello").http("no_such_directive;").start()));
-    assert!(
-        failed.contains("unknown directive \"no_such_directive\""),
-        "{failed}"
-    );
+    assert!(failed.contains("unknown directive \"no_such_directive\""), "{failed}");
 }
 
 #[test]
@@ -113,11 +108,7 @@ fn after_a_reload_the_new_configuration_answers() {
 fn a_refused_reload_is_told_and_changes_nothing() {
     let nginx = saying("before").allow_log("[emerg]").start();
     let refusal = nginx.try_reload_with(|builder| builder.replace("return 200 before", "no_such_directive"));
-    assert!(
-        refusal
-            .unwrap_err()
-            .starts_with("unknown directive \"no_such_directive\"")
-    );
+    assert!(refusal.unwrap_err().starts_with("unknown directive \"no_such_directive\""));
     assert_eq!(http1::get(nginx.port(), "/").text(), "before");
     nginx.finish();
 }
@@ -139,12 +130,7 @@ fn lines_before_a_mark_are_left_out() {
     nginx.signal(Signal::USR1);
     nginx.wait_for_log_since(mark, "reopening logs", PATIENCE);
     assert!(nginx.error_log().contains("start worker process"));
-    assert!(
-        !nginx
-            .error_lines_since(mark)
-            .iter()
-            .any(|line| line.contains("start worker process"))
-    );
+    assert!(!nginx.error_lines_since(mark).iter().any(|line| line.contains("start worker process")));
     nginx.finish();
 }
 
@@ -175,10 +161,5 @@ fn a_wrong_expectation_of_a_refusal_fails() {
     failure(|| check.assert_refused(fragment, "unknown directive \"no_such_directive\"", 2));
     failure(|| check.assert_refused(fragment, "unknown directive", 1));
     failure(|| check.assert_ok());
-    failure(|| {
-        saying("hello")
-            .http("gzip off;")
-            .check()
-            .assert_refused("gzip off;", "no", 1)
-    });
+    failure(|| saying("hello").http("gzip off;").check().assert_refused("gzip off;", "no", 1));
 }

@@ -9,10 +9,7 @@ fn an_echo_is_read_line_by_line() {
     let text = "GET /a b\nHost: x\nX_Authgear.User-Id: \nX-Authgear-User-Id: a: b\nHTTP_X_AUTHGEAR_USER_ID: c\n\n\
                 body-length: 3\nbody-hash: 00ff\n";
     let reply = EchoReply::parse(text).expect("a reply");
-    assert_eq!(
-        (reply.target.as_str(), reply.body_length, reply.body_hash.as_str()),
-        ("/a b", 3, "00ff")
-    );
+    assert_eq!((reply.target.as_str(), reply.body_length, reply.body_hash.as_str()), ("/a b", 3, "00ff"));
     assert_eq!(reply.header("x-authgear-user-id"), Some("a: b"));
     assert_eq!(reply.headers_folded()[1], ("x-authgear-user-id".into(), ""));
     assert_eq!(reply.all_folded("X-Authgear-User-Id"), ["", "a: b", "c"]);
@@ -30,10 +27,7 @@ fn offending_lines_of_a_log_are_found() {
                2025/01/31 12:00:00 [crit] 18#18: *2 SSL_do_handshake() failed\n\
                thread 'x' panicked at src/lib.rs:1:1:";
     let lines = offending_lines(log, &[18], &["SSL_do_handshake() failed".into()]);
-    let lines: Vec<&str> = lines
-        .iter()
-        .map(|line| line.trim_start_matches("2025/01/31 12:00:00 "))
-        .collect();
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim_start_matches("2025/01/31 12:00:00 ")).collect();
     assert_eq!(
         lines,
         [
@@ -43,14 +37,7 @@ fn offending_lines_of_a_log_are_found() {
         ]
     );
     let entry = Entry::parse(log.lines().next().expect("a line"));
-    assert_eq!(
-        entry,
-        Some(Entry {
-            level: "notice",
-            pid: 17,
-            message: "start worker process 18"
-        })
-    );
+    assert_eq!(entry, Some(Entry { level: "notice", pid: 17, message: "start worker process 18" }));
 }
 
 #[test]
@@ -58,12 +45,9 @@ fn the_documented_set_up_hands_the_backend_the_identity() {
     let resolver = backend::start("X-Authgear-Session-Valid: true\r\nX-Authgear-User-Id: alice\r\n");
     let echo = backend::start("");
     let documented = documented_auth_request(format_args!("http://{resolver}"), echo);
-    for documented in [
-        documented
-            .clone()
-            .auth_lines("proxy_set_header Host app.example;"),
-        documented.cached(),
-    ] {
+    for documented in
+        [documented.clone().auth_lines("proxy_set_header Host app.example;"), documented.cached()]
+    {
         let nginx = documented.builder().start();
         for_each_wire(|wire| {
             let request = Request::post("/path", "body").header("x-authgear-user-id", "mallory");

@@ -21,7 +21,8 @@ pub(super) fn seen(params: Params, body: &Body) -> Seen {
 pub(super) async fn answer(seen: &Seen) -> Vec<u8> {
     let switches = Switches::of(&seen.target);
     tokio::time::sleep(switches.slow).await;
-    let mut head = format!("Status: {} {}\r\nContent-Type: text/plain\r\n", switches.status, reason(switches.status));
+    let mut head =
+        format!("Status: {} {}\r\nContent-Type: text/plain\r\n", switches.status, reason(switches.status));
     if let Some(to) = switches.accel {
         head.push_str(&format!("X-Accel-Redirect: {to}\r\n"));
     }

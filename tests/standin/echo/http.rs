@@ -40,7 +40,8 @@ async fn serve(stream: TcpStream, log: &Log) -> Result<(), ReadError> {
         let head = match reader.read_head().await {
             Ok(head) => head,
             Err(error) => {
-                let _ = reader.stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
+                let _ =
+                    reader.stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
                 return Err(error);
             }
         };
@@ -48,7 +49,8 @@ async fn serve(stream: TcpStream, log: &Log) -> Result<(), ReadError> {
         reader.read_body(&head, &mut |bytes| body.add(bytes)).await?;
         let keep = head.keeps_alive();
         let is_head = head.method == "HEAD";
-        let mut seen = Seen { method: head.method, target: head.target, headers: head.headers, ..Seen::default() };
+        let mut seen =
+            Seen { method: head.method, target: head.target, headers: head.headers, ..Seen::default() };
         body.write_to(&mut seen);
         log.add(seen.clone());
         let answer = answer(&seen, is_head, keep).await;

@@ -155,7 +155,8 @@ impl Answer {
 }
 
 fn clearing_cookie(settings: &Settings, https: bool) -> String {
-    let domain = settings.cookie_domain.as_ref().map_or_else(String::new, |domain| format!(" Domain={domain};"));
+    let domain =
+        settings.cookie_domain.as_ref().map_or_else(String::new, |domain| format!(" Domain={domain};"));
     format!(
         "{}=; Path=/;{domain} Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly;{} SameSite=Lax",
         settings.cookie_name(Kind::Session),

@@ -165,7 +165,9 @@ impl Play {
             Fault::SlowHead(pace) => Self { pace: Some(pace), ..Self::normal(normal) },
             Fault::OneHundredContinue => Self { interim: Some((100, Vec::new())), ..Self::normal(normal) },
             Fault::EarlyHints(headers) => Self { interim: Some((103, headers)), ..Self::normal(normal) },
-            Fault::Trailers(trailers) => Self { trailers, ..Self::normal(Answer { chunked: true, ..normal }) },
+            Fault::Trailers(trailers) => {
+                Self { trailers, ..Self::normal(Answer { chunked: true, ..normal }) }
+            }
             Fault::GoAway => http2(normal, End::Close, Http2Play::GoAway),
             Fault::RefusedStream => http2(normal, End::Close, Http2Play::RefuseStream),
             Fault::HangConnection => http2(normal, End::Hang, Http2Play::HangConnection),

@@ -79,7 +79,8 @@ fn encode(play: &Play, head: &Head) -> Vec<u8> {
         (0, false) => None,
         (_, keeps) => (!keeps).then_some("close"),
     };
-    let mut bytes = play.interim.as_ref().map_or_else(Vec::new, |(status, headers)| interim(*status, headers));
+    let mut bytes =
+        play.interim.as_ref().map_or_else(Vec::new, |(status, headers)| interim(*status, headers));
     let answer_head = play.answer.encode_head(is_head, connection);
     match play.reach {
         Reach::Nothing => return Vec::new(),
@@ -146,8 +147,8 @@ async fn refuse(shared: &Shared, mut stream: Stream, error: ReadError) {
     };
     shared.change(|state| state.bad_requests += 1);
     let status = text.split(':').next().unwrap_or_default();
-    let head = format!("HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n");
     let _ = stream.write_all(format!("{head}{text}").as_bytes()).await;
     let _ = stream.shutdown().await;
 }
-

@@ -175,7 +175,11 @@ async fn send(play: &Play, over: (impl Sized, Active), mut respond: SendResponse
     let complete = play.reach == Reach::All;
     let active = over.1.0.clone();
     let mut over = Some(over);
-    let mut finish = |last: bool| if last { drop(over.take()) };
+    let mut finish = |last: bool| {
+        if last {
+            drop(over.take())
+        }
+    };
 
     let only_head = complete && body.is_empty() && play.trailers.is_empty();
     finish(only_head);

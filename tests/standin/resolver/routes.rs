@@ -18,7 +18,9 @@ pub fn answer(accounts: &Accounts, settings: &Settings, call: &Call) -> Answer {
     match (call.method.as_str(), path) {
         ("GET" | "HEAD", path) if RESOLVE.contains(&path) => resolve(accounts, settings, call),
         // Outside of the app: none of its headers.
-        ("GET", HEALTHZ) => Answer::new(200).with("Content-Type", "text/plain; charset=utf-8").with_body(b"OK".into()),
+        ("GET", HEALTHZ) => {
+            Answer::new(200).with("Content-Type", "text/plain; charset=utf-8").with_body(b"OK".into())
+        }
         (_, path) if RESOLVE.contains(&path) => not_allowed("GET, HEAD, OPTIONS"),
         (_, HEALTHZ) => not_allowed("GET, OPTIONS"),
         (method @ ("GET" | "HEAD"), path) => match fixed_path(method, path) {

@@ -4,8 +4,7 @@ use super::client::{header, read_all, request, resolve, send, undated};
 use super::standin::resolver::answer::PERMISSIONS_POLICY as PP;
 use super::standin::{Kind, Resolver};
 
-const CLEARING: &str =
-    "session=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax";
+const CLEARING: &str = "session=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax";
 
 #[test]
 fn the_policy_is_673_bytes_long() {
@@ -75,17 +74,33 @@ fn head_has_no_length_and_roles_are_left_out_when_there_are_none() {
 fn routes_and_methods_are_those_of_the_router() {
     let resolver = Resolver::start();
     let table: &[(&str, &str, &str, &[(&str, &str)], &str)] = &[
-        ("POST", "/resolve", "405 Method Not Allowed", &[("Allow", "GET, HEAD, OPTIONS")], "Method Not Allowed\n"),
+        (
+            "POST",
+            "/resolve",
+            "405 Method Not Allowed",
+            &[("Allow", "GET, HEAD, OPTIONS")],
+            "Method Not Allowed\n",
+        ),
         ("OPTIONS", "/_resolver/resolve", "405 Method Not Allowed", &[], "Method Not Allowed\n"),
         ("GET", "/healthz", "200 OK", &[("Content-Length", "2")], "OK"),
         ("HEAD", "/healthz", "405 Method Not Allowed", &[("Allow", "GET, OPTIONS")], ""),
         ("GET", "/", "404 Not Found", &[], "404 page not found\n"),
         ("POST", "/resolve/", "404 Not Found", &[], "404 page not found\n"),
-        ("GET", "/resolve/", "301 Moved Permanently", &[("Location", "/resolve")],
-            "<a href=\"/resolve\">Moved Permanently</a>.\n\n"),
+        (
+            "GET",
+            "/resolve/",
+            "301 Moved Permanently",
+            &[("Location", "/resolve")],
+            "<a href=\"/resolve\">Moved Permanently</a>.\n\n",
+        ),
         ("HEAD", "/RESOLVE", "307 Temporary Redirect", &[("Location", "/resolve")], ""),
-        ("GET", "//_resolver//resolve?a=b", "301 Moved Permanently", &[("Location", "/_resolver/resolve?a=b")],
-            "<a href=\"/_resolver/resolve?a=b\">Moved Permanently</a>.\n\n"),
+        (
+            "GET",
+            "//_resolver//resolve?a=b",
+            "301 Moved Permanently",
+            &[("Location", "/_resolver/resolve?a=b")],
+            "<a href=\"/_resolver/resolve?a=b\">Moved Permanently</a>.\n\n",
+        ),
         ("GET", "/resolve?x=y", "200 OK", &[], ""),
     ];
     for (method, target, status, headers, body) in table {
@@ -137,7 +152,10 @@ fn go_refuses_what_is_no_request() {
         std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
         let answer = read_all(&mut stream);
         let expected = format!("Connection: close\r\n\r\n400 Bad Request{why}");
-        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n") && answer.ends_with(&expected), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 400 Bad Request\r\n") && answer.ends_with(&expected),
+            "{answer}"
+        );
     }
     assert_eq!((resolver.bad_requests(), resolver.call_count()), (5, 0));
 }
@@ -149,7 +167,10 @@ fn calls_are_recorded_to_the_byte() {
     send(resolver.addr(), &format!("{request}body"));
     let call = resolver.last_call().unwrap();
     assert_eq!(call.raw_head, request.as_bytes());
-    assert_eq!((call.method.as_str(), call.target.as_str(), call.body.as_slice()), ("GET", "/resolve?q", &b"body"[..]));
+    assert_eq!(
+        (call.method.as_str(), call.target.as_str(), call.body.as_slice()),
+        ("GET", "/resolve?q", &b"body"[..])
+    );
     assert_eq!(call.header_all("x-two"), [b"1", b"2"]);
     assert_eq!(call.header_names(), ["host", "x-two", "x-two", "content-length"]);
     assert_eq!(resolver.accounts().login("alice").header(Kind::Session, "p_").0, "Cookie");

@@ -51,7 +51,8 @@ pub fn request(method: &str, target: &str, headers: &[&str]) -> String {
 
 /// The answer without its `Date`.
 pub fn undated(answer: &str) -> String {
-    let lines: Vec<&str> = answer.split_inclusive("\r\n").filter(|line| !line.starts_with("Date: ")).collect();
+    let lines: Vec<&str> =
+        answer.split_inclusive("\r\n").filter(|line| !line.starts_with("Date: ")).collect();
     assert_eq!(lines.len() + 1, answer.split_inclusive("\r\n").count(), "one Date in {answer}");
     lines.concat()
 }

@@ -37,7 +37,9 @@ fn http_reports_method_target_headers_and_body() {
         .write_all(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nbo\r\n2\r\ndy\r\n0\r\nT: 1\r\n\r\n")
         .unwrap();
     let head = read_head(&mut stream);
-    assert!(read_body(&mut stream, &head).ends_with(&format!("body-length: 4\nbody-hash: {}\n", hash(b"body"))));
+    assert!(
+        read_body(&mut stream, &head).ends_with(&format!("body-length: 4\nbody-hash: {}\n", hash(b"body")))
+    );
     assert!(echo.wait_for_requests(2, SOON));
     assert_eq!(echo.requests()[0].header_all("x-odd"), [b"2"]);
     assert_eq!(echo.last().unwrap().body_len, 4);
@@ -58,7 +60,8 @@ fn http_takes_large_bodies() {
 #[test]
 fn targets_switch_status_redirect_and_delay() {
     let echo = Http::start();
-    let get = |target: &str| send(echo.addr(), &format!("GET {target} HTTP/1.1\r\nConnection: close\r\n\r\n"));
+    let get =
+        |target: &str| send(echo.addr(), &format!("GET {target} HTTP/1.1\r\nConnection: close\r\n\r\n"));
     assert!(get("/x/status/418").starts_with("HTTP/1.1 418 "));
     let redirect = get("/redirect-internal?/other?a=b");
     assert_eq!(header(&redirect, "X-Accel-Redirect"), Some("/other?a=b"));

@@ -55,9 +55,11 @@ fn connections_break_where_the_fault_says() {
 
 #[test]
 fn hanging_calls_are_in_flight_until_the_client_leaves() {
-    for (fault, expected) in
-        [(Fault::Hang, ""), (Fault::HangInHead, "HTTP/1.1 200 OK\r\n"), (Fault::HangInBody, "HTTP/1.1 200 OK\r\n")]
-    {
+    for (fault, expected) in [
+        (Fault::Hang, ""),
+        (Fault::HangInHead, "HTTP/1.1 200 OK\r\n"),
+        (Fault::HangInBody, "HTTP/1.1 200 OK\r\n"),
+    ] {
         let resolver = Resolver::start();
         resolver.push_fault(fault);
         let mut stream = asked(&resolver);
@@ -84,7 +86,10 @@ fn answers_are_changed_as_the_fault_says() {
 
     let twice = pairs(&[("X-Authgear-User-Id", "a"), ("x-authgear-user-id", "b")]);
     let answer = head_of(Fault::Headers(twice));
-    assert!(answer.contains("X-Authgear-User-Id: a\r\n") && answer.contains("x-authgear-user-id: b\r\n"), "{answer}");
+    assert!(
+        answer.contains("X-Authgear-User-Id: a\r\n") && answer.contains("x-authgear-user-id: b\r\n"),
+        "{answer}"
+    );
     assert_eq!(answer.to_lowercase().matches("x-authgear-user-id").count(), 2);
     let answer = head_of(Fault::ReplaceHeaders(pairs(&[("X-Authgear-Session-Valid", "TRUE")])));
     assert_eq!(answer.to_lowercase().matches("x-authgear-").count(), 1);
@@ -110,8 +115,11 @@ fn chunks_trailers_and_interim_answers_are_well_formed() {
     assert_eq!(header(&chunked, "Transfer-Encoding"), Some("chunked"));
     assert_eq!(header(&chunked, "Content-Length"), None);
     read(Fault::Trailers(pairs(&[("X-Authgear-User-Id", "evil")])), "0\r\nX-Authgear-User-Id: evil\r\n\r\n");
-    let hints = read(Fault::EarlyHints(pairs(&[("X-Authgear-User-Id", "evil")])), "Content-Length: 0\r\n\r\n");
-    assert!(hints.starts_with("HTTP/1.1 103 Early Hints\r\nX-Authgear-User-Id: evil\r\n\r\nHTTP/1.1 200 OK\r\n"));
+    let hints =
+        read(Fault::EarlyHints(pairs(&[("X-Authgear-User-Id", "evil")])), "Content-Length: 0\r\n\r\n");
+    assert!(
+        hints.starts_with("HTTP/1.1 103 Early Hints\r\nX-Authgear-User-Id: evil\r\n\r\nHTTP/1.1 200 OK\r\n")
+    );
     let hundred = read(Fault::OneHundredContinue, "Content-Length: 0\r\n\r\n");
     assert!(hundred.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"));
 }

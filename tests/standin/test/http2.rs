@@ -23,7 +23,10 @@ async fn open(resolver: &Resolver) -> (SendRequest<Bytes>, Driver) {
     begin(tokio::net::TcpStream::connect(resolver.addr()).await.unwrap()).await
 }
 
-pub async fn get(client: &mut SendRequest<Bytes>, token: &str) -> Result<Response<h2::RecvStream>, h2::Error> {
+pub async fn get(
+    client: &mut SendRequest<Bytes>,
+    token: &str,
+) -> Result<Response<h2::RecvStream>, h2::Error> {
     let request = Request::get("http://auth.example.com/resolve")
         .header("authorization", format!("Bearer {token}"))
         .header("cookie", "a=b")

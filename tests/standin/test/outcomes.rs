@@ -62,7 +62,8 @@ fn the_order_is_authorization_app_session_app_access_token_session() {
     let resolver = Resolver::start();
     let accounts = resolver.accounts();
     let users = ["alice", "bob", "norole", "unverified"];
-    let cookie = |name: &str, kind: Kind| format!("{}={}", kind.cookie().unwrap(), accounts.login(name).of(kind));
+    let cookie =
+        |name: &str, kind: Kind| format!("{}={}", kind.cookie().unwrap(), accounts.login(name).of(kind));
     let bearer = format!("Authorization: Bearer {}", accounts.login(users[0]).bearer);
     // In the reverse of their rank.
     let mut cookies = vec![
@@ -122,7 +123,11 @@ fn wildcards_are_good_without_being_made() {
     let cookie = |kind: Kind, value: &str| format!("Cookie: {}={value}", kind.cookie().unwrap());
     assert_eq!(outcome(&resolver, &["Authorization: Bearer user:alice:x:y"]), alice);
     for kind in [Kind::AppSession, Kind::AppAccessToken, Kind::Session] {
-        assert_eq!(outcome(&resolver, &[&cookie(kind, &accounts.wildcard("alice", kind, 7))]), alice, "{kind:?}");
+        assert_eq!(
+            outcome(&resolver, &[&cookie(kind, &accounts.wildcard("alice", kind, 7))]),
+            alice,
+            "{kind:?}"
+        );
     }
     let session = accounts.wildcard("alice", Kind::Session, 8);
     assert_eq!(outcome(&resolver, &[&cookie(Kind::Session, &session[1..])]), "invalid+clear");
@@ -139,7 +144,8 @@ fn sessions_end_by_idle_time_that_only_resolving_renews() {
         .start();
     let accounts = resolver.accounts();
     let alice = accounts.user("alice").id;
-    let [used, unused] = [(); 2].map(|()| format!("Cookie: session={}", accounts.mint("alice", Kind::Session)));
+    let [used, unused] =
+        [(); 2].map(|()| format!("Cookie: session={}", accounts.mint("alice", Kind::Session)));
     accounts.advance(Duration::from_secs(200));
     assert_eq!(outcome(&resolver, &[&used]), alice);
     accounts.advance(Duration::from_secs(200));

@@ -33,7 +33,11 @@ fn client(identity: Option<&Identity>, alpn: &str) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-async fn connect(resolver: &Resolver, client: &TlsConnector, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+async fn connect(
+    resolver: &Resolver,
+    client: &TlsConnector,
+    name: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(name.to_owned()).unwrap();
     client.connect(name, TcpStream::connect(resolver.addr()).await?).await
 }
@@ -68,7 +72,8 @@ fn only_the_good_certificate_is_accepted() {
 fn client_certificates_are_asked_for_and_recorded() {
     let pki = Pki::shared();
     let start = |auth| Resolver::builder().tls(pki.server(Leaf::Good)).client_auth(auth).start();
-    let ask = |resolver: &Resolver, identity| runtime().block_on(ask(resolver, &client(identity, "http/1.1")));
+    let ask =
+        |resolver: &Resolver, identity| runtime().block_on(ask(resolver, &client(identity, "http/1.1")));
     let required = start(ClientAuth::Required);
     ask(&required, Some(&pki.client)).unwrap();
     assert_eq!(required.last_call().unwrap().client_certificate.as_ref(), Some(&pki.client.certificate_der));
@@ -106,7 +111,8 @@ fn plain_text_can_come_before_the_handshake() {
 fn certificates_can_be_written_to_a_folder() {
     let dir = tempfile::tempdir().unwrap();
     Pki::shared().write(dir.path()).unwrap();
-    let mut names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut names: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names.len(), 16, "{names:?}");
     let ca = std::fs::read_to_string(dir.path().join("ca.pem")).unwrap();

@@ -32,25 +32,12 @@ pub(crate) struct Frame {
 
 impl Frame {
     pub(crate) fn new(kind: u8, flags: u8, stream: u32, payload: impl Into<Vec<u8>>) -> Self {
-        Self {
-            kind,
-            flags,
-            stream,
-            payload: payload.into(),
-        }
+        Self { kind, flags, stream, payload: payload.into() }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let length = u32::try_from(self.payload.len())
-            .expect("a frame is small")
-            .to_be_bytes();
-        [
-            &length[1..],
-            &[self.kind, self.flags],
-            &self.stream.to_be_bytes(),
-            &self.payload,
-        ]
-        .concat()
+        let length = u32::try_from(self.payload.len()).expect("a frame is small").to_be_bytes();
+        [&length[1..], &[self.kind, self.flags], &self.stream.to_be_bytes(), &self.payload].concat()
     }
 
     pub(crate) fn read(stream: &mut impl Read) -> io::Result<Self> {
@@ -59,12 +46,7 @@ impl Frame {
         let [a, b, c, kind, flags, id @ ..] = head;
         let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
         stream.read_exact(&mut payload)?;
-        Ok(Self {
-            kind,
-            flags,
-            stream: u32::from_be_bytes(id) & 0x7fff_ffff,
-            payload,
-        })
+        Ok(Self { kind, flags, stream: u32::from_be_bytes(id) & 0x7fff_ffff, payload })
     }
 
     pub(crate) fn has(&self, flag: u8) -> bool {
@@ -86,10 +68,7 @@ impl Frame {
 
     /// The four bytes at this place of the payload.
     pub(crate) fn number(&self, at: usize) -> u32 {
-        let bytes = self
-            .payload
-            .get(at..at + 4)
-            .and_then(|bytes| bytes.try_into().ok());
+        let bytes = self.payload.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
         u32::from_be_bytes(bytes.expect("the frame is long enough"))
     }
 }

@@ -77,16 +77,12 @@ pub(crate) fn decode(block: &[u8]) -> io::Result<Fields> {
 
 fn static_name(index: usize) -> io::Result<String> {
     let name = index.checked_sub(1).and_then(|i| STATIC_NAMES.split(' ').nth(i));
-    name.map(str::to_owned)
-        .ok_or_else(|| malformed("an index outside the static table"))
+    name.map(str::to_owned).ok_or_else(|| malformed("an index outside the static table"))
 }
 
 fn static_field(index: usize) -> io::Result<(String, Vec<u8>)> {
     let status = index.checked_sub(8).and_then(|i| STATIC_STATUS.get(i)).copied();
-    Ok((
-        static_name(index)?,
-        status.unwrap_or_default().as_bytes().to_vec(),
-    ))
+    Ok((static_name(index)?, status.unwrap_or_default().as_bytes().to_vec()))
 }
 
 struct Reader<'a> {
@@ -95,19 +91,13 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn byte(&mut self) -> io::Result<u8> {
-        let (first, rest) = self
-            .rest
-            .split_first()
-            .ok_or_else(|| malformed("a block that ends early"))?;
+        let (first, rest) = self.rest.split_first().ok_or_else(|| malformed("a block that ends early"))?;
         self.rest = rest;
         Ok(*first)
     }
 
     fn bytes(&mut self, length: usize) -> io::Result<&'a [u8]> {
-        let (bytes, rest) = self
-            .rest
-            .split_at_checked(length)
-            .ok_or_else(|| malformed("a short string"))?;
+        let (bytes, rest) = self.rest.split_at_checked(length).ok_or_else(|| malformed("a short string"))?;
         self.rest = rest;
         Ok(bytes)
     }
@@ -132,11 +122,7 @@ impl<'a> Reader<'a> {
         let is_huffman = self.rest.first().is_some_and(|first| first & 0x80 != 0);
         let length = self.integer(7)?;
         let bytes = self.bytes(length)?;
-        if is_huffman {
-            huffman_decode(bytes)
-        } else {
-            Ok(bytes.to_vec())
-        }
+        if is_huffman { huffman_decode(bytes) } else { Ok(bytes.to_vec()) }
     }
 
     fn literal(&mut self, prefix: u32) -> io::Result<(String, Vec<u8>)> {
@@ -151,16 +137,11 @@ impl<'a> Reader<'a> {
 
 /// Bit by bit: slow, and short.
 fn huffman_decode(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut by_length: Vec<(u8, u8)> = (0..=255)
-        .map(|b: u8| (HUFFMAN_LENGTHS[usize::from(b)], b))
-        .collect();
+    let mut by_length: Vec<(u8, u8)> = (0..=255).map(|b: u8| (HUFFMAN_LENGTHS[usize::from(b)], b)).collect();
     by_length.sort_unstable();
     let mut decoded = Vec::new();
     let (mut code, mut length) = (0_u32, 0_u8);
-    for bit in bytes
-        .iter()
-        .flat_map(|byte| (0..8).rev().map(move |i| byte >> i & 1))
-    {
+    for bit in bytes.iter().flat_map(|byte| (0..8).rev().map(move |i| byte >> i & 1)) {
         code = code << 1 | u32::from(bit);
         length += 1;
         if let Some(byte) = huffman_byte(&by_length, code, length) {
