@@ -5,17 +5,17 @@
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 
 // Values: plain data, no I/O.
-pub mod cache_key;
-pub mod credentials;
-pub mod endpoint;
 pub mod identity_header;
 pub mod session;
+pub mod credentials;
+pub mod cache_key;
+pub mod endpoint;
 // Mechanisms.
-pub mod resolver;
 pub mod single_flight;
+pub mod resolver;
 // Decisions.
-pub mod access;
 pub mod settings;
+pub mod access;
 // The edge: the only unsafe code, and the only code that knows nginx.
 #[allow(unsafe_code, reason = "nginx is written in C")]
 pub mod nginx;

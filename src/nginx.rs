@@ -31,7 +31,7 @@ pub mod worker;
 
 /// What nginx-sys leaves out; made by build.rs.
 mod bindings {
-    #![allow(non_upper_case_globals, reason = "nginx's names")]
+    #![allow(unreachable_pub, reason = "bindgen makes everything public")]
     use nginx_sys::{ngx_cycle_t, ngx_event_handler_pt, ngx_fd_t, ngx_int_t};
     include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
 }

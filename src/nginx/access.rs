@@ -71,7 +71,7 @@ fn handle(
 
 /// First of all phases: no `set`, `if` or `map`, and no backend, gets to see an identity header of the client's.
 unsafe extern "C" fn on_post_read(r: *mut ngx_http_request_t) -> ngx_int_t {
-    handle(Site::PostRead, r, |r| strip_once(r))
+    handle(Site::PostRead, r, strip_once)
 }
 
 /// Requests that nginx refuses itself (400, 494-497) come to an `error_page` without POST_READ; this is their last chance.

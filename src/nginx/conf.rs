@@ -169,8 +169,10 @@ impl LocationConf {
 fn create<T: Default>(cf: *mut ngx_conf_t) -> *mut c_void {
     contain(Site::Configuration, std::ptr::null_mut(), || {
         install_panic_hook();
-        // SAFETY: CONF: nginx passes the configuration that it reads, and its pool.
-        let pool = unsafe { Pool::from_ngx_pool((*cf).pool) };
+        // SAFETY: CONF: nginx passes the configuration that it reads.
+        let pool = unsafe { (*cf).pool };
+        // SAFETY: CONF: which has a pool.
+        let pool = unsafe { Pool::from_ngx_pool(pool) };
         pool.allocate(T::default()).cast()
     })
 }

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
 use std::path::Path;
-use std::ptr::{NonNull, null_mut};
+use std::ptr::null_mut;
 
 use nginx_sys::{
     NGX_CONF_FLAG, NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF,
@@ -161,8 +161,10 @@ impl<'a> Directive<'a> {
 
 /// The two words of the directive that nginx reads. It checks their number before it calls a setter.
 fn words(cf: &mut ngx_conf_t) -> Option<[String; 2]> {
-    // SAFETY: CONF, STRING: an array of strings.
-    let args = unsafe { cf.args.as_ref().map(|args| args.as_slice::<ngx_str_t>()) }?;
+    // SAFETY: CONF: the array of the directive's words.
+    let args = unsafe { cf.args.as_ref() }?;
+    // SAFETY: CONF: which are strings.
+    let args = unsafe { args.as_slice::<ngx_str_t>() };
     let [name, argument] = args else { return None };
     if let (Ok(name), Ok(argument)) = (name.to_str(), argument.to_str()) {
         return Some([name.to_owned(), argument.to_owned()]);
@@ -295,10 +297,11 @@ unsafe extern "C" fn cmd_time(
     }
     // SAFETY: CONF: the table's command.
     let offset = unsafe { (*command).offset };
-    // SAFETY: CONF: the slot that nginx has just written.
-    let value =
-        unsafe { NonNull::new(conf).map(|conf| conf.cast::<u8>().add(offset).cast::<ngx_msec_t>().read()) };
-    if value != Some(0) {
+    // SAFETY: CONF: the offset of one of the structure's slots, by the table.
+    let slot = unsafe { conf.byte_add(offset) }.cast::<ngx_msec_t>();
+    // SAFETY: CONF: nginx has just written it.
+    let value = unsafe { slot.read() };
+    if value != 0 {
         return NGX_CONF_OK;
     }
     Directive::read(cf, conf, |directive| {

@@ -89,7 +89,9 @@ fn injected_run(pool: *mut ngx_pool_t, headers: &IdentityHeaders) -> Result<Run,
         // SAFETY: C API: the bytes of the name.
         let hash = unsafe { ngx_hash_key(key.data, key.len) };
         // SAFETY: POOL: there is room for as many elements as there are headers.
-        let element = unsafe { &mut *first.add(index) };
+        let element = unsafe { first.add(index) };
+        // SAFETY: POOL: zeroed, which is a valid element.
+        let element = unsafe { &mut *element };
         element.hash = hash;
         element.key = key;
         element.value = value;
@@ -152,7 +154,9 @@ fn copy(pool: *mut ngx_pool_t, bytes: &[u8]) -> Result<ngx_str_t, OutOfMemory> {
     // SAFETY: POOL: just given, and so nobody else's.
     unsafe { data.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     // SAFETY: POOL: one byte more was asked for.
-    unsafe { data.add(bytes.len()).write(0) };
+    let end = unsafe { data.add(bytes.len()) };
+    // SAFETY: as above.
+    unsafe { end.write(0) };
     Ok(ngx_str_t { len: bytes.len(), data })
 }
 
@@ -161,7 +165,9 @@ fn forget_variables(r: &mut ngx_http_request_t) {
     let Some(main) = Module::main_conf(r) else { return };
     for &index in &main.header_variables {
         // SAFETY: POOL: nginx makes as many values as the configuration has variables, and these are indices of those.
-        let value = unsafe { &mut *r.variables.add(index) };
+        let value = unsafe { r.variables.add(index) };
+        // SAFETY: as above.
+        let value = unsafe { &mut *value };
         value.set_valid(0);
         value.set_not_found(0);
     }

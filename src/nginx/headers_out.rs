@@ -55,10 +55,9 @@ fn push(
     let line = unsafe { ngx_list_push(&raw mut r.headers_out.headers) }.cast::<ngx_table_elt_t>();
     let line = NonNull::new(line).ok_or(OutOfMemory)?;
     // SAFETY: LIST: room for an element. Zeroed first: nginx 1.23 added a field to it.
-    let element = unsafe {
-        line.write_bytes(0, 1);
-        &mut *line.as_ptr()
-    };
+    unsafe { line.write_bytes(0, 1) };
+    // SAFETY: as above.
+    let element = unsafe { &mut *line.as_ptr() };
     // Any hash but 0 means that the line is sent.
     element.hash = 1;
     // nginx only reads it, as it does its own constant names.

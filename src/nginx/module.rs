@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 
 use nginx_sys::{
-    NGX_HTTP_MODULE, NGX_OK, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_conf_t, ngx_cycle_t,
+    NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_conf_t, ngx_cycle_t,
     ngx_http_module_t, ngx_int_t, ngx_module_t, ngx_process, ngx_uint_t,
 };
 use ngx::http::{
@@ -20,13 +20,15 @@ use super::conf::{
 use super::directives::COMMANDS;
 use super::{access, bridge, log, suspend, variables, worker};
 
+const MODULE: *const ngx_module_t = &raw const ngx_http_authgear_module;
+
 /// The key to the module's configuration structures.
 pub struct Module;
 
 impl HttpModule for Module {
     fn module() -> &'static ngx_module_t {
         // SAFETY: nginx writes to it while it starts, before it calls anything of the module's.
-        unsafe { &*(&raw const ngx_http_authgear_module) }
+        unsafe { &*MODULE }
     }
 }
 
@@ -73,6 +75,7 @@ pub static mut ngx_http_authgear_module: ngx_module_t = ngx_module_t {
 /// one a dynamic module's access handler runs before `allow`, `deny` and `auth_basic`, and a request that those refuse
 /// would cost a call.
 #[cfg(feature = "export-modules")]
+#[allow(unreachable_pub, reason = "nginx reaches them, by name")]
 mod exports {
     use super::{NameTable, ngx_http_authgear_module, ngx_module_t, null_mut};
 
@@ -105,22 +108,25 @@ mod exports {
 pub struct NameTable<const N: usize>([*const c_char; N]);
 
 unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
-    contain(Site::Configuration, nginx_sys::NGX_ERROR as ngx_int_t, || variables::register(cf))
+    contain(Site::Configuration, NGX_ERROR as ngx_int_t, || {
+        // SAFETY: CONF: nginx passes the configuration that it reads.
+        unsafe { cf.as_mut() }.map_or(NGX_ERROR as ngx_int_t, variables::register)
+    })
 }
 
 unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
-    contain(Site::Configuration, nginx_sys::NGX_ERROR as ngx_int_t, || {
+    contain(Site::Configuration, NGX_ERROR as ngx_int_t, || {
         // SAFETY: CONF: nginx passes the configuration that it reads.
-        unsafe { cf.as_mut() }.map_or(nginx_sys::NGX_ERROR as ngx_int_t, access::register)
+        unsafe { cf.as_mut() }.map_or(NGX_ERROR as ngx_int_t, access::register)
     })
 }
 
 /// The configuration is complete: find out which variables follow the identity headers.
 unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
-    contain(Site::InitModule, nginx_sys::NGX_ERROR as ngx_int_t, || {
+    contain(Site::InitModule, NGX_ERROR as ngx_int_t, || {
         // SAFETY: C API: nginx passes the new cycle.
         let Some(cycle) = (unsafe { cycle.as_ref() }) else {
-            return nginx_sys::NGX_ERROR as ngx_int_t;
+            return NGX_ERROR as ngx_int_t;
         };
         if let (Some(core), Some(main)) = (NgxHttpCoreModule::main_conf(cycle), Module::main_conf_mut(cycle))
         {

@@ -59,8 +59,9 @@ fn watch_client(r: &ngx_http_request_t) -> Result<(), ()> {
     let read = unsafe { (*r.connection).read };
     // SAFETY: as above.
     if unsafe { &*read }.ready() != 0 {
+        let queue = &raw mut ngx_posted_events;
         // SAFETY: C API: as `limit_req` does.
-        unsafe { ngx_post_event(read, &raw mut ngx_posted_events) };
+        unsafe { ngx_post_event(read, queue) };
         return Ok(());
     }
     // SAFETY: C API: as `limit_req` does.

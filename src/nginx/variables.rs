@@ -53,7 +53,7 @@ static VARIABLES: [(&str, Shows); 15] = [
 ];
 
 /// Makes the variables known to nginx. Not cacheable: a value that is read before the access phase must not stick.
-pub fn register(cf: *mut ngx_conf_t) -> ngx_int_t {
+pub fn register(cf: &mut ngx_conf_t) -> ngx_int_t {
     for (index, (name, shows)) in VARIABLES.iter().enumerate() {
         let prefix = if matches!(shows, Shows::HeaderByName) { NGX_HTTP_VAR_PREFIX } else { 0 };
         let mut name = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };

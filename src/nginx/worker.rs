@@ -29,6 +29,9 @@ new_key_type! {
     pub struct WaiterId;
 }
 
+/// A request that waits for a flight that has landed.
+pub type Waiting = (NonNull<ngx_http_request_t>, Role);
+
 pub struct Worker {
     secret: Secret,
     waiters: SlotMap<WaiterId, NonNull<ngx_http_request_t>>,
@@ -125,7 +128,7 @@ impl Worker {
     }
 
     /// The next call that is over, with the waiters of its flight that are still there.
-    pub fn next_landing(&mut self) -> Option<(Completion, Vec<(NonNull<ngx_http_request_t>, Role)>)> {
+    pub fn next_landing(&mut self) -> Option<(Completion, Vec<Waiting>)> {
         let completion = self.completions.try_recv().ok()?;
         let listed = self.flights.land(&completion.key);
         let waiting =

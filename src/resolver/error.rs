@@ -93,7 +93,7 @@ fn root_cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-fn find<'a, E: StdError + 'static>(error: &'a reqwest::Error) -> Option<&'a E> {
+fn find<E: StdError + 'static>(error: &reqwest::Error) -> Option<&E> {
     let mut next: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(cause) = next {
         if let Some(found) = cause.downcast_ref() {
