@@ -11,7 +11,7 @@ use nginx_sys::{
 };
 use ngx::http::{HttpModuleMainConf, NgxHttpCoreModule};
 
-use super::callback::{Site, contain};
+use super::callback::{Site, contain, last_panic};
 use super::headers_in::{self, OutOfMemory};
 use super::state::{self, Decided, Landed, RequestState, Wait};
 use super::{conf, headers_out, log, request, suspend, worker};
@@ -85,8 +85,10 @@ fn strip_once(r: &mut ngx_http_request_t) -> Result<ngx_int_t, OutOfMemory> {
         return Ok(DECLINED);
     }
     let state = state::find_or_create(r)?;
-    if !state.stripped.replace(true) {
+    if !state.stripped.get() {
         headers_in::strip(r)?;
+        // Not before: what could not be stripped must be met again, in an error_page location.
+        state.stripped.set(true);
     }
     Ok(DECLINED)
 }
@@ -102,8 +104,6 @@ unsafe extern "C" fn on_access(r: *mut ngx_http_request_t) -> ngx_int_t {
             return Ok(DECLINED);
         };
         let state = &*state::find_or_create(r)?;
-        // What is put into the headers from here on is trusted.
-        state.stripped.set(true);
         match state.wait.take() {
             Wait::Landed(key, landed) => {
                 let rc = conclude(r, state, &settings, &landed);
@@ -253,6 +253,11 @@ pub fn log_failure(completion: &Completion) {
     let url = completion.target.url();
     let (key, others) = (completion.key, Unsaid(unsaid));
     log::cycle().error(format_args!("resolver \"{url}\" failed: {error}; flight {key}{others}"));
+    if matches!(error, ResolveError::Internal(_))
+        && let Some(place) = last_panic()
+    {
+        log::cycle().alert(format_args!("panic in the resolver thread at {place}: please report this bug"));
+    }
 }
 
 fn log_overload(settings: &Settings) {

@@ -3,9 +3,8 @@
 //! A panic that met C frames would abort the worker, and drop every request in it. Contained, it costs the one request:
 //! each kind of callback says what it falls back to, and none falls back to letting a request pass.
 
-use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::sync::{Mutex, Once};
 
 use super::log;
 
@@ -27,9 +26,8 @@ pub enum Site {
     Cleanup,
 }
 
-thread_local! {
-    static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
-}
+/// Where the last panic was. Shared by the threads: the event loop logs for the resolver's.
+static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);
 
 /// Runs the body of a callback; a panic in it is logged, and `fallback` answers instead.
 pub fn contain<T>(site: Site, fallback: T, body: impl FnOnce() -> T) -> T {
@@ -51,9 +49,10 @@ pub fn contain<T>(site: Site, fallback: T, body: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Where this thread's last panic was, told once.
-fn last_panic() -> Option<String> {
-    LOCATION.with_borrow_mut(Option::take)
+/// Where the last panic was, told once.
+#[must_use]
+pub fn last_panic() -> Option<String> {
+    LAST_PANIC.lock().ok()?.take()
 }
 
 /// Replaces Rust's panic hook, which would print the message, and with it values of requests, to stderr. This one keeps
@@ -62,8 +61,9 @@ pub fn install_panic_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         std::panic::set_hook(Box::new(|panic| {
-            let location = panic.location().map(ToString::to_string);
-            LOCATION.with_borrow_mut(|last| *last = location);
+            if let Ok(mut last) = LAST_PANIC.lock() {
+                *last = panic.location().map(ToString::to_string);
+            }
         }));
     });
 }

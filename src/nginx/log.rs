@@ -1,6 +1,5 @@
 //! Lines in nginx's logs: lower case, no full stop, each beginning with `authgear`.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Arguments;
 use std::mem::MaybeUninit;
@@ -81,14 +80,13 @@ pub fn refuse_configuration_at(cf: &mut ngx_conf_t, why: Arguments<'_>, place: A
 
 /// Lets one line of a kind through per second and worker, and counts the others.
 #[derive(Default)]
-pub struct RateLimit(RefCell<HashMap<&'static str, (i64, u32)>>);
+pub struct RateLimit(HashMap<&'static str, (i64, u32)>);
 
 impl RateLimit {
     /// `None`: say nothing now. Otherwise the number of lines of this kind that weren't said since the last one.
     #[must_use]
-    pub fn pass(&self, kind: &'static str, now_seconds: i64) -> Option<u32> {
-        let mut kinds = self.0.borrow_mut();
-        let (last, unsaid) = kinds.entry(kind).or_insert((i64::MIN, 0));
+    pub fn pass(&mut self, kind: &'static str, now_seconds: i64) -> Option<u32> {
+        let (last, unsaid) = self.0.entry(kind).or_insert((i64::MIN, 0));
         if *last == now_seconds {
             *unsaid += 1;
             return None;
@@ -104,7 +102,7 @@ mod tests {
 
     #[test]
     fn one_line_a_second_passes_and_tells_of_the_others() {
-        let limit = RateLimit::default();
+        let mut limit = RateLimit::default();
         let passed: Vec<_> = [(0, "a"), (0, "a"), (0, "b"), (0, "a"), (1, "a"), (2, "a")]
             .map(|(now, kind)| limit.pass(kind, now))
             .into();

@@ -124,6 +124,9 @@ fn show(r: &ngx_http_request_t, data: usize) -> Option<Vec<u8>> {
     match shows {
         Shows::Header(name) => identity(state?, |headers| headers.get(name)),
         Shows::HeaderByName => {
+            if data < VARIABLES.len() {
+                return None;
+            }
             // SAFETY: CONF: for a prefix variable `data` is a pointer to its whole name.
             let name = bytes(unsafe { (data as *const ngx_str_t).as_ref() }?);
             let name = name.get(NAME_PREFIX.len()..)?;

@@ -1,7 +1,6 @@
 //! Why a call to the resolver came to nothing.
 
 use std::error::Error as StdError;
-use std::io;
 
 use thiserror::Error;
 
@@ -61,20 +60,17 @@ impl Failure {
             let error = if error.is_timeout() { ResolveError::Timeout } else { ResolveError::Connect(cause) };
             return Self { error, may_retry: true };
         }
-        match find::<h2::Error>(error).and_then(h2::Error::reason) {
-            Some(h2::Reason::REFUSED_STREAM | h2::Reason::NO_ERROR) => {
-                return Self { error: ResolveError::Closed(cause), may_retry: true };
-            }
-            Some(_) if find::<io::Error>(error).is_none() => {
-                return Self::final_(ResolveError::Protocol(cause));
-            }
-            _ => {}
+        if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
+            return Self::final_(ResolveError::Protocol(cause));
         }
-        let is_parse = find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse);
-        if is_parse {
-            Self::final_(ResolveError::Protocol(cause))
-        } else {
-            Self { error: ResolveError::Closed(cause), may_retry: true }
+        match find::<h2::Error>(error) {
+            // The resolver breaks HTTP/2's rules, as the library found.
+            Some(http2) if http2.is_library() => Self::final_(ResolveError::Protocol(cause)),
+            // The resolver ends the one stream, and not for having no time for it.
+            Some(http2) if http2.is_reset() && http2.reason() != Some(h2::Reason::REFUSED_STREAM) => {
+                Self::final_(ResolveError::Closed(cause))
+            }
+            _ => Self { error: ResolveError::Closed(cause), may_retry: true },
         }
     }
 
