@@ -4,7 +4,7 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}
 [[ $TARGET_DIR == /* ]] || TARGET_DIR=$PWD/$TARGET_DIR
-# Cargo reads a relative CARGO_TARGET_DIR from its own working directory, which is the repository's root.
+# Absolute, because cargo runs in the repository's root whatever folder the caller is in.
 export CARGO_TARGET_DIR=$TARGET_DIR
 
 # shellcheck disable=SC2034 # the scripts use it
@@ -23,6 +23,12 @@ say() {
 die() {
     say "$*"
     exit 1
+}
+
+# The absolute path of a folder that an argument names.
+folder() {
+    [[ -d $1 ]] || die "there is no folder $1"
+    (cd "$1" && pwd)
 }
 
 # The comment at the head of a script is its help.
@@ -122,7 +128,7 @@ prepare_nginx() {
             die "the source of nginx $NGINX_VERSION is not on this machine: unpack it and name it with --nginx-source DIR"
     fi
     check_source_version "$source"
-    configure_nginx "$(cd "$source" && pwd)"
+    configure_nginx "$source"
 }
 
 check_source_version() {
