@@ -205,13 +205,13 @@ build_module() {
         die "cargo could not build the module: see above"
     mkdir -p "$(dirname "$to")"
     cp "$TARGET_DIR/$folder/libnginx_authgear.so" "$to.new"
-    check_module_loads "$to.new"
+    check_module_loads "$to.new" "$to"
     mv "$to.new" "$to"
 }
 
 # Only nginx can say whether a module is for it.
 check_module_loads() {
-    local module=$1 dir words
+    local module=$1 to=$2 dir words
     dir=$(mktemp -d)
     # Through a link, so that no character of the path means something in nginx's configuration.
     ln -s "$module" "$dir/module.so"
@@ -220,9 +220,9 @@ check_module_loads() {
         rm -rf "$dir"
         return
     fi
-    rm -rf "$dir"
+    rm -rf "$dir" "$module"
     printf '%s\n' "$words" >&2
-    die "$NGINX refuses the module ${module%.new}: $(explain_refusal "$words")"
+    die "$NGINX refuses the module that was to be $to: $(explain_refusal "$words")"
 }
 
 explain_refusal() {
