@@ -44,7 +44,8 @@ as_root() {
     elif command -v sudo >/dev/null; then
         sudo "$@"
     else
-        die "packages are missing and only root can install them: run \"apt-get install ${missing[*]}\" as root, then this again"
+        die "packages are missing and only root can install them:" \
+            "run \"apt-get install ${missing[*]}\" as root, then this again"
     fi
 }
 
@@ -125,7 +126,7 @@ prepare_nginx() {
         install_packages nginx-dev
         source=/usr/share/nginx/src
         [[ -d $source ]] ||
-            die "the source of nginx $NGINX_VERSION is not on this machine: unpack it and name it with --nginx-source DIR"
+            die "there is no source of nginx $NGINX_VERSION on this machine: unpack it and name it with --nginx-source DIR"
     fi
     check_source_version "$source"
     configure_nginx "$source"
@@ -228,14 +229,19 @@ check_module_loads() {
 explain_refusal() {
     case $1 in
         *'is not binary compatible'*)
-            echo "it was built with other configure flags; build it with the source tree of this very nginx (--nginx-source DIR)" ;;
+            echo "its headers were configured in another way; give the source tree of this very nginx (--nginx-source DIR)"
+            ;;
         *'instead of'*)
-            echo "it was built for another version; remove $TARGET_DIR/nginx-$NGINX_VERSION and run this again" ;;
+            echo "it was built for another version; remove $TARGET_DIR/nginx-$NGINX_VERSION and run this again"
+            ;;
         *'ngx_modules'*)
-            echo "it lacks the tables that nginx looks up; it must be built with the feature export-modules" ;;
+            echo "it lacks the tables that nginx looks up; it must be built with the feature export-modules"
+            ;;
         *'undefined symbol'*)
-            echo "it uses a function that this nginx does not have; was nginx built without a part such as http or ssl?" ;;
+            echo "it uses a function that this nginx does not have; was nginx built without http?"
+            ;;
         *)
-            echo "see nginx's words above" ;;
+            echo "see nginx's words above"
+            ;;
     esac
 }
