@@ -1,0 +1,247 @@
+# shellcheck shell=bash
+# What the scripts share: words for the reader, packages, and the nginx that is built for. Sourced, never run.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}
+[[ $TARGET_DIR == /* ]] || TARGET_DIR=$PWD/$TARGET_DIR
+# Absolute, because cargo runs in the repository's root whatever folder the caller is in.
+export CARGO_TARGET_DIR=$TARGET_DIR
+
+# shellcheck disable=SC2034 # the scripts use it
+MODULE_FILE=ngx_http_authgear_module.so
+OLDEST_NGINX=1.22.0
+# What the headers of nginx and bindgen need; ring has C and assembly of its own.
+BUILD_PACKAGES=(gcc libclang-dev libpcre2-dev libssl-dev zlib1g-dev)
+
+# -- words ----------------------------------------------------------------------------------------------------
+
+# Progress goes to stderr: stdout is for the answer of a script.
+say() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+}
+
+die() {
+    say "$*"
+    exit 1
+}
+
+# The absolute path of a folder that an argument names.
+folder() {
+    [[ -d $1 ]] || die "there is no folder $1"
+    (cd "$1" && pwd)
+}
+
+# The comment at the head of a script is its help.
+usage() {
+    sed -n '2,/^[^#]/ { s/^# \{0,1\}//p }' "$0"
+}
+
+# -- packages -------------------------------------------------------------------------------------------------
+
+as_root() {
+    if ((EUID == 0)); then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "packages are missing and only root can install them:" \
+            "run \"apt-get install ${missing[*]}\" as root, then this again"
+    fi
+}
+
+is_installed() {
+    [[ $(dpkg-query --show --showformat='${db:Status-Abbrev}' "$1" 2>/dev/null) == ?i* ]]
+}
+
+# Installs those of the named packages that are not there yet.
+install_packages() {
+    local package missing=()
+    if ! command -v apt-get >/dev/null; then
+        say "no apt-get here, so nothing is installed: this needs what Debian calls $*"
+        return
+    fi
+    for package in "$@"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    ((${#missing[@]} == 0)) && return
+    say "installing ${missing[*]}"
+    update_package_lists
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends -q "${missing[@]}" >&2 ||
+        die "apt-get could not install ${missing[*]}: see above, install them by hand, then run this again"
+}
+
+# A fresh machine or container has no lists at all; once a run is enough. A source that can't be reached is no
+# reason to stop, the packages may be in another.
+update_package_lists() {
+    [[ -z ${package_lists_updated:-} ]] || return 0
+    package_lists_updated=yes
+    as_root apt-get update -q >&2 || say "apt-get update failed, going on with the package lists that are there"
+}
+
+# -- Rust -----------------------------------------------------------------------------------------------------
+
+find_cargo() {
+    local needed found
+    # rustup puts it there and leaves the PATH of a running shell as it is.
+    command -v cargo >/dev/null || PATH=$PATH:$HOME/.cargo/bin
+    needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml")
+    command -v cargo >/dev/null ||
+        die "no cargo on PATH: install Rust $needed or newer (rustup installs it), then run this again"
+    found=$(cargo --version | awk '{ print $2 }')
+    is_older "$found" "$needed" &&
+        die "cargo $found is too old: install Rust $needed or newer (\"rustup update stable\"), then run this again"
+    return 0
+}
+
+# is_older A B: version A is less than version B.
+is_older() {
+    [[ $1 != "$2" && $(printf '%s\n' "$1" "$2" | sort --version-sort | head -n 1) == "$1" ]]
+}
+
+# -- the nginx that is built for ------------------------------------------------------------------------------
+
+# Sets NGINX and NGINX_VERSION. Debian's /usr/sbin is not on everybody's PATH.
+find_nginx() {
+    local wanted=${AUTHGEAR_NGINX:-nginx} words
+    NGINX=$(PATH=$PATH:/usr/sbin type -P "$wanted") ||
+        die "there is no program $wanted here: install nginx or name its binary in AUTHGEAR_NGINX"
+    [[ $NGINX == /* ]] || NGINX=$PWD/$NGINX
+    words=$("$NGINX" -v 2>&1) || die "$NGINX does not run: \"$words\"; name another nginx in AUTHGEAR_NGINX"
+    NGINX_VERSION=$(sed -n 's|^nginx version: nginx/\([0-9.]*\).*|\1|p' <<<"$words")
+    [[ -n $NGINX_VERSION ]] ||
+        die "$NGINX says \"$words\", which is not a version of nginx: name an nginx in AUTHGEAR_NGINX"
+    is_older "$NGINX_VERSION" "$OLDEST_NGINX" &&
+        die "$NGINX is nginx $NGINX_VERSION, which is too old: the module needs nginx $OLDEST_NGINX or newer"
+    export AUTHGEAR_NGINX=$NGINX
+}
+
+# Installs nginx where there is none, and its source tree where none is given, then prepares the headers.
+prepare_nginx() {
+    local source=$1
+    install_packages "${BUILD_PACKAGES[@]}"
+    # Debian's package starts a server on port 80, so it is not for a machine that has an nginx.
+    [[ -n ${AUTHGEAR_NGINX:-} ]] || PATH=$PATH:/usr/sbin type -P nginx >/dev/null || install_packages nginx
+    find_nginx
+    if [[ -z $source ]]; then
+        install_packages nginx-dev
+        source=/usr/share/nginx/src
+        [[ -d $source ]] ||
+            die "there is no source of nginx $NGINX_VERSION on this machine: unpack it and name it with --nginx-source DIR"
+    fi
+    check_source_version "$source"
+    configure_nginx "$source"
+}
+
+check_source_version() {
+    local header=$1/src/core/nginx.h version
+    [[ -f $header ]] || die "$1 is not the source tree of an nginx: it has no src/core/nginx.h"
+    version=$(sed -n 's/^#define NGINX_VERSION *"\(.*\)"/\1/p' "$header")
+    [[ $version == "$NGINX_VERSION" ]] ||
+        die "the source in $1 is of nginx $version but $NGINX is nginx $NGINX_VERSION, and a module loads only in the" \
+            "version that it was built for: give the source of nginx $NGINX_VERSION with --nginx-source DIR," \
+            "or the nginx $version binary in AUTHGEAR_NGINX"
+}
+
+# The flags that nginx itself was configured with, as FLAGS. They decide the layout of its structures: debug,
+# threads and others add members, so none is left out that could matter.
+read_configure_flags() {
+    local arguments words flag
+    arguments=$("$NGINX" -V 2>&1 | sed -n 's/^configure arguments: *//p')
+    # nginx prints them as a shell would read them; xargs splits them without running anything.
+    words=$(xargs -r printf '%s\n' <<<"$arguments") ||
+        die "the configure arguments that \"$NGINX -V\" prints can't be split into words"
+    FLAGS=()
+    while IFS= read -r flag; do
+        case $flag in
+            '') ;;
+            # Modules with libraries of their own. They add no member to any structure.
+            --add-dynamic-module=* | --with-http_xslt_module* | --with-http_image_filter_module*) ;;
+            --with-http_geoip_module* | --with-stream_geoip_module* | --with-http_perl_module*) ;;
+            --with-google_perftools_module) ;;
+            # Source trees of libraries on the machine that built nginx; the headers of this one's do.
+            --with-pcre=* | --with-openssl=* | --with-zlib=*) ;;
+            *) FLAGS+=("$flag") ;;
+        esac
+    done <<<"$words"
+}
+
+# Runs nginx's configure, which takes seconds and makes nothing, and exports what nginx-sys asks for. It writes
+# to its working directory, so it gets one of its own in which the source tree is linked: the tree may be
+# read-only. All paths it writes are relative, because its makefiles know no path with a space.
+configure_nginx() {
+    local source=$1 work=$TARGET_DIR/nginx-$NGINX_VERSION
+    local stamp=$work/configured log=$work/configure.log wanted
+    read_configure_flags
+    wanted=$(printf '%s\n' "$NGINX_VERSION" "$source" "${FLAGS[@]}")
+    export NGINX_SOURCE_DIR=$work NGINX_BUILD_DIR=$work/objs
+    [[ $wanted == "$(cat "$stamp" 2>/dev/null)" ]] && return
+
+    say "configuring the headers of nginx $NGINX_VERSION"
+    rm -rf "$work"
+    mkdir -p "$work"
+    ln -s "$source/auto" "$source/src" "$work"
+    # A release has configure at the top, a clone of the repository in auto.
+    if [[ -f $source/configure ]]; then
+        ln -s "$source/configure" "$work/configure"
+    else
+        ln -s "$source/auto/configure" "$work/configure"
+    fi
+    (cd "$work" && sh ./configure "${FLAGS[@]}" --builddir=objs) >"$log" 2>&1 || {
+        tail -n 5 "$log" >&2
+        die "nginx's configure failed in $source: see above and $log, install what it asks for, then run this again"
+    }
+    # Last, so that an interrupted run is done again.
+    echo "$wanted" >"$stamp"
+}
+
+# -- the module -----------------------------------------------------------------------------------------------
+
+# build_module PROFILE TO [cargo arguments]: builds the module, proves that it loads and puts it at TO. It is renamed
+# into place: a running nginx may have the old file mapped, and one that doesn't load replaces none that does.
+build_module() {
+    local profile=$1 to=$2 folder=$1
+    shift 2
+    [[ $profile == dev ]] && folder=debug
+    (cd "$ROOT" && cargo build --locked --lib --profile "$profile" "$@") >&2 ||
+        die "cargo could not build the module: see above"
+    mkdir -p "$(dirname "$to")"
+    cp "$TARGET_DIR/$folder/libnginx_authgear.so" "$to.new"
+    check_module_loads "$to.new" "$to"
+    mv "$to.new" "$to"
+}
+
+# Only nginx can say whether a module is for it.
+check_module_loads() {
+    local module=$1 to=$2 dir words
+    dir=$(mktemp -d)
+    # Through a link, so that no character of the path means something in nginx's configuration.
+    ln -s "$module" "$dir/module.so"
+    printf '%s\n' 'load_module module.so;' 'pid nginx.pid;' 'error_log stderr;' 'events {}' >"$dir/nginx.conf"
+    if words=$("$NGINX" -t -p "$dir/" -c nginx.conf -e stderr 2>&1); then
+        rm -rf "$dir"
+        return
+    fi
+    rm -rf "$dir" "$module"
+    printf '%s\n' "$words" >&2
+    die "$NGINX refuses the module that was to be $to: $(explain_refusal "$words")"
+}
+
+explain_refusal() {
+    case $1 in
+        *'is not binary compatible'*)
+            echo "its headers were configured in another way; give the source tree of this very nginx (--nginx-source DIR)"
+            ;;
+        *'instead of'*)
+            echo "it was built for another version; remove $TARGET_DIR/nginx-$NGINX_VERSION and run this again"
+            ;;
+        *'ngx_modules'*)
+            echo "it lacks the tables that nginx looks up; it must be built with the feature export-modules"
+            ;;
+        *'undefined symbol'*)
+            echo "it uses a function that this nginx does not have; was nginx built without http?"
+            ;;
+        *)
+            echo "see nginx's words above"
+            ;;
+    esac
+}
