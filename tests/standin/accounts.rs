@@ -35,7 +35,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 4] = [Self::Bearer, Self::AppSession, Self::AppAccessToken, Self::Session];
+    pub const ALL: [Self; 4] = [
+        Self::Bearer,
+        Self::AppSession,
+        Self::AppAccessToken,
+        Self::Session,
+    ];
 
     /// The cookie that carries it, without the prefix.
     pub fn cookie(self) -> Option<&'static str> {
@@ -49,7 +54,11 @@ impl Kind {
 
     /// Tokens are looked up without regard to where they were sent.
     fn store(self) -> Self {
-        if self == Self::AppAccessToken { Self::Bearer } else { self }
+        if self == Self::AppAccessToken {
+            Self::Bearer
+        } else {
+            self
+        }
     }
 }
 
@@ -76,7 +85,10 @@ impl Credentials {
     pub fn header(&self, kind: Kind, cookie_prefix: &str) -> (String, String) {
         match kind.cookie() {
             None => ("Authorization".to_owned(), format!("Bearer {}", self.bearer)),
-            Some(name) => ("Cookie".to_owned(), format!("{cookie_prefix}{name}={}", self.of(kind))),
+            Some(name) => (
+                "Cookie".to_owned(),
+                format!("{cookie_prefix}{name}={}", self.of(kind)),
+            ),
         }
     }
 }
@@ -137,15 +149,30 @@ impl Default for Accounts {
             disabled: false,
             authenticated_at: Some(1_136_171_045),
         };
-        accounts.add(base("alice", "acdc0d99-f784-43d5-b53d-70f3506dfbf7", &["admin", "editor"]));
+        accounts.add(base(
+            "alice",
+            "acdc0d99-f784-43d5-b53d-70f3506dfbf7",
+            &["admin", "editor"],
+        ));
         accounts.add(base("bob", "b0b00000-5b1e-4c2f-9d3a-2f6a1c0de001", &["viewer"]));
         accounts.add(base("norole", "4072011e-5b1e-4c2f-9d3a-2f6a1c0de002", &[]));
         let anonymous = base("anonymous", "a0070000-5b1e-4c2f-9d3a-2f6a1c0de003", &[]);
-        accounts.add(User { anonymous: true, verified: false, can_reauthenticate: false, ..anonymous });
+        accounts.add(User {
+            anonymous: true,
+            verified: false,
+            can_reauthenticate: false,
+            ..anonymous
+        });
         let unverified = base("unverified", "07e21f1e-5b1e-4c2f-9d3a-2f6a1c0de004", &["viewer"]);
-        accounts.add(User { verified: false, ..unverified });
+        accounts.add(User {
+            verified: false,
+            ..unverified
+        });
         let disabled = base("disabled", "d15ab1ed-5b1e-4c2f-9d3a-2f6a1c0de005", &["viewer"]);
-        accounts.add(User { disabled: true, ..disabled });
+        accounts.add(User {
+            disabled: true,
+            ..disabled
+        });
         accounts
     }
 }
@@ -174,7 +201,11 @@ impl Accounts {
     }
 
     pub fn user(&self, name: &str) -> User {
-        self.lock().users.get(name).unwrap_or_else(|| panic!("no user {name}")).clone()
+        self.lock()
+            .users
+            .get(name)
+            .unwrap_or_else(|| panic!("no user {name}"))
+            .clone()
     }
 
     /// The user's fixed credentials: the same strings each time.
@@ -214,7 +245,11 @@ impl Accounts {
         inner.minted += 1;
         let jti = blake3::hash(credential(name, Kind::Bearer, inner.minted).as_bytes()).to_hex();
         let token = jwt::encode(&user, origin, now, exp, &jti);
-        let issued = jwt::Issued { user: user.name, origin: origin.to_owned(), exp };
+        let issued = jwt::Issued {
+            user: user.name,
+            origin: origin.to_owned(),
+            exp,
+        };
         inner.jwts.insert(token.clone(), issued);
         token
     }
@@ -231,7 +266,12 @@ impl Accounts {
     /// Changes a user: roles, verified and so on.
     pub fn update(&self, name: &str, change: impl FnOnce(&mut User)) {
         let mut inner = self.lock();
-        change(inner.users.get_mut(name).unwrap_or_else(|| panic!("no user {name}")));
+        change(
+            inner
+                .users
+                .get_mut(name)
+                .unwrap_or_else(|| panic!("no user {name}")),
+        );
     }
 
     /// Sessions end that long after they were made.
@@ -262,7 +302,8 @@ impl Accounts {
             && let Some(issued) = inner.jwts.get(token)
         {
             let good = issued.origin == origin && inner.now().as_secs() < issued.exp;
-            return (good && !inner.revoked.contains(token)).then(|| inner.users.get(&issued.user).cloned())?;
+            return (good && !inner.revoked.contains(token))
+                .then(|| inner.users.get(&issued.user).cloned())?;
         }
         inner.resolve(Kind::Bearer, token)
     }
@@ -280,7 +321,12 @@ impl Inner {
 
     fn grant(&mut self, kind: Kind, value: &str, user: &str, expires: Option<Duration>) {
         let now = self.now();
-        let grant = Grant { user: user.to_owned(), created: now, last_access: now, expires };
+        let grant = Grant {
+            user: user.to_owned(),
+            created: now,
+            last_access: now,
+            expires,
+        };
         self.grants.insert((kind.store(), value.to_owned()), grant);
     }
 
@@ -327,10 +373,21 @@ fn fixed_credentials(name: &str) -> Credentials {
 fn credential(name: &str, kind: Kind, n: u64) -> String {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let hash = blake3::hash(format!("{name} {kind:?} {n}").as_bytes());
-    let token: String = hash.as_bytes().iter().map(|b| char::from(ALPHABET[usize::from(*b) % 62])).collect();
+    let token: String = hash
+        .as_bytes()
+        .iter()
+        .map(|b| char::from(ALPHABET[usize::from(*b) % 62]))
+        .collect();
     if kind != Kind::Session {
         return token;
     }
     let hex = blake3::hash(token.as_bytes()).to_hex();
-    format!("{}-{}-4{}-8{}-{}.{token}", &hex[..8], &hex[8..12], &hex[12..15], &hex[15..18], &hex[18..30])
+    format!(
+        "{}-{}-4{}-8{}-{}.{token}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..15],
+        &hex[15..18],
+        &hex[18..30]
+    )
 }

@@ -48,13 +48,17 @@ impl Seen {
     }
 
     pub fn header_all(&self, name: &str) -> Vec<&[u8]> {
-        let named = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()));
+        let named = self
+            .headers
+            .iter()
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()));
         named.map(|(_, value)| value.as_slice()).collect()
     }
 
     /// The first value as text, for assertions.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.header(name).and_then(|value| std::str::from_utf8(value).ok())
+        self.header(name)
+            .and_then(|value| std::str::from_utf8(value).ok())
     }
 
     fn reply_body(&self) -> Vec<u8> {
@@ -64,7 +68,13 @@ impl Seen {
                 out.extend_from_slice(part);
             }
         }
-        out.extend(format!("\nbody-length: {}\nbody-hash: {}\n", self.body_len, self.body_hash).into_bytes());
+        out.extend(
+            format!(
+                "\nbody-length: {}\nbody-hash: {}\n",
+                self.body_len, self.body_hash
+            )
+            .into_bytes(),
+        );
         out
     }
 }
@@ -116,7 +126,11 @@ struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { seen: Mutex::default(), changed: Condvar::new(), keep: usize::MAX }
+        Self {
+            seen: Mutex::default(),
+            changed: Condvar::new(),
+            keep: usize::MAX,
+        }
     }
 }
 
@@ -167,12 +181,17 @@ impl Switches {
     fn of(target: &str) -> Self {
         let number = |switch: &str| {
             let (_, rest) = target.split_once(switch)?;
-            rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u16>().ok()
+            rest.split(|c: char| !c.is_ascii_digit())
+                .next()?
+                .parse::<u16>()
+                .ok()
         };
         Self {
             status: number("/status/").unwrap_or(200),
             slow: Duration::from_millis(number("/slow/").map_or(0, u64::from)),
-            accel: target.split_once("/redirect-internal?").map(|(_, to)| to.to_owned()),
+            accel: target
+                .split_once("/redirect-internal?")
+                .map(|(_, to)| to.to_owned()),
         }
     }
 }

@@ -10,16 +10,26 @@ const MAX_COOKIES: usize = 3000;
 pub fn read_cookies<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Vec<(Vec<u8>, Vec<u8>)> {
     let lines: Vec<&[u8]> = lines.into_iter().collect();
     // Counted by separators, so empty parts and malformed cookies count too.
-    let count: usize = lines.iter().map(|line| line.iter().filter(|b| **b == b';').count() + 1).sum();
+    let count: usize = lines
+        .iter()
+        .map(|line| line.iter().filter(|b| **b == b';').count() + 1)
+        .sum();
     if count > MAX_COOKIES {
         return Vec::new();
     }
-    lines.iter().flat_map(|line| trim(line).split(|b| *b == b';')).filter_map(read_pair).collect()
+    lines
+        .iter()
+        .flat_map(|line| trim(line).split(|b| *b == b';'))
+        .filter_map(read_pair)
+        .collect()
 }
 
 /// The value of the first cookie of that name which Go can read. Names are compared with their case.
 pub fn cookie<'a>(cookies: &'a [(Vec<u8>, Vec<u8>)], name: &str) -> Option<&'a [u8]> {
-    cookies.iter().find(|(n, _)| n == name.as_bytes()).map(|(_, value)| value.as_slice())
+    cookies
+        .iter()
+        .find(|(n, _)| n == name.as_bytes())
+        .map(|(_, value)| value.as_slice())
 }
 
 fn read_pair(part: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {

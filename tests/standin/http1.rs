@@ -24,7 +24,10 @@ pub struct Head {
 
 impl Head {
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, v)| v.as_slice())
+        self.headers
+            .iter()
+            .filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, v)| v.as_slice())
     }
 
     pub fn first<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
@@ -34,9 +37,15 @@ impl Head {
     /// Whether the connection stays open after the answer.
     pub fn keeps_alive(&self) -> bool {
         let says = |token: &str| {
-            self.all("connection").flat_map(|v| v.split(|b| *b == b',')).any(|v| go::trim(v).eq_ignore_ascii_case(token.as_bytes()))
+            self.all("connection")
+                .flat_map(|v| v.split(|b| *b == b','))
+                .any(|v| go::trim(v).eq_ignore_ascii_case(token.as_bytes()))
         };
-        if self.minor == 0 { says("keep-alive") } else { !says("close") }
+        if self.minor == 0 {
+            says("keep-alive")
+        } else {
+            !says("close")
+        }
     }
 }
 
@@ -64,12 +73,19 @@ pub struct Reader<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
     pub fn new(stream: S) -> Self {
-        Self { stream, buffer: Vec::new() }
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
     }
 
     /// Cancel-safe: bytes that were read stay in the buffer.
     pub async fn fill(&mut self) -> Result<(), ReadError> {
-        if self.stream.read_buf(&mut self.buffer).await? == 0 { Err(ReadError::Gone) } else { Ok(()) }
+        if self.stream.read_buf(&mut self.buffer).await? == 0 {
+            Err(ReadError::Gone)
+        } else {
+            Ok(())
+        }
     }
 
     /// What was read and not yet taken.
@@ -114,25 +130,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
     /// Exactly `length` bytes.
     pub async fn take(&mut self, length: u64) -> Result<Vec<u8>, ReadError> {
         let mut taken = Vec::new();
-        self.read_exactly(length, &mut |bytes| taken.extend_from_slice(bytes)).await?;
+        self.read_exactly(length, &mut |bytes| taken.extend_from_slice(bytes))
+            .await?;
         Ok(taken)
     }
 
     /// The body of the request with that head: of a stated length, or in chunks.
     pub async fn read_body(&mut self, head: &Head, sink: &mut impl FnMut(&[u8])) -> Result<(), ReadError> {
-        if head.first("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case(b"chunked")) {
+        if head
+            .first("transfer-encoding")
+            .is_some_and(|v| v.eq_ignore_ascii_case(b"chunked"))
+        {
             return self.read_chunks(sink).await;
         }
-        let Some(length) = head.first("content-length") else { return Ok(()) };
+        let Some(length) = head.first("content-length") else {
+            return Ok(());
+        };
         let length = std::str::from_utf8(length).ok().and_then(|v| v.parse().ok());
-        self.read_exactly(length.ok_or(ReadError::Malformed(""))?, sink).await
+        self.read_exactly(length.ok_or(ReadError::Malformed(""))?, sink)
+            .await
     }
 
     async fn read_chunks(&mut self, sink: &mut impl FnMut(&[u8])) -> Result<(), ReadError> {
         loop {
             let line = self.read_until(b"\r\n", 1024).await?;
-            let size = line.split(|b| matches!(b, b';' | b'\r')).next().unwrap_or_default();
-            let size = std::str::from_utf8(size).ok().and_then(|v| u64::from_str_radix(v.trim(), 16).ok());
+            let size = line
+                .split(|b| matches!(b, b';' | b'\r'))
+                .next()
+                .unwrap_or_default();
+            let size = std::str::from_utf8(size)
+                .ok()
+                .and_then(|v| u64::from_str_radix(v.trim(), 16).ok());
             let size = size.ok_or(ReadError::Malformed(""))?;
             if size == 0 {
                 // Trailers are not part of the request: read, and dropped.
@@ -147,7 +175,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
 
 fn parse_head(raw: Vec<u8>) -> Result<Head, ReadError> {
     let text = raw.strip_suffix(b"\r\n\r\n").unwrap_or(&raw);
-    let mut lines = text.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut lines = text
+        .split(|b| *b == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let request = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
     let mut words = request.splitn(3, ' ');
     let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next()) else {
@@ -160,15 +190,28 @@ fn parse_head(raw: Vec<u8>) -> Result<Head, ReadError> {
     };
     let mut headers = Vec::new();
     for line in lines {
-        let colon = line.iter().position(|b| *b == b':').ok_or(ReadError::Malformed(""))?;
+        let colon = line
+            .iter()
+            .position(|b| *b == b':')
+            .ok_or(ReadError::Malformed(""))?;
         headers.push((line[..colon].to_vec(), go::trim(&line[colon + 1..]).to_vec()));
     }
-    Ok(Head { method: method.to_owned(), target: target.to_owned(), minor, headers, raw })
+    Ok(Head {
+        method: method.to_owned(),
+        target: target.to_owned(),
+        minor,
+        headers,
+        raw,
+    })
 }
 
 /// Go's checks, which the echo does not make: it reports whatever it was sent.
 pub fn check_as_go(head: &Head) -> Result<(), ReadError> {
-    if head.headers.iter().any(|(name, _)| name.is_empty() || !name.iter().all(|b| go::is_token(*b))) {
+    if head
+        .headers
+        .iter()
+        .any(|(name, _)| name.is_empty() || !name.iter().all(|b| go::is_token(*b)))
+    {
         return Err(ReadError::Malformed(": invalid header name"));
     }
     if !head.headers.iter().all(|(_, value)| go::is_header_value(value)) {

@@ -1,5 +1,9 @@
 //! The stand-in servers as a program, for the demo and for trying things by hand.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program talks to its user"
+)]
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
@@ -46,7 +50,10 @@ impl Arguments {
         let mut arguments = Self::default();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("\"{word}\" needs a value"));
-            let addr = |text: String| text.parse().map_err(|_| format!("\"{text}\" is no address with a port"));
+            let addr = |text: String| {
+                text.parse()
+                    .map_err(|_| format!("\"{text}\" is no address with a port"))
+            };
             match word.as_str() {
                 "--listen" => arguments.listen = Some(addr(value()?)?),
                 "--resolver" => arguments.resolver = Some(addr(value()?)?),
@@ -68,9 +75,10 @@ impl Arguments {
         Ok(match self.command.as_deref() {
             Some("resolver") => (Some(needed(self.listen, "--listen")?), None),
             Some("echo") => (None, Some(needed(self.listen, "--listen")?)),
-            Some("demo") => {
-                (Some(needed(self.resolver, "--resolver")?), Some(needed(self.echo, "--echo")?))
-            }
+            Some("demo") => (
+                Some(needed(self.resolver, "--resolver")?),
+                Some(needed(self.echo, "--echo")?),
+            ),
             _ if self.print_credentials => (None, None),
             _ => return Err("a command is missing".to_owned()),
         })
@@ -91,8 +99,13 @@ fn main() -> ExitCode {
         Err(message) => return usage_error(&message),
     };
     let prefix = &arguments.cookie_prefix;
-    let resolver: Option<Resolver> =
-        resolver.map(|addr| Resolver::builder().listen(addr).cookie_prefix(prefix).keep_calls(KEEP_CALLS).start());
+    let resolver: Option<Resolver> = resolver.map(|addr| {
+        Resolver::builder()
+            .listen(addr)
+            .cookie_prefix(prefix)
+            .keep_calls(KEEP_CALLS)
+            .start()
+    });
     let echo: Option<Echo> = echo.map(|addr| Http::listen_keeping(addr, KEEP_CALLS));
     if let Some(resolver) = &resolver {
         println!("listening resolver {}", resolver.url());
@@ -118,16 +131,29 @@ fn usage_error(message: &str) -> ExitCode {
 /// Credentials are the same in every run, so this needs no resolver.
 fn print_credentials(prefix: &str) {
     let accounts = Accounts::default();
-    println!("{:<11} {:<37} {:<13} {:<17} CREDENTIAL", "USER", "ID", "ROLES", "PRESENTED AS");
+    println!(
+        "{:<11} {:<37} {:<13} {:<17} CREDENTIAL",
+        "USER", "ID", "ROLES", "PRESENTED AS"
+    );
     for name in accounts.names() {
         let (user, credentials) = (accounts.user(&name), accounts.login(&name));
         for kind in Kind::ALL {
             let (_, value) = credentials.header(kind, prefix);
-            let header = if kind == Kind::Bearer { "Authorization" } else { "Cookie" };
-            println!("{name:<11} {:<37} {:<13} {header:<17} {value}", user.id, user.roles.join(","));
+            let header = if kind == Kind::Bearer {
+                "Authorization"
+            } else {
+                "Cookie"
+            };
+            println!(
+                "{name:<11} {:<37} {:<13} {header:<17} {value}",
+                user.id,
+                user.roles.join(",")
+            );
         }
     }
-    println!("\nAlso good: Authorization 'Bearer user:NAME:ANYTHING', Cookie '{prefix}session=ID.<32 alphanumerics>'");
+    println!(
+        "\nAlso good: Authorization 'Bearer user:NAME:ANYTHING', Cookie '{prefix}session=ID.<32 alphanumerics>'"
+    );
 }
 
 fn wait_for_end(ignore_stdin: bool) {

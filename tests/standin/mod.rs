@@ -4,9 +4,21 @@
 //! All servers run on one background runtime, started when the first of them is, so that a test is ordinary
 //! blocking code. A server stops when its handle is dropped. Nothing here may be called from inside that runtime.
 //! Programs include this module as `standin`, at their root.
-#![allow(dead_code, unused_imports, reason = "three programs include this module and none uses all of it")]
-#![allow(unreachable_pub, reason = "a module that others include has no outside of its own")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a stand-in that fails is a failed test")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "three programs include this module and none uses all of it"
+)]
+#![allow(
+    unreachable_pub,
+    reason = "a module that others include has no outside of its own"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a stand-in that fails is a failed test"
+)]
 
 use std::sync::OnceLock;
 

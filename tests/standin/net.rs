@@ -29,7 +29,10 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start<F>(addr: SocketAddr, handler: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> io::Result<Self>
+    pub fn start<F>(
+        addr: SocketAddr,
+        handler: impl Fn(TcpStream) -> F + Send + Sync + 'static,
+    ) -> io::Result<Self>
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -93,7 +96,11 @@ impl Drop for Server {
 
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let _context = runtime().enter();
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if addr.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     // Connections of the stopped listener may linger in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
@@ -124,11 +131,19 @@ pub struct Stream {
 
 impl Stream {
     pub fn plain(stream: TcpStream) -> Self {
-        Self { io: Io::Plain(stream), read_ahead: Vec::new(), reset: ResetSwitch::default() }
+        Self {
+            io: Io::Plain(stream),
+            read_ahead: Vec::new(),
+            reset: ResetSwitch::default(),
+        }
     }
 
     pub fn tls(stream: TlsStream<TcpStream>) -> Self {
-        Self { io: Io::Tls(Box::new(stream)), read_ahead: Vec::new(), reset: ResetSwitch::default() }
+        Self {
+            io: Io::Tls(Box::new(stream)),
+            read_ahead: Vec::new(),
+            reset: ResetSwitch::default(),
+        }
     }
 
     pub fn reset_switch(&self) -> ResetSwitch {
@@ -152,7 +167,11 @@ impl Drop for Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if !self.read_ahead.is_empty() {
             let n = self.read_ahead.len().min(buf.remaining());
             buf.put_slice(&self.read_ahead[..n]);

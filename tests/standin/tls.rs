@@ -72,7 +72,10 @@ impl Pki {
             Leaf::WrongName => &self.wrong_name,
             Leaf::SelfSigned => &self.self_signed,
         };
-        ServerTls { identity: identity.clone(), client_ca: self.ca_der.clone() }
+        ServerTls {
+            identity: identity.clone(),
+            client_ca: self.ca_der.clone(),
+        }
     }
 
     /// The CA that clients are to trust.
@@ -110,7 +113,10 @@ impl Pki {
         };
         let self_signed = {
             let key = KeyPair::generate().unwrap();
-            Identity::new(&names("self-signed", &GOOD_NAMES).self_signed(&key).unwrap(), &key)
+            Identity::new(
+                &names("self-signed", &GOOD_NAMES).self_signed(&key).unwrap(),
+                &key,
+            )
         };
         Self {
             good: Identity::signed(&names("good", &GOOD_NAMES), &ca),
@@ -188,11 +194,17 @@ impl ServerTls {
             roots.add(self.client_ca).expect("a CA");
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
             let optional = client_auth == ClientAuth::Optional;
-            let verifier = if optional { verifier.allow_unauthenticated() } else { verifier };
+            let verifier = if optional {
+                verifier.allow_unauthenticated()
+            } else {
+                verifier
+            };
             builder.with_client_cert_verifier(verifier.build().expect("a verifier"))
         };
         let (chain, key) = self.identity.parts();
-        let mut config = builder.with_single_cert(chain, key).expect("a certificate and its key");
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .expect("a certificate and its key");
         config.alpn_protocols = alpn.to_vec();
         config
     }

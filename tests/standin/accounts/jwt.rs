@@ -33,10 +33,17 @@ pub(super) fn encode(user: &User, origin: &str, now: u64, exp: u64, jti: &str) -
         can_reauthenticate = user.can_reauthenticate,
         roles = roles.join(","),
     );
-    let signed = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
+    let signed = format!(
+        "{}.{}",
+        base64url(header.as_bytes()),
+        base64url(claims.as_bytes())
+    );
     // As long as an RSA signature, and another for each token.
     let mut signature = [0; 256];
-    blake3::Hasher::new().update(signed.as_bytes()).finalize_xof().fill(&mut signature);
+    blake3::Hasher::new()
+        .update(signed.as_bytes())
+        .finalize_xof()
+        .fill(&mut signature);
     format!("{signed}.{}", base64url(&signature))
 }
 
@@ -45,7 +52,9 @@ fn base64url(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let group = (0..3).fold(0usize, |acc, i| acc << 8 | usize::from(chunk.get(i).copied().unwrap_or(0)));
+        let group = (0..3).fold(0usize, |acc, i| {
+            acc << 8 | usize::from(chunk.get(i).copied().unwrap_or(0))
+        });
         for i in 0..=chunk.len() {
             text.push(char::from(ALPHABET[group >> (18 - 6 * i) & 63]));
         }

@@ -13,7 +13,12 @@ pub(super) fn content_length(params: &Params) -> u64 {
 pub(super) fn seen(params: Params, body: &Body) -> Seen {
     let method = text(&params, b"REQUEST_METHOD");
     let target = text(&params, b"REQUEST_URI");
-    let mut seen = Seen { method, target, headers: params, ..Seen::default() };
+    let mut seen = Seen {
+        method,
+        target,
+        headers: params,
+        ..Seen::default()
+    };
     body.write_to(&mut seen);
     seen
 }
@@ -21,7 +26,11 @@ pub(super) fn seen(params: Params, body: &Body) -> Seen {
 pub(super) async fn answer(seen: &Seen) -> Vec<u8> {
     let switches = Switches::of(&seen.target);
     tokio::time::sleep(switches.slow).await;
-    let mut head = format!("Status: {} {}\r\nContent-Type: text/plain\r\n", switches.status, reason(switches.status));
+    let mut head = format!(
+        "Status: {} {}\r\nContent-Type: text/plain\r\n",
+        switches.status,
+        reason(switches.status)
+    );
     if let Some(to) = switches.accel {
         head.push_str(&format!("X-Accel-Redirect: {to}\r\n"));
     }
@@ -34,6 +43,9 @@ pub(super) async fn answer(seen: &Seen) -> Vec<u8> {
 }
 
 fn text(params: &Params, name: &[u8]) -> String {
-    let value = params.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice());
+    let value = params
+        .iter()
+        .find(|(n, _)| n == name)
+        .map(|(_, value)| value.as_slice());
     String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
 }

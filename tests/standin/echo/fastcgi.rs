@@ -34,7 +34,10 @@ impl FastCgi {
             let log = for_connections.clone();
             async move { drop(serve(stream, &log).await) }
         });
-        Echo { server: server.expect("a port for the echo"), log }
+        Echo {
+            server: server.expect("a port for the echo"),
+            log,
+        }
     }
 }
 
@@ -42,7 +45,10 @@ async fn serve(stream: TcpStream, log: &Log) -> Result<(), ReadError> {
     let mut reader = Reader::new(stream);
     loop {
         let request = read_request(&mut reader).await?;
-        let seen = cgi::seen(parse_params(&request.params).ok_or(ReadError::Malformed(""))?, &request.body);
+        let seen = cgi::seen(
+            parse_params(&request.params).ok_or(ReadError::Malformed(""))?,
+            &request.body,
+        );
         log.add(seen.clone());
         let answer = cgi::answer(&seen).await;
         let mut out = Vec::new();
@@ -73,7 +79,9 @@ async fn read_request(reader: &mut Reader<TcpStream>) -> Result<FcgiRequest, Rea
         let [_, kind, id_high, id_low, length_high, length_low, padding, _] = header[..] else {
             return Err(ReadError::Malformed(""));
         };
-        let content = reader.take(u64::from(u16::from_be_bytes([length_high, length_low]))).await?;
+        let content = reader
+            .take(u64::from(u16::from_be_bytes([length_high, length_low])))
+            .await?;
         reader.take(u64::from(padding)).await?;
         match kind {
             BEGIN_REQUEST => {
@@ -90,7 +98,9 @@ async fn read_request(reader: &mut Reader<TcpStream>) -> Result<FcgiRequest, Rea
 }
 
 fn record(out: &mut Vec<u8>, kind: u8, id: [u8; 2], content: &[u8]) {
-    let [high, low] = u16::try_from(content.len()).expect("a record's length").to_be_bytes();
+    let [high, low] = u16::try_from(content.len())
+        .expect("a record's length")
+        .to_be_bytes();
     out.extend_from_slice(&[1, kind, id[0], id[1], high, low, 0, 0]);
     out.extend_from_slice(content);
 }
@@ -114,5 +124,7 @@ fn take_length(bytes: &mut &[u8]) -> Option<usize> {
         return Some(usize::from(first));
     }
     let rest = bytes.split_off(..3)?;
-    Some(rest.iter().fold(usize::from(first & 0x7f), |length, byte| length << 8 | usize::from(*byte)))
+    Some(rest.iter().fold(usize::from(first & 0x7f), |length, byte| {
+        length << 8 | usize::from(*byte)
+    }))
 }

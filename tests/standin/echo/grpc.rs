@@ -23,12 +23,17 @@ impl Grpc {
         let log = Arc::new(Log::default());
         let for_connections = log.clone();
         let server = Server::start(addr, move |stream| serve(stream, for_connections.clone()));
-        Echo { server: server.expect("a port for the echo"), log }
+        Echo {
+            server: server.expect("a port for the echo"),
+            log,
+        }
     }
 }
 
 async fn serve(stream: TcpStream, log: Arc<Log>) {
-    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    let Ok(mut connection) = h2::server::handshake(stream).await else {
+        return;
+    };
     while let Some(Ok((request, respond))) = connection.accept().await {
         let log = log.clone();
         tokio::spawn(async move { answer(request, respond, &log).await });
@@ -49,8 +54,15 @@ async fn answer(
     }
     let mut seen = Seen {
         method: head.method.to_string(),
-        target: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
-        headers: head.headers.iter().map(|(n, v)| (n.as_str().into(), v.as_bytes().to_vec())).collect(),
+        target: head
+            .uri
+            .path_and_query()
+            .map_or_else(String::new, ToString::to_string),
+        headers: head
+            .headers
+            .iter()
+            .map(|(n, v)| (n.as_str().into(), v.as_bytes().to_vec()))
+            .collect(),
         ..Seen::default()
     };
     body.write_to(&mut seen);
@@ -59,9 +71,13 @@ async fn answer(
     log.add(seen);
     tokio::time::sleep(switches.slow).await;
 
-    let builder = Response::builder().status(switches.status).header("content-type", "application/grpc");
+    let builder = Response::builder()
+        .status(switches.status)
+        .header("content-type", "application/grpc");
     let mut stream = respond.send_response(builder.body(()).expect("a status"), false)?;
-    let length = u32::try_from(text.len()).expect("a message's length").to_be_bytes();
+    let length = u32::try_from(text.len())
+        .expect("a message's length")
+        .to_be_bytes();
     let message = [&[0][..], &length, &text].concat();
     stream.send_data(Bytes::from(message), false)?;
     stream.send_trailers(HeaderMap::from_iter([(

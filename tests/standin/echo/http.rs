@@ -24,13 +24,19 @@ impl Http {
 
     /// Keeps only the latest `keep` requests.
     pub fn listen_keeping(addr: SocketAddr, keep: usize) -> Echo {
-        let log = Arc::new(Log { keep, ..Log::default() });
+        let log = Arc::new(Log {
+            keep,
+            ..Log::default()
+        });
         let for_connections = log.clone();
         let server = Server::start(addr, move |stream| {
             let log = for_connections.clone();
             async move { drop(serve(stream, &log).await) }
         });
-        Echo { server: server.expect("a port for the echo"), log }
+        Echo {
+            server: server.expect("a port for the echo"),
+            log,
+        }
     }
 }
 
@@ -40,7 +46,10 @@ async fn serve(stream: TcpStream, log: &Log) -> Result<(), ReadError> {
         let head = match reader.read_head().await {
             Ok(head) => head,
             Err(error) => {
-                let _ = reader.stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
+                let _ = reader
+                    .stream
+                    .write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+                    .await;
                 return Err(error);
             }
         };
@@ -48,7 +57,12 @@ async fn serve(stream: TcpStream, log: &Log) -> Result<(), ReadError> {
         reader.read_body(&head, &mut |bytes| body.add(bytes)).await?;
         let keep = head.keeps_alive();
         let is_head = head.method == "HEAD";
-        let mut seen = Seen { method: head.method, target: head.target, headers: head.headers, ..Seen::default() };
+        let mut seen = Seen {
+            method: head.method,
+            target: head.target,
+            headers: head.headers,
+            ..Seen::default()
+        };
         body.write_to(&mut seen);
         log.add(seen.clone());
         let answer = answer(&seen, is_head, keep).await;
@@ -72,7 +86,11 @@ async fn answer(seen: &Seen, is_head: bool, keep: bool) -> Vec<u8> {
     if let Some(to) = switches.accel {
         head.push_str(&format!("X-Accel-Redirect: {to}\r\n"));
     }
-    head.push_str(if keep { "Connection: keep-alive\r\n\r\n" } else { "Connection: close\r\n\r\n" });
+    head.push_str(if keep {
+        "Connection: keep-alive\r\n\r\n"
+    } else {
+        "Connection: close\r\n\r\n"
+    });
     let mut answer = head.into_bytes();
     if !is_head && !bodiless {
         answer.extend(body);

@@ -25,7 +25,10 @@ impl Scgi {
             let log = for_connections.clone();
             async move { drop(serve(stream, &log).await) }
         });
-        Echo { server: server.expect("a port for the echo"), log }
+        Echo {
+            server: server.expect("a port for the echo"),
+            log,
+        }
     }
 }
 
@@ -33,7 +36,9 @@ async fn serve(stream: TcpStream, log: &Log) -> Result<(), ReadError> {
     let mut reader = Reader::new(stream);
     let params = read_params(&mut reader).await?;
     let mut body = Body::default();
-    reader.read_exactly(cgi::content_length(&params), &mut |bytes| body.add(bytes)).await?;
+    reader
+        .read_exactly(cgi::content_length(&params), &mut |bytes| body.add(bytes))
+        .await?;
     let seen = cgi::seen(params, &body);
     log.add(seen.clone());
     let answer = cgi::answer(&seen).await;

@@ -25,7 +25,10 @@ impl Uwsgi {
             let log = for_connections.clone();
             async move { drop(serve(stream, &log).await) }
         });
-        Echo { server: server.expect("a port for the echo"), log }
+        Echo {
+            server: server.expect("a port for the echo"),
+            log,
+        }
     }
 }
 
@@ -33,7 +36,9 @@ async fn serve(stream: TcpStream, log: &Log) -> Result<(), ReadError> {
     let mut reader = Reader::new(stream);
     let params = read_params(&mut reader).await?;
     let mut body = Body::default();
-    reader.read_exactly(cgi::content_length(&params), &mut |bytes| body.add(bytes)).await?;
+    reader
+        .read_exactly(cgi::content_length(&params), &mut |bytes| body.add(bytes))
+        .await?;
     let seen = cgi::seen(params, &body);
     log.add(seen.clone());
     let answer = cgi::answer(&seen).await;
@@ -43,7 +48,9 @@ async fn serve(stream: TcpStream, log: &Log) -> Result<(), ReadError> {
 
 async fn read_params(reader: &mut Reader<TcpStream>) -> Result<Params, ReadError> {
     let header = reader.take(4).await?;
-    let block = reader.take(u64::from(u16::from_le_bytes([header[1], header[2]]))).await?;
+    let block = reader
+        .take(u64::from(u16::from_le_bytes([header[1], header[2]])))
+        .await?;
     let mut rest = block.as_slice();
     let mut params = Vec::new();
     while !rest.is_empty() {
@@ -56,5 +63,7 @@ async fn read_params(reader: &mut Reader<TcpStream>) -> Result<Params, ReadError
 
 fn take_field(bytes: &mut &[u8]) -> Option<Vec<u8>> {
     let length = bytes.split_off(..2)?;
-    bytes.split_off(..usize::from(u16::from_le_bytes([length[0], length[1]]))).map(<[u8]>::to_vec)
+    bytes
+        .split_off(..usize::from(u16::from_le_bytes([length[0], length[1]])))
+        .map(<[u8]>::to_vec)
 }

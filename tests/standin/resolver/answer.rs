@@ -22,7 +22,13 @@ pub struct Answer {
 
 impl Answer {
     pub fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new(), chunked: false, claimed_length: None }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+            chunked: false,
+            claimed_length: None,
+        }
     }
 
     /// 200 with the headers that every answer of an app has, and no identity.
@@ -43,7 +49,9 @@ impl Answer {
 
     /// What the panic middleware answers when the session could not be looked up.
     pub fn panic_json() -> Self {
-        Self::app(500).with("Content-Type", "application/json").with_body(PANIC_JSON.into())
+        Self::app(500)
+            .with("Content-Type", "application/json")
+            .with_body(PANIC_JSON.into())
     }
 
     pub fn of(resolution: &Resolution, settings: &Settings, https: bool) -> Self {
@@ -51,7 +59,11 @@ impl Answer {
             Resolution::None => Self::app(200),
             Resolution::Invalid { clear } => {
                 let answer = Self::app(200).with("X-Authgear-Session-Valid", "false");
-                if *clear { answer.with("Set-Cookie", clearing_cookie(settings, https)) } else { answer }
+                if *clear {
+                    answer.with("Set-Cookie", clearing_cookie(settings, https))
+                } else {
+                    answer
+                }
             }
             Resolution::Valid(user) => Self::valid(user),
         }
@@ -62,7 +74,10 @@ impl Answer {
             .with("X-Authgear-Session-Amr", user.amr.join(" "))
             .with("X-Authgear-Session-Valid", "true")
             .with("X-Authgear-User-Anonymous", user.anonymous.to_string())
-            .with("X-Authgear-User-Can-Reauthenticate", user.can_reauthenticate.to_string())
+            .with(
+                "X-Authgear-User-Can-Reauthenticate",
+                user.can_reauthenticate.to_string(),
+            )
             .with("X-Authgear-User-Id", &user.id)
             .with("X-Authgear-User-Verified", user.verified.to_string());
         if let Some(at) = user.authenticated_at {
@@ -98,7 +113,10 @@ impl Answer {
         let mut headers = self.headers.clone();
         headers.sort_by(|(a, _), (b, _)| a.cmp(b));
         if !self.has("date") {
-            headers.push(("Date".to_owned(), date::http_date(date::since_epoch().as_secs()).into_bytes()));
+            headers.push((
+                "Date".to_owned(),
+                date::http_date(date::since_epoch().as_secs()).into_bytes(),
+            ));
         }
         headers
     }
@@ -155,7 +173,10 @@ impl Answer {
 }
 
 fn clearing_cookie(settings: &Settings, https: bool) -> String {
-    let domain = settings.cookie_domain.as_ref().map_or_else(String::new, |domain| format!(" Domain={domain};"));
+    let domain = settings
+        .cookie_domain
+        .as_ref()
+        .map_or_else(String::new, |domain| format!(" Domain={domain};"));
     format!(
         "{}=; Path=/;{domain} Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly;{} SameSite=Lax",
         settings.cookie_name(Kind::Session),
@@ -168,6 +189,9 @@ pub fn reason(status: u16) -> &'static str {
     match status {
         301 => "Moved Permanently",
         307 => "Temporary Redirect",
-        code => http::StatusCode::from_u16(code).ok().and_then(|s| s.canonical_reason()).unwrap_or("Unknown"),
+        code => http::StatusCode::from_u16(code)
+            .ok()
+            .and_then(|s| s.canonical_reason())
+            .unwrap_or("Unknown"),
     }
 }

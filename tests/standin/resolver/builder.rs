@@ -144,13 +144,18 @@ impl Builder {
 
     pub fn start(self) -> Resolver {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let acceptor =
-            self.tls.map(|tls| TlsAcceptor::from(Arc::new(tls.config(&self.alpn, self.client_auth))));
+        let acceptor = self
+            .tls
+            .map(|tls| TlsAcceptor::from(Arc::new(tls.config(&self.alpn, self.client_auth))));
         let shared = Arc::new(Shared::new(self.settings, self.accounts, self.keep_calls));
         let (for_connections, h2c) = (shared.clone(), self.h2c);
         let server = Server::start(self.listen, move |stream| {
             serve::connection(for_connections.clone(), stream, acceptor.clone(), h2c)
         });
-        Resolver { server: server.expect("a port for the resolver"), shared, scheme }
+        Resolver {
+            server: server.expect("a port for the resolver"),
+            shared,
+            scheme,
+        }
     }
 }

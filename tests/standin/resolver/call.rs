@@ -35,16 +35,24 @@ pub struct Call {
 impl Call {
     /// The first header of that (lower-case) name.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_slice())
     }
 
     pub fn header_all(&self, name: &str) -> Vec<&[u8]> {
-        self.headers.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_slice()).collect()
+        self.headers
+            .iter()
+            .filter(|(n, _)| n == name)
+            .map(|(_, value)| value.as_slice())
+            .collect()
     }
 
     /// The first header as text, for assertions.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.header(name).and_then(|value| std::str::from_utf8(value).ok())
+        self.header(name)
+            .and_then(|value| std::str::from_utf8(value).ok())
     }
 
     pub fn header_names(&self) -> Vec<&str> {
@@ -78,21 +86,37 @@ impl Call {
         if let Some(authority) = head.uri.authority() {
             headers.push(("host".to_owned(), authority.as_str().as_bytes().to_vec()));
         }
-        headers.extend(head.headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())));
+        headers.extend(
+            head.headers
+                .iter()
+                .map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())),
+        );
         // HTTP/2 clients may send each cookie as a header of its own; Go joins them before parsing.
-        let lines: Vec<&[u8]> = head.headers.get_all("cookie").iter().map(|v| v.as_bytes()).collect();
+        let lines: Vec<&[u8]> = head
+            .headers
+            .get_all("cookie")
+            .iter()
+            .map(|v| v.as_bytes())
+            .collect();
         let joined = lines.join(&b"; "[..]);
         Self {
             raw_head: Vec::new(),
             method: head.method.to_string(),
-            target: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+            target: head
+                .uri
+                .path_and_query()
+                .map_or_else(String::new, ToString::to_string),
             headers,
             body,
             connection: connection.id,
             version: Version::Http2,
             tls: connection.tls,
             client_certificate: connection.client_certificate.clone(),
-            cookies: if lines.is_empty() { Vec::new() } else { go::read_cookies([joined.as_slice()]) },
+            cookies: if lines.is_empty() {
+                Vec::new()
+            } else {
+                go::read_cookies([joined.as_slice()])
+            },
             at: Instant::now(),
         }
     }

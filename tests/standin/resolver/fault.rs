@@ -40,7 +40,11 @@ pub enum Fault {
     /// That status, with the headers of an app and nothing else.
     Status(u16),
     /// Exactly this.
-    Answer { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+    Answer {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    },
     /// 500 as the panic middleware answers, e.g. when Redis is gone.
     PanicJson500,
     /// 500 as the handler answers when user info can't be had.
@@ -149,8 +153,15 @@ impl Play {
 
     /// `fault` is none of the waits.
     pub fn of(fault: Fault, normal: Answer) -> Self {
-        let cut = |answer, reach, end| Self { reach, end, ..Self::normal(answer) };
-        let http2 = |answer, end, play| Self { http2: Some(play), ..cut(answer, Reach::Nothing, end) };
+        let cut = |answer, reach, end| Self {
+            reach,
+            end,
+            ..Self::normal(answer)
+        };
+        let http2 = |answer, end, play| Self {
+            http2: Some(play),
+            ..cut(answer, Reach::Nothing, end)
+        };
         match fault {
             Fault::Hang => cut(normal, Reach::Nothing, End::Hang),
             Fault::HangInHead => cut(normal, Reach::HalfHead, End::Hang),
@@ -160,12 +171,34 @@ impl Play {
             Fault::CloseInHead => cut(normal, Reach::HalfHead, End::Close),
             Fault::ResetInHead => cut(normal, Reach::HalfHead, End::Reset),
             Fault::CloseInBody => cut(truncated(normal), Reach::HalfBody, End::Close),
-            Fault::Garbage(raw) => Self { raw: Some(raw), end: End::Close, ..Self::normal(normal) },
-            Fault::Raw(raw) => Self { raw: Some(raw), ..Self::normal(normal) },
-            Fault::SlowHead(pace) => Self { pace: Some(pace), ..Self::normal(normal) },
-            Fault::OneHundredContinue => Self { interim: Some((100, Vec::new())), ..Self::normal(normal) },
-            Fault::EarlyHints(headers) => Self { interim: Some((103, headers)), ..Self::normal(normal) },
-            Fault::Trailers(trailers) => Self { trailers, ..Self::normal(Answer { chunked: true, ..normal }) },
+            Fault::Garbage(raw) => Self {
+                raw: Some(raw),
+                end: End::Close,
+                ..Self::normal(normal)
+            },
+            Fault::Raw(raw) => Self {
+                raw: Some(raw),
+                ..Self::normal(normal)
+            },
+            Fault::SlowHead(pace) => Self {
+                pace: Some(pace),
+                ..Self::normal(normal)
+            },
+            Fault::OneHundredContinue => Self {
+                interim: Some((100, Vec::new())),
+                ..Self::normal(normal)
+            },
+            Fault::EarlyHints(headers) => Self {
+                interim: Some((103, headers)),
+                ..Self::normal(normal)
+            },
+            Fault::Trailers(trailers) => Self {
+                trailers,
+                ..Self::normal(Answer {
+                    chunked: true,
+                    ..normal
+                })
+            },
             Fault::GoAway => http2(normal, End::Close, Http2Play::GoAway),
             Fault::RefusedStream => http2(normal, End::Close, Http2Play::RefuseStream),
             Fault::HangConnection => http2(normal, End::Hang, Http2Play::HangConnection),
@@ -178,18 +211,25 @@ impl Play {
 fn changed(fault: Fault, normal: Answer) -> Answer {
     match fault {
         Fault::Status(status) => Answer::app(status),
-        Fault::Answer { status, headers, body } => with_all(Answer::new(status), headers).with_body(body),
+        Fault::Answer {
+            status,
+            headers,
+            body,
+        } => with_all(Answer::new(status), headers).with_body(body),
         Fault::PanicJson500 => Answer::panic_json(),
         Fault::Text500 => Answer::app(500).error("internal error"),
         Fault::NoHeadersFor200 => Answer::app(200),
         Fault::Redirect(to) => Answer::app(302).with("Location", to),
         Fault::Headers(headers) => {
-            let kept = headers.iter().fold(normal, |answer, (name, _)| answer.without(name));
+            let kept = headers
+                .iter()
+                .fold(normal, |answer, (name, _)| answer.without(name));
             with_all(kept, headers)
         }
         Fault::ReplaceHeaders(headers) => {
             let mut kept = normal;
-            kept.headers.retain(|(name, _)| !name.to_ascii_lowercase().starts_with("x-authgear-"));
+            kept.headers
+                .retain(|(name, _)| !name.to_ascii_lowercase().starts_with("x-authgear-"));
             with_all(kept, headers)
         }
         Fault::HugeHeaders(bytes) => {
@@ -197,16 +237,24 @@ fn changed(fault: Fault, normal: Answer) -> Answer {
             with_all(normal, headers)
         }
         Fault::Body(body) => normal.with_body(body),
-        Fault::Chunked(body) => Answer { chunked: true, ..normal.with_body(body) },
+        Fault::Chunked(body) => Answer {
+            chunked: true,
+            ..normal.with_body(body)
+        },
         _ => normal,
     }
 }
 
 fn with_all(answer: Answer, headers: impl IntoIterator<Item = (String, String)>) -> Answer {
-    headers.into_iter().fold(answer, |answer, (name, value)| answer.with(&name, value))
+    headers
+        .into_iter()
+        .fold(answer, |answer, (name, value)| answer.with(&name, value))
 }
 
 /// An answer whose body is half as long as it says.
 fn truncated(normal: Answer) -> Answer {
-    Answer { claimed_length: Some(20), ..normal.with_body(b"ten bytes.".into()) }
+    Answer {
+        claimed_length: Some(20),
+        ..normal.with_body(b"ten bytes.".into())
+    }
 }

@@ -29,7 +29,11 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, connection: Conne
             Err(error) => return refuse(&shared, reader.stream, error).await,
         };
         let mut body = Vec::new();
-        if reader.read_body(&head, &mut |bytes| body.extend_from_slice(bytes)).await.is_err() {
+        if reader
+            .read_body(&head, &mut |bytes| body.extend_from_slice(bytes))
+            .await
+            .is_err()
+        {
             return;
         }
         let call = Call::from_http1(&head, body, &connection);
@@ -62,7 +66,11 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, connection: Conne
             return;
         }
         if !keep {
-            let _ = if play.end == End::Reset { Ok(()) } else { reader.stream.shutdown().await };
+            let _ = if play.end == End::Reset {
+                Ok(())
+            } else {
+                reader.stream.shutdown().await
+            };
             return;
         }
     }
@@ -79,7 +87,10 @@ fn encode(play: &Play, head: &Head) -> Vec<u8> {
         (0, false) => None,
         (_, keeps) => (!keeps).then_some("close"),
     };
-    let mut bytes = play.interim.as_ref().map_or_else(Vec::new, |(status, headers)| interim(*status, headers));
+    let mut bytes = play
+        .interim
+        .as_ref()
+        .map_or_else(Vec::new, |(status, headers)| interim(*status, headers));
     let answer_head = play.answer.encode_head(is_head, connection);
     match play.reach {
         Reach::Nothing => return Vec::new(),
@@ -146,8 +157,8 @@ async fn refuse(shared: &Shared, mut stream: Stream, error: ReadError) {
     };
     shared.change(|state| state.bad_requests += 1);
     let status = text.split(':').next().unwrap_or_default();
-    let head = format!("HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n");
     let _ = stream.write_all(format!("{head}{text}").as_bytes()).await;
     let _ = stream.shutdown().await;
 }
-

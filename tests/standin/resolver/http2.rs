@@ -55,7 +55,8 @@ impl Drop for Active {
         let mut streams = self.0.streams.lock().unwrap();
         *streams -= 1;
         if *streams == 0 {
-            self.0.command(Command::Idle(self.0.shared.idle.enter(self.0.connection.id)));
+            self.0
+                .command(Command::Idle(self.0.shared.idle.enter(self.0.connection.id)));
         }
     }
 }
@@ -63,9 +64,16 @@ impl Drop for Active {
 pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, connection: Connection) {
     let reset = stream.reset_switch();
     let mut idle = Some(shared.idle.enter(connection.id));
-    let Ok(mut h2) = h2::server::Builder::new().handshake::<_, Bytes>(stream).await else { return };
+    let Ok(mut h2) = h2::server::Builder::new().handshake::<_, Bytes>(stream).await else {
+        return;
+    };
     let (commands, mut commanded) = mpsc::unbounded_channel();
-    let activity = Arc::new(Activity { shared, connection, commands, streams: Mutex::new(0) });
+    let activity = Arc::new(Activity {
+        shared,
+        connection,
+        commands,
+        streams: Mutex::new(0),
+    });
     // Kept until the connection is gone: the end of an order says that it is carried out.
     let mut _order = None;
     loop {
@@ -175,11 +183,17 @@ async fn send(play: &Play, over: (impl Sized, Active), mut respond: SendResponse
     let complete = play.reach == Reach::All;
     let active = over.1.0.clone();
     let mut over = Some(over);
-    let mut finish = |last: bool| if last { drop(over.take()) };
+    let mut finish = |last: bool| {
+        if last {
+            drop(over.take())
+        }
+    };
 
     let only_head = complete && body.is_empty() && play.trailers.is_empty();
     finish(only_head);
-    let Ok(mut stream) = respond.send_response(head, only_head) else { return };
+    let Ok(mut stream) = respond.send_response(head, only_head) else {
+        return;
+    };
     if only_head {
         return;
     }

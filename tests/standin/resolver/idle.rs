@@ -39,7 +39,12 @@ impl Idle {
     pub fn close(&self, kind: CloseKind) -> usize {
         let (done, all_done) = mpsc::channel();
         let idle = std::mem::take(&mut *self.0.lock().unwrap());
-        let orders = idle.into_values().map(|sender| sender.send(Order { kind, _done: done.clone() }));
+        let orders = idle.into_values().map(|sender| {
+            sender.send(Order {
+                kind,
+                _done: done.clone(),
+            })
+        });
         let closed = orders.filter(Result::is_ok).count();
         drop(done);
         // Ends with an error, when the last sender is gone.

@@ -18,7 +18,9 @@ pub fn answer(accounts: &Accounts, settings: &Settings, call: &Call) -> Answer {
     match (call.method.as_str(), path) {
         ("GET" | "HEAD", path) if RESOLVE.contains(&path) => resolve(accounts, settings, call),
         // Outside of the app: none of its headers.
-        ("GET", HEALTHZ) => Answer::new(200).with("Content-Type", "text/plain; charset=utf-8").with_body(b"OK".into()),
+        ("GET", HEALTHZ) => Answer::new(200)
+            .with("Content-Type", "text/plain; charset=utf-8")
+            .with_body(b"OK".into()),
         (_, path) if RESOLVE.contains(&path) => not_allowed("GET, HEAD, OPTIONS"),
         (_, HEALTHZ) => not_allowed("GET, OPTIONS"),
         (method @ ("GET" | "HEAD"), path) => match fixed_path(method, path) {
@@ -44,7 +46,9 @@ fn resolve(accounts: &Accounts, settings: &Settings, call: &Call) -> Answer {
 }
 
 fn not_allowed(methods: &str) -> Answer {
-    Answer::new(405).with("Allow", methods).error("Method Not Allowed")
+    Answer::new(405)
+        .with("Allow", methods)
+        .error("Method Not Allowed")
 }
 
 fn not_found() -> Answer {
@@ -63,14 +67,18 @@ fn fixed_path(method: &str, path: &str) -> Option<&'static str> {
     }
     let clean = format!("/{}", parts.join("/"));
     let healthz = (method == "GET").then_some(HEALTHZ);
-    RESOLVE.into_iter().chain(healthz).find(|route| route.eq_ignore_ascii_case(&clean))
+    RESOLVE
+        .into_iter()
+        .chain(healthz)
+        .find(|route| route.eq_ignore_ascii_case(&clean))
 }
 
 fn redirect(method: &str, path: &str, query: Option<&str>) -> Answer {
     let status = if method == "GET" { 301 } else { 307 };
     let location = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    let answer =
-        Answer::new(status).with("Content-Type", "text/html; charset=utf-8").with("Location", &location);
+    let answer = Answer::new(status)
+        .with("Content-Type", "text/html; charset=utf-8")
+        .with("Location", &location);
     if method != "GET" {
         return answer;
     }

@@ -34,7 +34,11 @@ pub(super) async fn connection(
         Some(ConnectionFault::PlainFirst(bytes)) => drop(stream.write_all(&bytes).await),
     }
     let Some(acceptor) = acceptor else {
-        let connection = Connection { id, tls: false, client_certificate: None };
+        let connection = Connection {
+            id,
+            tls: false,
+            client_certificate: None,
+        };
         let mut stream = Stream::plain(stream);
         return if h2c && begins_http2(&mut stream).await {
             http2::serve(shared, stream, connection).await;
@@ -46,8 +50,11 @@ pub(super) async fn connection(
         Ok(stream) => {
             let session = stream.get_ref().1;
             let certificate = session.peer_certificates().and_then(|chain| chain.first());
-            let connection =
-                Connection { id, tls: true, client_certificate: certificate.map(|der| der.to_vec()) };
+            let connection = Connection {
+                id,
+                tls: true,
+                client_certificate: certificate.map(|der| der.to_vec()),
+            };
             let is_http2 = session.alpn_protocol() == Some(b"h2");
             if is_http2 {
                 http2::serve(shared, Stream::tls(stream), connection).await;

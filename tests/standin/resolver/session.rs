@@ -9,7 +9,9 @@ use crate::standin::go;
 pub enum Resolution {
     None,
     /// `clear`: the request had a `session` cookie, which the answer takes away.
-    Invalid { clear: bool },
+    Invalid {
+        clear: bool,
+    },
     Valid(User),
 }
 

@@ -23,7 +23,11 @@ impl Settings {
 
     /// The host that the app is looked up by: with its port.
     pub fn host(&self, call: &Call) -> String {
-        let header = |name| call.header(name).map(go::first_of_list).filter(|value| !value.is_empty());
+        let header = |name| {
+            call.header(name)
+                .map(go::first_of_list)
+                .filter(|value| !value.is_empty())
+        };
         let forwarded = || header("x-forwarded-host").or_else(|| header("x-original-host"));
         let host = if self.trust_proxy { forwarded() } else { None };
         String::from_utf8_lossy(host.or_else(|| call.header("host")).unwrap_or_default()).into_owned()

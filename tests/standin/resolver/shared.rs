@@ -69,7 +69,14 @@ impl State {
 impl Shared {
     pub fn new(settings: Settings, accounts: Accounts, keep_calls: usize) -> Self {
         let (state, changed) = (Mutex::default(), Condvar::new());
-        Self { settings, accounts, idle: Idle::default(), keep_calls, state, changed }
+        Self {
+            settings,
+            accounts,
+            idle: Idle::default(),
+            keep_calls,
+            state,
+            changed,
+        }
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {
@@ -113,15 +120,26 @@ impl Shared {
             if self.keep_calls > 0 {
                 state.calls.push_back(call.clone());
             }
-            let locked_out = key.as_ref().is_some_and(|key| !state.locked_sessions.insert(key.clone()));
+            let locked_out = key
+                .as_ref()
+                .is_some_and(|key| !state.locked_sessions.insert(key.clone()));
             let pushed = state.queue.pop_front();
-            let rule = if pushed.is_none() { state.rule.clone() } else { None };
+            let rule = if pushed.is_none() {
+                state.rule.clone()
+            } else {
+                None
+            };
             (rule, pushed.or_else(|| state.steady.clone()), locked_out)
         });
         // Not under the lock: a rule may ask the resolver.
         let fault = rule.and_then(|rule| rule(call)).or(fault);
         let key = if locked_out { None } else { key };
-        Flight { shared: self.clone(), key, locked_out, fault }
+        Flight {
+            shared: self.clone(),
+            key,
+            locked_out,
+            fault,
+        }
     }
 }
 

@@ -4,8 +4,7 @@ use super::client::{header, read_all, request, resolve, send, undated};
 use super::standin::resolver::answer::PERMISSIONS_POLICY as PP;
 use super::standin::{Kind, Resolver};
 
-const CLEARING: &str =
-    "session=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax";
+const CLEARING: &str = "session=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax";
 
 #[test]
 fn the_policy_is_673_bytes_long() {
@@ -26,7 +25,10 @@ fn a_valid_session_is_answered_as_by_go() {
          X-Robots-Tag: noindex, nofollow\r\nContent-Length: 0\r\n\r\n"
     );
     assert_eq!(undated(&answer), expected);
-    assert!(answer.contains("X-Robots-Tag: noindex, nofollow\r\nDate: "), "{answer}");
+    assert!(
+        answer.contains("X-Robots-Tag: noindex, nofollow\r\nDate: "),
+        "{answer}"
+    );
     assert!(answer.contains(" GMT\r\nContent-Length: 0\r\n"), "{answer}");
 }
 
@@ -50,24 +52,39 @@ fn no_credential_and_an_invalid_session_are_answered_as_by_go() {
 
 #[test]
 fn the_clearing_cookie_follows_prefix_domain_and_scheme() {
-    let resolver = Resolver::builder().cookie_prefix("p_").cookie_domain("example.com").start();
-    let answer = resolve(resolver.addr(), &["Cookie: p_session=bad", "X-Forwarded-Proto: https"]);
+    let resolver = Resolver::builder()
+        .cookie_prefix("p_")
+        .cookie_domain("example.com")
+        .start();
+    let answer = resolve(
+        resolver.addr(),
+        &["Cookie: p_session=bad", "X-Forwarded-Proto: https"],
+    );
     let expected = "p_session=; Path=/; Domain=example.com; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; \
                     Secure; SameSite=Lax";
     assert_eq!(header(&answer, "Set-Cookie"), Some(expected));
     // Without the prefix it is nobody's cookie.
-    assert_eq!(header(&resolve(resolver.addr(), &["Cookie: session=bad"]), "Set-Cookie"), None);
+    assert_eq!(
+        header(&resolve(resolver.addr(), &["Cookie: session=bad"]), "Set-Cookie"),
+        None
+    );
 }
 
 #[test]
 fn head_has_no_length_and_roles_are_left_out_when_there_are_none() {
     let resolver = Resolver::start();
     let cookie = format!("Cookie: session={}", resolver.accounts().login("norole").session);
-    let answer = send(resolver.addr(), &request("HEAD", "/_resolver/resolve", &[&cookie]));
+    let answer = send(
+        resolver.addr(),
+        &request("HEAD", "/_resolver/resolve", &[&cookie]),
+    );
     assert_eq!(header(&answer, "X-Authgear-Session-Valid"), Some("true"));
     assert_eq!(header(&answer, "X-Authgear-User-Roles"), None);
     assert_eq!(header(&answer, "Content-Length"), None);
-    let closed = send(resolver.addr(), &request("HEAD", "/resolve", &["Connection: close"]));
+    let closed = send(
+        resolver.addr(),
+        &request("HEAD", "/resolve", &["Connection: close"]),
+    );
     assert!(closed.ends_with("Connection: close\r\n\r\n"), "{closed}");
 }
 
@@ -75,23 +92,63 @@ fn head_has_no_length_and_roles_are_left_out_when_there_are_none() {
 fn routes_and_methods_are_those_of_the_router() {
     let resolver = Resolver::start();
     let table: &[(&str, &str, &str, &[(&str, &str)], &str)] = &[
-        ("POST", "/resolve", "405 Method Not Allowed", &[("Allow", "GET, HEAD, OPTIONS")], "Method Not Allowed\n"),
-        ("OPTIONS", "/_resolver/resolve", "405 Method Not Allowed", &[], "Method Not Allowed\n"),
+        (
+            "POST",
+            "/resolve",
+            "405 Method Not Allowed",
+            &[("Allow", "GET, HEAD, OPTIONS")],
+            "Method Not Allowed\n",
+        ),
+        (
+            "OPTIONS",
+            "/_resolver/resolve",
+            "405 Method Not Allowed",
+            &[],
+            "Method Not Allowed\n",
+        ),
         ("GET", "/healthz", "200 OK", &[("Content-Length", "2")], "OK"),
-        ("HEAD", "/healthz", "405 Method Not Allowed", &[("Allow", "GET, OPTIONS")], ""),
+        (
+            "HEAD",
+            "/healthz",
+            "405 Method Not Allowed",
+            &[("Allow", "GET, OPTIONS")],
+            "",
+        ),
         ("GET", "/", "404 Not Found", &[], "404 page not found\n"),
         ("POST", "/resolve/", "404 Not Found", &[], "404 page not found\n"),
-        ("GET", "/resolve/", "301 Moved Permanently", &[("Location", "/resolve")],
-            "<a href=\"/resolve\">Moved Permanently</a>.\n\n"),
-        ("HEAD", "/RESOLVE", "307 Temporary Redirect", &[("Location", "/resolve")], ""),
-        ("GET", "//_resolver//resolve?a=b", "301 Moved Permanently", &[("Location", "/_resolver/resolve?a=b")],
-            "<a href=\"/_resolver/resolve?a=b\">Moved Permanently</a>.\n\n"),
+        (
+            "GET",
+            "/resolve/",
+            "301 Moved Permanently",
+            &[("Location", "/resolve")],
+            "<a href=\"/resolve\">Moved Permanently</a>.\n\n",
+        ),
+        (
+            "HEAD",
+            "/RESOLVE",
+            "307 Temporary Redirect",
+            &[("Location", "/resolve")],
+            "",
+        ),
+        (
+            "GET",
+            "//_resolver//resolve?a=b",
+            "301 Moved Permanently",
+            &[("Location", "/_resolver/resolve?a=b")],
+            "<a href=\"/_resolver/resolve?a=b\">Moved Permanently</a>.\n\n",
+        ),
         ("GET", "/resolve?x=y", "200 OK", &[], ""),
     ];
     for (method, target, status, headers, body) in table {
         let answer = send(resolver.addr(), &request(method, target, &["Connection: close"]));
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{method} {target}: {answer}");
-        assert!(answer.ends_with(&format!("\r\n\r\n{body}")), "{method} {target}: {answer}");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+            "{method} {target}: {answer}"
+        );
+        assert!(
+            answer.ends_with(&format!("\r\n\r\n{body}")),
+            "{method} {target}: {answer}"
+        );
         for (name, value) in *headers {
             assert_eq!(header(&answer, name), Some(*value), "{method} {target}");
         }
@@ -102,8 +159,14 @@ fn routes_and_methods_are_those_of_the_router() {
 fn an_unknown_host_has_no_app() {
     let resolver = Resolver::builder().app_host("auth.example.com").start();
     let answer = |headers: &[&str]| {
-        let lines = headers.iter().map(|line| format!("{line}\r\n")).collect::<String>();
-        send(resolver.addr(), &format!("GET /resolve HTTP/1.1\r\n{lines}Connection: close\r\n\r\n"))
+        let lines = headers
+            .iter()
+            .map(|line| format!("{line}\r\n"))
+            .collect::<String>();
+        send(
+            resolver.addr(),
+            &format!("GET /resolve HTTP/1.1\r\n{lines}Connection: close\r\n\r\n"),
+        )
     };
     let status = |headers: &[&str]| answer(headers)[9..12].to_owned();
     let expected = format!(
@@ -113,12 +176,18 @@ fn an_unknown_host_has_no_app() {
     );
     assert_eq!(undated(&answer(&["Host: other.example.com"])), expected);
     assert_eq!(status(&["Host: auth.example.com:8443"]), "200");
-    assert_eq!(status(&["Host: x", "X-Forwarded-Host: auth.example.com:1 , evil"]), "200");
+    assert_eq!(
+        status(&["Host: x", "X-Forwarded-Host: auth.example.com:1 , evil"]),
+        "200"
+    );
     assert_eq!(status(&["Host: x", "X-Original-Host: auth.example.com"]), "200");
     assert_eq!(status(&["Host: auth.example.com", "X-Forwarded-Host: x"]), "404");
     assert_eq!(status(&["Host: AUTH.example.com"]), "404");
 
-    let distrustful = Resolver::builder().app_host("auth.example.com").trust_proxy(false).start();
+    let distrustful = Resolver::builder()
+        .app_host("auth.example.com")
+        .trust_proxy(false)
+        .start();
     let answer = resolve(distrustful.addr(), &["X-Forwarded-Host: x"]);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
@@ -128,16 +197,28 @@ fn go_refuses_what_is_no_request() {
     let resolver = Resolver::start();
     for (request, why) in [
         ("GET /resolve HTTP/1.1\r\n\r\n", ": missing required Host header"),
-        ("GET /resolve HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", ": too many Host headers"),
-        ("GET /resolve HTTP/1.1\r\nHost: a\r\nX: \u{1}\r\n\r\n", ": invalid header value"),
-        ("GET /resolve HTTP/1.1\r\nHost: a\r\nX Y: z\r\n\r\n", ": invalid header name"),
+        (
+            "GET /resolve HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+            ": too many Host headers",
+        ),
+        (
+            "GET /resolve HTTP/1.1\r\nHost: a\r\nX: \u{1}\r\n\r\n",
+            ": invalid header value",
+        ),
+        (
+            "GET /resolve HTTP/1.1\r\nHost: a\r\nX Y: z\r\n\r\n",
+            ": invalid header name",
+        ),
         ("nonsense\r\n\r\n", ""),
     ] {
         let mut stream = super::client::connect(resolver.addr());
         std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
         let answer = read_all(&mut stream);
         let expected = format!("Connection: close\r\n\r\n400 Bad Request{why}");
-        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n") && answer.ends_with(&expected), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 400 Bad Request\r\n") && answer.ends_with(&expected),
+            "{answer}"
+        );
     }
     assert_eq!((resolver.bad_requests(), resolver.call_count()), (5, 0));
 }
@@ -149,8 +230,14 @@ fn calls_are_recorded_to_the_byte() {
     send(resolver.addr(), &format!("{request}body"));
     let call = resolver.last_call().unwrap();
     assert_eq!(call.raw_head, request.as_bytes());
-    assert_eq!((call.method.as_str(), call.target.as_str(), call.body.as_slice()), ("GET", "/resolve?q", &b"body"[..]));
+    assert_eq!(
+        (call.method.as_str(), call.target.as_str(), call.body.as_slice()),
+        ("GET", "/resolve?q", &b"body"[..])
+    );
     assert_eq!(call.header_all("x-two"), [b"1", b"2"]);
     assert_eq!(call.header_names(), ["host", "x-two", "x-two", "content-length"]);
-    assert_eq!(resolver.accounts().login("alice").header(Kind::Session, "p_").0, "Cookie");
+    assert_eq!(
+        resolver.accounts().login("alice").header(Kind::Session, "p_").0,
+        "Cookie"
+    );
 }

@@ -19,7 +19,12 @@ pub fn read_head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
-        assert_eq!(stream.read(&mut byte).unwrap(), 1, "closed after {:?}", String::from_utf8_lossy(&head));
+        assert_eq!(
+            stream.read(&mut byte).unwrap(),
+            1,
+            "closed after {:?}",
+            String::from_utf8_lossy(&head)
+        );
         head.push(byte[0]);
     }
     String::from_utf8(head).unwrap()
@@ -36,7 +41,11 @@ pub fn read_all(stream: &mut TcpStream) -> String {
 pub fn send(addr: SocketAddr, request: &str) -> String {
     let mut stream = connect(addr);
     stream.write_all(request.as_bytes()).unwrap();
-    if request.contains("Connection: close") { read_all(&mut stream) } else { read_head(&mut stream) }
+    if request.contains("Connection: close") {
+        read_all(&mut stream)
+    } else {
+        read_head(&mut stream)
+    }
 }
 
 /// `GET /resolve` with these header lines; the head of the answer.
@@ -51,12 +60,21 @@ pub fn request(method: &str, target: &str, headers: &[&str]) -> String {
 
 /// The answer without its `Date`.
 pub fn undated(answer: &str) -> String {
-    let lines: Vec<&str> = answer.split_inclusive("\r\n").filter(|line| !line.starts_with("Date: ")).collect();
-    assert_eq!(lines.len() + 1, answer.split_inclusive("\r\n").count(), "one Date in {answer}");
+    let lines: Vec<&str> = answer
+        .split_inclusive("\r\n")
+        .filter(|line| !line.starts_with("Date: "))
+        .collect();
+    assert_eq!(
+        lines.len() + 1,
+        answer.split_inclusive("\r\n").count(),
+        "one Date in {answer}"
+    );
     lines.concat()
 }
 
 /// The value of a header in the head of an answer.
 pub fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
-    answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    answer
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }

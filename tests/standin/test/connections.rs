@@ -11,13 +11,22 @@ fn a_connection_serves_many_calls() {
     let resolver = Resolver::start();
     let mut stream = connect(resolver.addr());
     for _ in 0..3 {
-        stream.write_all(request("GET", "/resolve", &[]).as_bytes()).unwrap();
+        stream
+            .write_all(request("GET", "/resolve", &[]).as_bytes())
+            .unwrap();
         read_head(&mut stream);
     }
     let connections: Vec<u64> = resolver.calls().iter().map(|call| call.connection).collect();
     assert_eq!((connections, resolver.connections()), (vec![1, 1, 1], 1));
     resolver.reset_counters();
-    assert_eq!((resolver.calls().len(), resolver.call_count(), resolver.connections()), (0, 0, 0));
+    assert_eq!(
+        (
+            resolver.calls().len(),
+            resolver.call_count(),
+            resolver.connections()
+        ),
+        (0, 0, 0)
+    );
 }
 
 #[test]
@@ -25,14 +34,17 @@ fn idle_connections_are_closed_on_demand() {
     let resolver = Resolver::start();
     let kept = || {
         let mut stream = connect(resolver.addr());
-        stream.write_all(request("GET", "/resolve", &[]).as_bytes()).unwrap();
+        stream
+            .write_all(request("GET", "/resolve", &[]).as_bytes())
+            .unwrap();
         read_head(&mut stream);
         stream
     };
     let mut idle = kept();
     resolver.push_fault(Fault::Gate);
     let mut busy = connect(resolver.addr());
-    busy.write_all(request("GET", "/resolve", &[]).as_bytes()).unwrap();
+    busy.write_all(request("GET", "/resolve", &[]).as_bytes())
+        .unwrap();
     assert!(resolver.wait_for_gate(1, SOON));
     assert_eq!(resolver.close_idle_connections(), 1);
     assert_eq!(read_all(&mut idle), "");
@@ -40,7 +52,10 @@ fn idle_connections_are_closed_on_demand() {
     read_head(&mut busy);
 
     assert_eq!(resolver.reset_idle_connections(), 1);
-    assert_eq!(busy.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(
+        busy.read(&mut [0]).unwrap_err().kind(),
+        ErrorKind::ConnectionReset
+    );
     assert_eq!(resolver.close_idle_connections(), 0);
 }
 
@@ -50,11 +65,16 @@ fn listening_stops_and_resumes_on_the_same_port() {
     let resolver = Resolver::start();
     let addr = resolver.addr();
     let mut kept = connect(addr);
-    kept.write_all(request("GET", "/resolve", &[]).as_bytes()).unwrap();
+    kept.write_all(request("GET", "/resolve", &[]).as_bytes())
+        .unwrap();
     read_head(&mut kept);
     resolver.stop_listening();
-    assert_eq!(TcpStream::connect(addr).unwrap_err().kind(), ErrorKind::ConnectionRefused);
-    kept.write_all(request("GET", "/resolve", &[]).as_bytes()).unwrap();
+    assert_eq!(
+        TcpStream::connect(addr).unwrap_err().kind(),
+        ErrorKind::ConnectionRefused
+    );
+    kept.write_all(request("GET", "/resolve", &[]).as_bytes())
+        .unwrap();
     read_head(&mut kept);
     resolver.resume_listening();
     resolve(addr, &[]);
@@ -74,7 +94,9 @@ fn connection_faults_come_before_any_call() {
     resolver.set_connection_fault(Some(ConnectionFault::Hang));
     let _hanging = connect(resolver.addr());
     assert!(resolver.wait_for_connections(3, SOON));
-    resolver.set_connection_fault(Some(ConnectionFault::PlainFirst(b"HTTP/1.1 200 Early\r\n\r\n".into())));
+    resolver.set_connection_fault(Some(ConnectionFault::PlainFirst(
+        b"HTTP/1.1 200 Early\r\n\r\n".into(),
+    )));
     assert_eq!(resolve(resolver.addr(), &[]), "HTTP/1.1 200 Early\r\n\r\n");
 }
 
@@ -82,7 +104,9 @@ fn connection_faults_come_before_any_call() {
 fn http_1_0_closes_unless_asked_to_keep() {
     let resolver = Resolver::start();
     let mut stream = connect(resolver.addr());
-    stream.write_all(b"GET /resolve HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").unwrap();
+    stream
+        .write_all(b"GET /resolve HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        .unwrap();
     assert!(read_head(&mut stream).contains("\r\nConnection: keep-alive\r\n"));
     stream.write_all(b"GET /resolve HTTP/1.0\r\n\r\n").unwrap();
     assert!(read_all(&mut stream).ends_with("Content-Length: 0\r\n\r\n"));

@@ -52,8 +52,14 @@ fn cookies_are_read_as_go_reads_them() {
 
 #[test]
 fn the_first_cookie_of_several_lines_counts() {
-    assert_eq!(session(&[b"x=y", b"session=a", b"session=b"]).as_deref(), Some(&b"a"[..]));
-    assert_eq!(session(&[b"session=\"", b"session=b"]).as_deref(), Some(&b"b"[..]));
+    assert_eq!(
+        session(&[b"x=y", b"session=a", b"session=b"]).as_deref(),
+        Some(&b"a"[..])
+    );
+    assert_eq!(
+        session(&[b"session=\"", b"session=b"]).as_deref(),
+        Some(&b"b"[..])
+    );
 }
 
 #[test]

@@ -24,7 +24,9 @@ fn read_body(stream: &mut TcpStream, head: &str) -> String {
 fn http_reports_method_target_headers_and_body() {
     let echo = Http::start();
     let mut stream = connect(echo.addr());
-    stream.write_all(b"POST /a?b HTTP/1.1\r\nX_odd: 1\r\nx-ODD:2 \r\nContent-Length: 4\r\n\r\nbody").unwrap();
+    stream
+        .write_all(b"POST /a?b HTTP/1.1\r\nX_odd: 1\r\nx-ODD:2 \r\nContent-Length: 4\r\n\r\nbody")
+        .unwrap();
     let head = read_head(&mut stream);
     let text = read_body(&mut stream, &head);
     let expected = format!(
@@ -37,7 +39,9 @@ fn http_reports_method_target_headers_and_body() {
         .write_all(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nbo\r\n2\r\ndy\r\n0\r\nT: 1\r\n\r\n")
         .unwrap();
     let head = read_head(&mut stream);
-    assert!(read_body(&mut stream, &head).ends_with(&format!("body-length: 4\nbody-hash: {}\n", hash(b"body"))));
+    assert!(
+        read_body(&mut stream, &head).ends_with(&format!("body-length: 4\nbody-hash: {}\n", hash(b"body")))
+    );
     assert!(echo.wait_for_requests(2, SOON));
     assert_eq!(echo.requests()[0].header_all("x-odd"), [b"2"]);
     assert_eq!(echo.last().unwrap().body_len, 4);
@@ -50,7 +54,9 @@ fn http_takes_large_bodies() {
     let echo = Http::start();
     let body: Vec<u8> = (0..12_000_000u32).map(|n| n.to_le_bytes()[1]).collect();
     let mut stream = connect(echo.addr());
-    stream.write_all(format!("PUT / HTTP/1.0\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes()).unwrap();
+    stream
+        .write_all(format!("PUT / HTTP/1.0\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes())
+        .unwrap();
     stream.write_all(&body).unwrap();
     assert!(read_all(&mut stream).ends_with(&format!("body-hash: {}\n", hash(&body))));
 }
@@ -58,7 +64,12 @@ fn http_takes_large_bodies() {
 #[test]
 fn targets_switch_status_redirect_and_delay() {
     let echo = Http::start();
-    let get = |target: &str| send(echo.addr(), &format!("GET {target} HTTP/1.1\r\nConnection: close\r\n\r\n"));
+    let get = |target: &str| {
+        send(
+            echo.addr(),
+            &format!("GET {target} HTTP/1.1\r\nConnection: close\r\n\r\n"),
+        )
+    };
     assert!(get("/x/status/418").starts_with("HTTP/1.1 418 "));
     let redirect = get("/redirect-internal?/other?a=b");
     assert_eq!(header(&redirect, "X-Accel-Redirect"), Some("/other?a=b"));
@@ -66,20 +77,39 @@ fn targets_switch_status_redirect_and_delay() {
     assert!(get("/status/204").ends_with("\r\n\r\n"));
 }
 
-const PARAMS: [(&str, &str); 4] =
-    [("CONTENT_LENGTH", "4"), ("REQUEST_METHOD", "POST"), ("REQUEST_URI", "/a?b"), ("HTTP_X", "")];
+const PARAMS: [(&str, &str); 4] = [
+    ("CONTENT_LENGTH", "4"),
+    ("REQUEST_METHOD", "POST"),
+    ("REQUEST_URI", "/a?b"),
+    ("HTTP_X", ""),
+];
 
 fn expected_text() -> String {
-    let params: String = PARAMS.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-    format!("POST /a?b\n{params}\nbody-length: 4\nbody-hash: {}\n", hash(b"body"))
+    let params: String = PARAMS
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\n"))
+        .collect();
+    format!(
+        "POST /a?b\n{params}\nbody-length: 4\nbody-hash: {}\n",
+        hash(b"body")
+    )
 }
 
 #[test]
 fn scgi_reports_parameters() {
     let echo = Scgi::start();
-    let block: String = PARAMS.iter().map(|(name, value)| format!("{name}\0{value}\0")).collect();
+    let block: String = PARAMS
+        .iter()
+        .map(|(name, value)| format!("{name}\0{value}\0"))
+        .collect();
     let answer = send_raw(echo.addr(), format!("{}:{block},body", block.len()).as_bytes());
-    assert_eq!(answer, format!("Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n{}", expected_text()));
+    assert_eq!(
+        answer,
+        format!(
+            "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n{}",
+            expected_text()
+        )
+    );
     assert_eq!(echo.last().unwrap().text("HTTP_X"), Some(""));
 }
 
@@ -108,7 +138,9 @@ fn fastcgi_reports_parameters_and_keeps_the_connection() {
     let mut params = Vec::new();
     for (name, value) in PARAMS {
         params.push(u8::try_from(name.len()).unwrap());
-        params.extend(u32::to_be_bytes(0x8000_0000 | u32::try_from(value.len()).unwrap()));
+        params.extend(u32::to_be_bytes(
+            0x8000_0000 | u32::try_from(value.len()).unwrap(),
+        ));
         params.extend(name.bytes().chain(value.bytes()));
     }
     let (first, second) = params.split_at(20);
@@ -158,7 +190,10 @@ fn grpc_answers_with_a_message_and_status_0() {
     let (text, status) = runtime().block_on(async {
         let stream = tokio::net::TcpStream::connect(echo.addr()).await.unwrap();
         let (mut client, _driver) = http2::begin(stream).await;
-        let request = http::Request::post("http://x/pkg.Service/Method").header("x-a", "1").body(()).unwrap();
+        let request = http::Request::post("http://x/pkg.Service/Method")
+            .header("x-a", "1")
+            .body(())
+            .unwrap();
         let (answer, mut sending) = client.send_request(request, false).unwrap();
         sending.send_data(Bytes::from_static(b"body"), true).unwrap();
         let mut body = answer.await.unwrap().into_body();
@@ -166,11 +201,16 @@ fn grpc_answers_with_a_message_and_status_0() {
         while let Some(chunk) = body.data().await {
             text.extend_from_slice(&chunk.unwrap());
         }
-        (text, body.trailers().await.unwrap().unwrap()["grpc-status"].clone())
+        (
+            text,
+            body.trailers().await.unwrap().unwrap()["grpc-status"].clone(),
+        )
     });
     assert_eq!(status, "0");
-    let expected =
-        format!("POST /pkg.Service/Method\nx-a: 1\n\nbody-length: 4\nbody-hash: {}\n", hash(b"body"));
+    let expected = format!(
+        "POST /pkg.Service/Method\nx-a: 1\n\nbody-length: 4\nbody-hash: {}\n",
+        hash(b"body")
+    );
     assert_eq!(&text[5..], expected.as_bytes());
     assert_eq!(text[..5], [0, 0, 0, 0, u8::try_from(expected.len()).unwrap()]);
     assert_eq!(echo.last().unwrap().body_len, 4);

@@ -8,13 +8,18 @@ use super::client::{SOON, connect, header, read_all, read_head, request, resolve
 use super::standin::{Fault, Kind, Resolver};
 
 fn alice(resolver: &Resolver) -> String {
-    format!("Authorization: Bearer {}", resolver.accounts().login("alice").bearer)
+    format!(
+        "Authorization: Bearer {}",
+        resolver.accounts().login("alice").bearer
+    )
 }
 
 /// A connection on which alice's request was sent.
 fn asked(resolver: &Resolver) -> TcpStream {
     let mut stream = connect(resolver.addr());
-    stream.write_all(request("GET", "/resolve", &[&alice(resolver)]).as_bytes()).unwrap();
+    stream
+        .write_all(request("GET", "/resolve", &[&alice(resolver)]).as_bytes())
+        .unwrap();
     stream
 }
 
@@ -32,18 +37,27 @@ fn head_of(fault: Fault) -> String {
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+    pairs
+        .iter()
+        .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 #[test]
 fn connections_break_where_the_fault_says() {
     assert_eq!(answer_to_the_end(Fault::CloseBeforeAnswer), "");
     let half = answer_to_the_end(Fault::CloseInHead);
-    assert!(half.starts_with("HTTP/1.1 200 OK\r\n") && !half.contains("\r\n\r\n"), "{half}");
+    assert!(
+        half.starts_with("HTTP/1.1 200 OK\r\n") && !half.contains("\r\n\r\n"),
+        "{half}"
+    );
     let short = answer_to_the_end(Fault::CloseInBody);
     assert_eq!(header(&short, "Content-Length"), Some("20"));
     assert!(short.ends_with("\r\n\r\nten bytes."), "{short}");
-    assert_eq!(answer_to_the_end(Fault::Garbage(b"\0garbage".into())), "\0garbage");
+    assert_eq!(
+        answer_to_the_end(Fault::Garbage(b"\0garbage".into())),
+        "\0garbage"
+    );
 
     for fault in [Fault::ResetBeforeAnswer, Fault::ResetInHead] {
         let resolver = Resolver::start();
@@ -55,9 +69,11 @@ fn connections_break_where_the_fault_says() {
 
 #[test]
 fn hanging_calls_are_in_flight_until_the_client_leaves() {
-    for (fault, expected) in
-        [(Fault::Hang, ""), (Fault::HangInHead, "HTTP/1.1 200 OK\r\n"), (Fault::HangInBody, "HTTP/1.1 200 OK\r\n")]
-    {
+    for (fault, expected) in [
+        (Fault::Hang, ""),
+        (Fault::HangInHead, "HTTP/1.1 200 OK\r\n"),
+        (Fault::HangInBody, "HTTP/1.1 200 OK\r\n"),
+    ] {
         let resolver = Resolver::start();
         resolver.push_fault(fault);
         let mut stream = asked(&resolver);
@@ -76,22 +92,44 @@ fn answers_are_changed_as_the_fault_says() {
     assert!(head_of(Fault::Status(503)).starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
     let json = head_of(Fault::PanicJson500);
     assert_eq!(header(&json, "Content-Type"), Some("application/json"));
-    assert_eq!(header(&json, "Content-Length"), Some("107"));
+    assert_eq!(header(&json, "Content-Length"), Some("110"));
     let text = head_of(Fault::Text500);
-    assert_eq!((&text[9..12], header(&text, "Content-Length")), ("500", Some("15")));
-    assert_eq!(header(&head_of(Fault::NoHeadersFor200), "X-Authgear-Session-Valid"), None);
-    assert_eq!(header(&head_of(Fault::Redirect("/x".into())), "Location"), Some("/x"));
+    assert_eq!(
+        (&text[9..12], header(&text, "Content-Length")),
+        ("500", Some("15"))
+    );
+    assert_eq!(
+        header(&head_of(Fault::NoHeadersFor200), "X-Authgear-Session-Valid"),
+        None
+    );
+    assert_eq!(
+        header(&head_of(Fault::Redirect("/x".into())), "Location"),
+        Some("/x")
+    );
 
     let twice = pairs(&[("X-Authgear-User-Id", "a"), ("x-authgear-user-id", "b")]);
     let answer = head_of(Fault::Headers(twice));
-    assert!(answer.contains("X-Authgear-User-Id: a\r\n") && answer.contains("x-authgear-user-id: b\r\n"), "{answer}");
+    assert!(
+        answer.contains("X-Authgear-User-Id: a\r\n") && answer.contains("x-authgear-user-id: b\r\n"),
+        "{answer}"
+    );
     assert_eq!(answer.to_lowercase().matches("x-authgear-user-id").count(), 2);
-    let answer = head_of(Fault::ReplaceHeaders(pairs(&[("X-Authgear-Session-Valid", "TRUE")])));
+    let answer = head_of(Fault::ReplaceHeaders(pairs(&[(
+        "X-Authgear-Session-Valid",
+        "TRUE",
+    )])));
     assert_eq!(answer.to_lowercase().matches("x-authgear-").count(), 1);
     assert!(head_of(Fault::HugeHeaders(65_536)).len() > 65_536);
-    let exact = Fault::Answer { status: 204, headers: pairs(&[("A", "b")]), body: Vec::new() };
+    let exact = Fault::Answer {
+        status: 204,
+        headers: pairs(&[("A", "b")]),
+        body: Vec::new(),
+    };
     assert!(head_of(exact).starts_with("HTTP/1.1 204 No Content\r\nA: b\r\nDate: "));
-    assert_eq!(header(&head_of(Fault::Body(b"text".into())), "Content-Length"), Some("4"));
+    assert_eq!(
+        header(&head_of(Fault::Body(b"text".into())), "Content-Length"),
+        Some("4")
+    );
 }
 
 #[test]
@@ -109,9 +147,17 @@ fn chunks_trailers_and_interim_answers_are_well_formed() {
     let chunked = read(Fault::Chunked(b"abcd".into()), "2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n");
     assert_eq!(header(&chunked, "Transfer-Encoding"), Some("chunked"));
     assert_eq!(header(&chunked, "Content-Length"), None);
-    read(Fault::Trailers(pairs(&[("X-Authgear-User-Id", "evil")])), "0\r\nX-Authgear-User-Id: evil\r\n\r\n");
-    let hints = read(Fault::EarlyHints(pairs(&[("X-Authgear-User-Id", "evil")])), "Content-Length: 0\r\n\r\n");
-    assert!(hints.starts_with("HTTP/1.1 103 Early Hints\r\nX-Authgear-User-Id: evil\r\n\r\nHTTP/1.1 200 OK\r\n"));
+    read(
+        Fault::Trailers(pairs(&[("X-Authgear-User-Id", "evil")])),
+        "0\r\nX-Authgear-User-Id: evil\r\n\r\n",
+    );
+    let hints = read(
+        Fault::EarlyHints(pairs(&[("X-Authgear-User-Id", "evil")])),
+        "Content-Length: 0\r\n\r\n",
+    );
+    assert!(
+        hints.starts_with("HTTP/1.1 103 Early Hints\r\nX-Authgear-User-Id: evil\r\n\r\nHTTP/1.1 200 OK\r\n")
+    );
     let hundred = read(Fault::OneHundredContinue, "Content-Length: 0\r\n\r\n");
     assert!(hundred.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"));
 }
@@ -122,7 +168,9 @@ fn raw_bytes_leave_the_connection_open() {
     resolver.push_fault(Fault::Raw(b"HTTP/1.1 200 Fine\r\n\r\n".into()));
     let mut stream = asked(&resolver);
     assert_eq!(read_head(&mut stream), "HTTP/1.1 200 Fine\r\n\r\n");
-    stream.write_all(request("GET", "/resolve", &[]).as_bytes()).unwrap();
+    stream
+        .write_all(request("GET", "/resolve", &[]).as_bytes())
+        .unwrap();
     assert!(read_head(&mut stream).starts_with("HTTP/1.1 200 OK\r\n"));
     assert_eq!((resolver.connections(), resolver.call_count()), (1, 2));
 }
@@ -146,17 +194,28 @@ fn the_gate_holds_answers_that_were_made_before() {
     resolver.set_fault(Some(Fault::Gate));
     let mut waiting: Vec<TcpStream> = (0..3).map(|_| asked(&resolver)).collect();
     assert!(resolver.wait_for_gate(3, SOON));
-    assert_eq!((resolver.at_gate(), resolver.in_flight(), resolver.max_in_flight()), (3, 3, 3));
-    resolver.accounts().revoke(&resolver.accounts().login("alice").bearer);
+    assert_eq!(
+        (resolver.at_gate(), resolver.in_flight(), resolver.max_in_flight()),
+        (3, 3, 3)
+    );
+    resolver
+        .accounts()
+        .revoke(&resolver.accounts().login("alice").bearer);
     assert_eq!(resolver.release(1), 1);
     assert_eq!(resolver.at_gate(), 2);
     resolver.open_gate();
     for stream in &mut waiting {
-        assert_eq!(header(&read_head(stream), "X-Authgear-Session-Valid"), Some("true"));
+        assert_eq!(
+            header(&read_head(stream), "X-Authgear-Session-Valid"),
+            Some("true")
+        );
     }
     assert_eq!(resolver.in_flight(), 0);
     // An open gate holds nobody, until it is set anew.
-    assert_eq!(header(&read_head(&mut asked(&resolver)), "X-Authgear-Session-Valid"), None);
+    assert_eq!(
+        header(&read_head(&mut asked(&resolver)), "X-Authgear-Session-Valid"),
+        None
+    );
     resolver.push_fault(Fault::Gate.then(Fault::Status(503)));
     let mut last = asked(&resolver);
     assert!(resolver.wait_for_gate(1, SOON));
@@ -172,7 +231,10 @@ fn pushed_faults_come_before_the_rule_and_the_rule_before_the_steady_one() {
     resolver.set_rule(|call| call.header("x-rule").map(|_| Fault::Status(502)));
     resolver.push_fault(Fault::Status(503));
     resolver.push_fault(Fault::Status(504));
-    assert_eq!(["X-Rule: 1"; 3].map(|line| status(&[line])), ["503", "504", "502"]);
+    assert_eq!(
+        ["X-Rule: 1"; 3].map(|line| status(&[line])),
+        ["503", "504", "502"]
+    );
     assert_eq!(status(&[]), "501");
     resolver.clear_faults();
     assert_eq!(status(&["X-Rule: 1"]), "200");

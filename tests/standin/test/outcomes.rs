@@ -25,7 +25,10 @@ fn outcomes_are_those_of_the_table() {
     let bob_session = format!("session={}", accounts.login("bob").session);
     for kind in [Kind::Bearer, Kind::AppSession, Kind::AppAccessToken] {
         let header = |value: &str, session: &str| match kind.cookie() {
-            None => vec![format!("Authorization: Bearer {value}"), format!("Cookie: {session}")],
+            None => vec![
+                format!("Authorization: Bearer {value}"),
+                format!("Cookie: {session}"),
+            ],
             Some(name) => vec![format!("Cookie: {session}; {name}={value}")],
         };
         let outcome = |value: &str, session: &str| {
@@ -54,7 +57,10 @@ fn outcomes_are_those_of_the_table() {
     assert_eq!(outcome(&resolver, &[&format!("Cookie: {bob_session}")]), bob);
     assert_eq!(outcome(&resolver, &["Cookie: session=bad"]), "invalid+clear");
     let disabled = accounts.login("disabled").session;
-    assert_eq!(outcome(&resolver, &[&format!("Cookie: session={disabled}")]), "invalid+clear");
+    assert_eq!(
+        outcome(&resolver, &[&format!("Cookie: session={disabled}")]),
+        "invalid+clear"
+    );
 }
 
 #[test]
@@ -62,7 +68,8 @@ fn the_order_is_authorization_app_session_app_access_token_session() {
     let resolver = Resolver::start();
     let accounts = resolver.accounts();
     let users = ["alice", "bob", "norole", "unverified"];
-    let cookie = |name: &str, kind: Kind| format!("{}={}", kind.cookie().unwrap(), accounts.login(name).of(kind));
+    let cookie =
+        |name: &str, kind: Kind| format!("{}={}", kind.cookie().unwrap(), accounts.login(name).of(kind));
     let bearer = format!("Authorization: Bearer {}", accounts.login(users[0]).bearer);
     // In the reverse of their rank.
     let mut cookies = vec![
@@ -74,7 +81,10 @@ fn the_order_is_authorization_app_session_app_access_token_session() {
     assert_eq!(outcome(&resolver, &[&line, &bearer]), accounts.user(users[0]).id);
     for name in &users[1..] {
         let line = format!("Cookie: {}", cookies.join("; "));
-        assert_eq!(outcome(&resolver, &[&line, "Authorization: Basic x"]), accounts.user(name).id);
+        assert_eq!(
+            outcome(&resolver, &[&line, "Authorization: Basic x"]),
+            accounts.user(name).id
+        );
         cookies.pop();
     }
 }
@@ -85,15 +95,27 @@ fn a_jwt_is_good_for_its_origin_and_time_only() {
     let accounts = resolver.accounts();
     let in_an_hour = accounts.now().as_secs() + 3600;
     let token = accounts.jwt("alice", "https://auth.example.com", in_an_hour);
-    assert!(token.starts_with("eyJ") && token.split('.').count() == 3, "{token}");
+    assert!(
+        token.starts_with("eyJ") && token.split('.').count() == 3,
+        "{token}"
+    );
     let bearer = format!("Authorization: Bearer {token}");
     let https = "X-Forwarded-Proto: https";
     let alice = accounts.user("alice").id;
     assert_eq!(outcome(&resolver, &[&bearer, https]), alice);
     assert_eq!(outcome(&resolver, &[&bearer]), "none");
-    assert_eq!(outcome(&resolver, &[&bearer, https, "X-Forwarded-Host: other.example.com"]), "none");
+    assert_eq!(
+        outcome(
+            &resolver,
+            &[&bearer, https, "X-Forwarded-Host: other.example.com"]
+        ),
+        "none"
+    );
     assert_eq!(outcome(&resolver, &[&format!("{bearer}A"), https]), "none");
-    assert_eq!(outcome(&resolver, &[&format!("Cookie: app_access_token={token}"), https]), alice);
+    assert_eq!(
+        outcome(&resolver, &[&format!("Cookie: app_access_token={token}"), https]),
+        alice
+    );
     accounts.advance(Duration::from_secs(3600));
     assert_eq!(outcome(&resolver, &[&bearer, https]), "none");
 }
@@ -120,15 +142,31 @@ fn wildcards_are_good_without_being_made() {
     let accounts = resolver.accounts();
     let alice = accounts.user("alice").id;
     let cookie = |kind: Kind, value: &str| format!("Cookie: {}={value}", kind.cookie().unwrap());
-    assert_eq!(outcome(&resolver, &["Authorization: Bearer user:alice:x:y"]), alice);
+    assert_eq!(
+        outcome(&resolver, &["Authorization: Bearer user:alice:x:y"]),
+        alice
+    );
     for kind in [Kind::AppSession, Kind::AppAccessToken, Kind::Session] {
-        assert_eq!(outcome(&resolver, &[&cookie(kind, &accounts.wildcard("alice", kind, 7))]), alice, "{kind:?}");
+        assert_eq!(
+            outcome(&resolver, &[&cookie(kind, &accounts.wildcard("alice", kind, 7))]),
+            alice,
+            "{kind:?}"
+        );
     }
     let session = accounts.wildcard("alice", Kind::Session, 8);
-    assert_eq!(outcome(&resolver, &[&cookie(Kind::Session, &session[1..])]), "invalid+clear");
+    assert_eq!(
+        outcome(&resolver, &[&cookie(Kind::Session, &session[1..])]),
+        "invalid+clear"
+    );
     accounts.revoke(&session);
-    assert_eq!(outcome(&resolver, &[&cookie(Kind::Session, &session)]), "invalid+clear");
-    assert_eq!(outcome(&resolver, &["Authorization: Bearer user:nobody:x"]), "none");
+    assert_eq!(
+        outcome(&resolver, &[&cookie(Kind::Session, &session)]),
+        "invalid+clear"
+    );
+    assert_eq!(
+        outcome(&resolver, &["Authorization: Bearer user:nobody:x"]),
+        "none"
+    );
 }
 
 #[test]
@@ -139,7 +177,8 @@ fn sessions_end_by_idle_time_that_only_resolving_renews() {
         .start();
     let accounts = resolver.accounts();
     let alice = accounts.user("alice").id;
-    let [used, unused] = [(); 2].map(|()| format!("Cookie: session={}", accounts.mint("alice", Kind::Session)));
+    let [used, unused] =
+        [(); 2].map(|()| format!("Cookie: session={}", accounts.mint("alice", Kind::Session)));
     accounts.advance(Duration::from_secs(200));
     assert_eq!(outcome(&resolver, &[&used]), alice);
     accounts.advance(Duration::from_secs(200));

@@ -33,14 +33,22 @@ fn client(identity: Option<&Identity>, alpn: &str) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-async fn connect(resolver: &Resolver, client: &TlsConnector, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+async fn connect(
+    resolver: &Resolver,
+    client: &TlsConnector,
+    name: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(name.to_owned()).unwrap();
-    client.connect(name, TcpStream::connect(resolver.addr()).await?).await
+    client
+        .connect(name, TcpStream::connect(resolver.addr()).await?)
+        .await
 }
 
 async fn ask(resolver: &Resolver, client: &TlsConnector) -> std::io::Result<String> {
     let mut stream = connect(resolver, client, "auth.example.com").await?;
-    stream.write_all(request("GET", "/resolve", &["Connection: close"]).as_bytes()).await?;
+    stream
+        .write_all(request("GET", "/resolve", &["Connection: close"]).as_bytes())
+        .await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok(answer)
@@ -51,14 +59,18 @@ fn only_the_good_certificate_is_accepted() {
     let good = Resolver::builder().tls(Pki::shared().server(Leaf::Good)).start();
     assert!(good.url().starts_with("https://127.0.0.1:"));
     for name in ["127.0.0.1", "localhost", "auth.example.com"] {
-        runtime().block_on(connect(&good, &client(None, "http/1.1"), name)).unwrap();
+        runtime()
+            .block_on(connect(&good, &client(None, "http/1.1"), name))
+            .unwrap();
     }
     let answer = runtime().block_on(ask(&good, &client(None, "http/1.1"))).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(good.last_call().unwrap().tls);
     for leaf in [Leaf::WrongCa, Leaf::Expired, Leaf::WrongName, Leaf::SelfSigned] {
         let bad = Resolver::builder().tls(Pki::shared().server(leaf)).start();
-        let error = runtime().block_on(ask(&bad, &client(None, "http/1.1"))).unwrap_err();
+        let error = runtime()
+            .block_on(ask(&bad, &client(None, "http/1.1")))
+            .unwrap_err();
         assert!(error.to_string().contains("certificate"), "{leaf:?}: {error}");
         assert_eq!(bad.call_count(), 0);
     }
@@ -67,11 +79,20 @@ fn only_the_good_certificate_is_accepted() {
 #[test]
 fn client_certificates_are_asked_for_and_recorded() {
     let pki = Pki::shared();
-    let start = |auth| Resolver::builder().tls(pki.server(Leaf::Good)).client_auth(auth).start();
-    let ask = |resolver: &Resolver, identity| runtime().block_on(ask(resolver, &client(identity, "http/1.1")));
+    let start = |auth| {
+        Resolver::builder()
+            .tls(pki.server(Leaf::Good))
+            .client_auth(auth)
+            .start()
+    };
+    let ask =
+        |resolver: &Resolver, identity| runtime().block_on(ask(resolver, &client(identity, "http/1.1")));
     let required = start(ClientAuth::Required);
     ask(&required, Some(&pki.client)).unwrap();
-    assert_eq!(required.last_call().unwrap().client_certificate.as_ref(), Some(&pki.client.certificate_der));
+    assert_eq!(
+        required.last_call().unwrap().client_certificate.as_ref(),
+        Some(&pki.client.certificate_der)
+    );
     assert!(ask(&required, None).is_err());
     assert!(ask(&required, Some(&pki.other_client)).is_err());
     assert_eq!((required.call_count(), required.connections()), (1, 3));
@@ -82,11 +103,15 @@ fn client_certificates_are_asked_for_and_recorded() {
 
 #[test]
 fn alpn_chooses_http2() {
-    let resolver =
-        Resolver::builder().tls(Pki::shared().server(Leaf::Good)).alpn(&["h2", "http/1.1"]).start();
+    let resolver = Resolver::builder()
+        .tls(Pki::shared().server(Leaf::Good))
+        .alpn(&["h2", "http/1.1"])
+        .start();
     let token = resolver.accounts().login("bob").bearer;
     let answer = runtime().block_on(async {
-        let stream = connect(&resolver, &client(None, "h2"), "localhost").await.unwrap();
+        let stream = connect(&resolver, &client(None, "h2"), "localhost")
+            .await
+            .unwrap();
         let (mut client, _driver) = http2::begin(stream).await;
         http2::get(&mut client, &token).await.unwrap()
     });
@@ -97,8 +122,14 @@ fn alpn_chooses_http2() {
 #[test]
 fn plain_text_can_come_before_the_handshake() {
     let resolver = Resolver::builder().tls(Pki::shared().server(Leaf::Good)).start();
-    resolver.set_connection_fault(Some(ConnectionFault::PlainFirst(b"HTTP/1.1 200 OK\r\n\r\n".into())));
-    assert!(runtime().block_on(ask(&resolver, &client(None, "http/1.1"))).is_err());
+    resolver.set_connection_fault(Some(ConnectionFault::PlainFirst(
+        b"HTTP/1.1 200 OK\r\n\r\n".into(),
+    )));
+    assert!(
+        runtime()
+            .block_on(ask(&resolver, &client(None, "http/1.1")))
+            .is_err()
+    );
     assert_eq!(resolver.call_count(), 0);
 }
 
@@ -106,7 +137,10 @@ fn plain_text_can_come_before_the_handshake() {
 fn certificates_can_be_written_to_a_folder() {
     let dir = tempfile::tempdir().unwrap();
     Pki::shared().write(dir.path()).unwrap();
-    let mut names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut names: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     names.sort();
     assert_eq!(names.len(), 16, "{names:?}");
     let ca = std::fs::read_to_string(dir.path().join("ca.pem")).unwrap();
