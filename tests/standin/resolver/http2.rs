@@ -101,7 +101,11 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, connection: Conne
             Command::Hang => pending().await,
             Command::Close | Command::Reset => {
                 // Once more, so that frames that wait get out.
-                poll_fn(|cx| Poll::Ready(drop(h2.poll_closed(cx)))).await;
+                poll_fn(|cx| {
+                    let _ = h2.poll_closed(cx);
+                    Poll::Ready(())
+                })
+                .await;
                 if matches!(command, Command::Reset) {
                     reset.arm();
                 }
