@@ -128,7 +128,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
         if head.first("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case(b"chunked")) {
             return self.read_chunks(sink).await;
         }
-        let Some(length) = head.first("content-length") else { return Ok(()) };
+        let Some(length) = head.first("content-length") else {
+            return Ok(());
+        };
         let length = std::str::from_utf8(length).ok().and_then(|v| v.parse().ok());
         self.read_exactly(length.ok_or(ReadError::Malformed(""))?, sink).await
     }

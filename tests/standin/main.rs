@@ -8,7 +8,7 @@ use std::process::ExitCode;
 #[path = "mod.rs"]
 mod standin;
 
-use standin::echo::{Echo, Http};
+use standin::echo::{Echo, FastCgi, Grpc, Http, Scgi, Uwsgi};
 use standin::{Accounts, Kind, Resolver};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -16,7 +16,7 @@ const HELP: &str = "\
 A stand-in for Authgear's session resolver, and a backend that answers with the request it was sent.
 
 usage: standin resolver --listen ADDR [--cookie-prefix PREFIX]
-       standin echo --listen ADDR
+       standin echo --listen ADDR [--protocol http|fastcgi|uwsgi|scgi|grpc]
        standin demo --resolver ADDR --echo ADDR [--cookie-prefix PREFIX]
        standin --print-credentials
 
@@ -36,6 +36,7 @@ struct Arguments {
     resolver: Option<SocketAddr>,
     echo: Option<SocketAddr>,
     cookie_prefix: String,
+    protocol: Option<String>,
     print_credentials: bool,
     ignore_stdin: bool,
     help: bool,
@@ -53,6 +54,7 @@ impl Arguments {
                 "--resolver" => arguments.resolver = Some(addr(value()?)?),
                 "--echo" => arguments.echo = Some(addr(value()?)?),
                 "--cookie-prefix" => arguments.cookie_prefix = value()?,
+                "--protocol" => arguments.protocol = Some(value()?),
                 "--print-credentials" => arguments.print_credentials = true,
                 "--ignore-stdin" => arguments.ignore_stdin = true,
                 "--help" | "-h" => arguments.help = true,
@@ -92,12 +94,16 @@ fn main() -> ExitCode {
     let prefix = &arguments.cookie_prefix;
     let resolver: Option<Resolver> = resolver
         .map(|addr| Resolver::builder().listen(addr).cookie_prefix(prefix).keep_calls(KEEP_CALLS).start());
-    let echo: Option<Echo> = echo.map(|addr| Http::listen_keeping(addr, KEEP_CALLS));
+    let protocol = arguments.protocol.as_deref().unwrap_or("http");
+    let echo = match echo.map(|addr| start_echo(protocol, addr)).transpose() {
+        Ok(echo) => echo,
+        Err(message) => return usage_error(&message),
+    };
     if let Some(resolver) = &resolver {
         println!("listening resolver {}", resolver.url());
     }
     if let Some(echo) = &echo {
-        println!("listening echo http://{}", echo.addr());
+        println!("listening echo {protocol}://{}", echo.addr());
     }
     if arguments.print_credentials {
         print_credentials(prefix);
@@ -107,6 +113,17 @@ fn main() -> ExitCode {
         wait_for_end(arguments.ignore_stdin);
     }
     ExitCode::SUCCESS
+}
+
+fn start_echo(protocol: &str, addr: SocketAddr) -> Result<Echo, String> {
+    Ok(match protocol {
+        "http" => Http::listen_keeping(addr, KEEP_CALLS),
+        "fastcgi" => FastCgi::listen(addr),
+        "uwsgi" => Uwsgi::listen(addr),
+        "scgi" => Scgi::listen(addr),
+        "grpc" => Grpc::listen(addr),
+        _ => return Err(format!("unknown protocol \"{protocol}\"")),
+    })
 }
 
 fn usage_error(message: &str) -> ExitCode {

@@ -28,7 +28,9 @@ impl Grpc {
 }
 
 async fn serve(stream: TcpStream, log: Arc<Log>) {
-    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    let Ok(mut connection) = h2::server::handshake(stream).await else {
+        return;
+    };
     while let Some(Ok((request, respond))) = connection.accept().await {
         let log = log.clone();
         tokio::spawn(async move { answer(request, respond, &log).await });

@@ -1,6 +1,7 @@
 //! Calls over HTTP/1.1, and answers and faults as raw bytes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
@@ -39,33 +40,42 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, connection: Conne
             () = left(&mut reader) => return,
         };
         let keep = play.end == End::Keep && head.keeps_alive();
-        let (mut bytes, mut pace) = (encode(&play, &head), play.pace);
+        let bytes = encode(&play, &head);
         if play.end == End::Hang {
             let _ = write(&mut reader.stream, &bytes, None).await;
             return left(&mut reader).await;
         }
-        // Whoever has read the whole answer must find the call over and the connection idle.
-        let last = bytes.pop();
-        if write(&mut reader.stream, &bytes, pace.take()).await.is_err() {
+        let over = || {
+            drop(flight);
+            if keep {
+                idle = shared.idle.enter(connection.id);
+            }
+        };
+        if deliver(&mut reader.stream, &bytes, play.pace, over).await.is_err() {
             return;
         }
-        drop(flight);
-        if keep {
-            idle = shared.idle.enter(connection.id);
-        }
-        if play.end == End::Reset {
-            reader.stream.reset_switch().arm();
-        }
-        if let Some(last) = last
-            && write(&mut reader.stream, &[last], None).await.is_err()
-        {
-            return;
-        }
-        if !keep {
-            let _ = if play.end == End::Reset { Ok(()) } else { reader.stream.shutdown().await };
-            return;
+        match play.end {
+            _ if keep => {}
+            End::Reset => return reader.stream.reset_switch().arm(),
+            _ => return drop(reader.stream.shutdown().await),
         }
     }
+}
+
+/// Writes an answer. Whoever has read all of it must find the call over and the connection idle, so `over` is called
+/// before the last byte.
+async fn deliver(
+    stream: &mut Stream,
+    bytes: &[u8],
+    pace: Option<Duration>,
+    over: impl FnOnce(),
+) -> std::io::Result<()> {
+    // At once where that can be, as the real server does: in one packet.
+    let paced = if pace.is_some() { bytes.len().saturating_sub(1) } else { 0 };
+    let (before, last) = bytes.split_at(paced);
+    write(stream, before, pace).await?;
+    over();
+    write(stream, last, None).await
 }
 
 /// The bytes that the client gets to see.
@@ -110,7 +120,7 @@ fn interim(status: u16, headers: &[(String, String)]) -> Vec<u8> {
     text.into_bytes()
 }
 
-async fn write(stream: &mut Stream, bytes: &[u8], pace: Option<std::time::Duration>) -> std::io::Result<()> {
+async fn write(stream: &mut Stream, bytes: &[u8], pace: Option<Duration>) -> std::io::Result<()> {
     let Some(pace) = pace else {
         stream.write_all(bytes).await?;
         return stream.flush().await;

@@ -63,7 +63,9 @@ impl Drop for Active {
 pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, connection: Connection) {
     let reset = stream.reset_switch();
     let mut idle = Some(shared.idle.enter(connection.id));
-    let Ok(mut h2) = h2::server::Builder::new().handshake::<_, Bytes>(stream).await else { return };
+    let Ok(mut h2) = h2::server::Builder::new().handshake::<_, Bytes>(stream).await else {
+        return;
+    };
     let (commands, mut commanded) = mpsc::unbounded_channel();
     let activity = Arc::new(Activity { shared, connection, commands, streams: Mutex::new(0) });
     // Kept until the connection is gone: the end of an order says that it is carried out.
@@ -93,7 +95,11 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, connection: Conne
             Command::Hang => pending().await,
             Command::Close | Command::Reset => {
                 // Once more, so that frames that wait get out.
-                poll_fn(|cx| Poll::Ready(drop(h2.poll_closed(cx)))).await;
+                poll_fn(|cx| {
+                    let _ = h2.poll_closed(cx);
+                    Poll::Ready(())
+                })
+                .await;
                 if matches!(command, Command::Reset) {
                     reset.arm();
                 }
@@ -183,7 +189,9 @@ async fn send(play: &Play, over: (impl Sized, Active), mut respond: SendResponse
 
     let only_head = complete && body.is_empty() && play.trailers.is_empty();
     finish(only_head);
-    let Ok(mut stream) = respond.send_response(head, only_head) else { return };
+    let Ok(mut stream) = respond.send_response(head, only_head) else {
+        return;
+    };
     if only_head {
         return;
     }

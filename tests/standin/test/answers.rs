@@ -70,40 +70,45 @@ fn head_has_no_length_and_roles_are_left_out_when_there_are_none() {
     assert!(closed.ends_with("Connection: close\r\n\r\n"), "{closed}");
 }
 
+/// Method, target; status, some headers, body.
+type Route =
+    (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
+
+const ROUTES: &[Route] = &[
+    (
+        "POST",
+        "/resolve",
+        "405 Method Not Allowed",
+        &[("Allow", "GET, HEAD, OPTIONS")],
+        "Method Not Allowed\n",
+    ),
+    ("OPTIONS", "/_resolver/resolve", "405 Method Not Allowed", &[], "Method Not Allowed\n"),
+    ("GET", "/healthz", "200 OK", &[("Content-Length", "2")], "OK"),
+    ("HEAD", "/healthz", "405 Method Not Allowed", &[("Allow", "GET, OPTIONS")], ""),
+    ("GET", "/", "404 Not Found", &[], "404 page not found\n"),
+    ("POST", "/resolve/", "404 Not Found", &[], "404 page not found\n"),
+    (
+        "GET",
+        "/resolve/",
+        "301 Moved Permanently",
+        &[("Location", "/resolve")],
+        "<a href=\"/resolve\">Moved Permanently</a>.\n\n",
+    ),
+    ("HEAD", "/RESOLVE", "307 Temporary Redirect", &[("Location", "/resolve")], ""),
+    (
+        "GET",
+        "//_resolver//resolve?a=b",
+        "301 Moved Permanently",
+        &[("Location", "/_resolver/resolve?a=b")],
+        "<a href=\"/_resolver/resolve?a=b\">Moved Permanently</a>.\n\n",
+    ),
+    ("GET", "/resolve?x=y", "200 OK", &[], ""),
+];
+
 #[test]
 fn routes_and_methods_are_those_of_the_router() {
     let resolver = Resolver::start();
-    let table: &[(&str, &str, &str, &[(&str, &str)], &str)] = &[
-        (
-            "POST",
-            "/resolve",
-            "405 Method Not Allowed",
-            &[("Allow", "GET, HEAD, OPTIONS")],
-            "Method Not Allowed\n",
-        ),
-        ("OPTIONS", "/_resolver/resolve", "405 Method Not Allowed", &[], "Method Not Allowed\n"),
-        ("GET", "/healthz", "200 OK", &[("Content-Length", "2")], "OK"),
-        ("HEAD", "/healthz", "405 Method Not Allowed", &[("Allow", "GET, OPTIONS")], ""),
-        ("GET", "/", "404 Not Found", &[], "404 page not found\n"),
-        ("POST", "/resolve/", "404 Not Found", &[], "404 page not found\n"),
-        (
-            "GET",
-            "/resolve/",
-            "301 Moved Permanently",
-            &[("Location", "/resolve")],
-            "<a href=\"/resolve\">Moved Permanently</a>.\n\n",
-        ),
-        ("HEAD", "/RESOLVE", "307 Temporary Redirect", &[("Location", "/resolve")], ""),
-        (
-            "GET",
-            "//_resolver//resolve?a=b",
-            "301 Moved Permanently",
-            &[("Location", "/_resolver/resolve?a=b")],
-            "<a href=\"/_resolver/resolve?a=b\">Moved Permanently</a>.\n\n",
-        ),
-        ("GET", "/resolve?x=y", "200 OK", &[], ""),
-    ];
-    for (method, target, status, headers, body) in table {
+    for (method, target, status, headers, body) in ROUTES {
         let answer = send(resolver.addr(), &request(method, target, &["Connection: close"]));
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{method} {target}: {answer}");
         assert!(answer.ends_with(&format!("\r\n\r\n{body}")), "{method} {target}: {answer}");

@@ -78,7 +78,7 @@ fn answers_are_changed_as_the_fault_says() {
     assert!(head_of(Fault::Status(503)).starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
     let json = head_of(Fault::PanicJson500);
     assert_eq!(header(&json, "Content-Type"), Some("application/json"));
-    assert_eq!(header(&json, "Content-Length"), Some("107"));
+    assert_eq!(header(&json, "Content-Length"), Some("110"));
     let text = head_of(Fault::Text500);
     assert_eq!((&text[9..12], header(&text, "Content-Length")), ("500", Some("15")));
     assert_eq!(header(&head_of(Fault::NoHeadersFor200), "X-Authgear-Session-Valid"), None);
