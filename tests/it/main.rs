@@ -1,5 +1,12 @@
 //! Integration tests: a real nginx, driven from outside over its ports, signals and log.
 
+#![allow(unreachable_pub, reason = "modules that several programs share say what they offer them")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that meets the unexpected fails"
+)]
 #![allow(
     clippy::disallowed_methods,
     reason = "the list guards nginx's event loop; tests block in threads of their own"

@@ -1,4 +1,12 @@
 //! The stand-in servers as a program, for the demo and for trying things by hand.
+
+#![allow(unreachable_pub, reason = "modules that several programs share say what they offer them")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that meets the unexpected fails"
+)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
 use std::io::{Read as _, Write as _};

@@ -1,5 +1,13 @@
 //! Tests of the stand-ins themselves: what other tests rest on.
 
+#![allow(unreachable_pub, reason = "modules that several programs share say what they offer them")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that meets the unexpected fails"
+)]
+
 #[path = "mod.rs"]
 mod standin;
 
