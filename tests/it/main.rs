@@ -5,7 +5,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that meets the unexpected fails"
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that meets the unexpected fails, and says what it met"
 )]
 #![allow(
     clippy::disallowed_methods,
