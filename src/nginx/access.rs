@@ -80,7 +80,10 @@ unsafe extern "C" fn on_preaccess(r: *mut ngx_http_request_t) -> ngx_int_t {
 }
 
 /// Removes the client's identity headers, unless that was done: what is there since then is the module's own.
-fn strip_once(r: &mut ngx_http_request_t) -> Result<ngx_int_t, OutOfMemory> {
+///
+/// # Errors
+/// [`OutOfMemory`]: they are still there, and the request must not go on.
+pub fn strip_once(r: &mut ngx_http_request_t) -> Result<ngx_int_t, OutOfMemory> {
     if !conf::strips_headers(r) {
         return Ok(DECLINED);
     }

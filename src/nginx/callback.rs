@@ -13,7 +13,6 @@ use super::log;
 pub enum Site {
     Configuration,
     Directive,
-    InitModule,
     InitProcess,
     ExitProcess,
     PostRead,

@@ -28,8 +28,6 @@ pub struct MainConf {
     system_roots: OnceCell<Roots>,
     /// Whether any location resolves: then each worker needs its bridge.
     pub resolves: bool,
-    /// The places, among a request's variables, of each `$http_x_authgear_...` that the configuration uses.
-    pub header_variables: Vec<ngx_uint_t>,
 }
 
 /// One per server.

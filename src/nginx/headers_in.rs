@@ -8,9 +8,7 @@ use nginx_sys::{
     ngx_hash_key, ngx_http_request_t, ngx_list_part_t, ngx_palloc, ngx_pcalloc, ngx_pnalloc, ngx_pool_t,
     ngx_str_t, ngx_table_elt_t, ngx_uint_t,
 };
-use ngx::http::HttpModuleMainConf;
 
-use super::module::Module;
 use super::request::{bytes, part_elements, parts};
 use crate::identity_header::is_identity_header;
 use crate::session::{IdentityHeader, IdentityHeaders};
@@ -68,7 +66,6 @@ fn rebuild(r: &mut ngx_http_request_t, inject: Option<&IdentityHeaders>) -> Resu
     list.last = if chain.last.is_null() { &raw mut list.part } else { chain.last };
     // The last part is full, so that the next push opens another: what lies behind it is not ours.
     list.nalloc = runs.last().map_or(1, |run| run.len.max(1)) as ngx_uint_t;
-    forget_variables(r);
     Ok(())
 }
 
@@ -158,17 +155,4 @@ fn copy(pool: *mut ngx_pool_t, bytes: &[u8]) -> Result<ngx_str_t, OutOfMemory> {
     // SAFETY: as above.
     unsafe { end.write(0) };
     Ok(ngx_str_t { len: bytes.len(), data })
-}
-
-/// Has nginx read `$http_x_authgear_...` anew: an early reader (`set`, `map`) leaves the old value behind.
-fn forget_variables(r: &mut ngx_http_request_t) {
-    let Some(main) = Module::main_conf(r) else { return };
-    for &index in &main.header_variables {
-        // SAFETY: POOL: nginx makes as many values as the configuration has variables, and these are indices of those.
-        let value = unsafe { r.variables.add(index) };
-        // SAFETY: as above.
-        let value = unsafe { &mut *value };
-        value.set_valid(0);
-        value.set_not_found(0);
-    }
 }

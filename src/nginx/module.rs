@@ -8,9 +8,7 @@ use nginx_sys::{
     NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_conf_t, ngx_cycle_t,
     ngx_http_module_t, ngx_int_t, ngx_module_t, ngx_process, ngx_uint_t,
 };
-use ngx::http::{
-    HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf, NgxHttpCoreModule,
-};
+use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
 
 use super::callback::{Site, contain};
 use super::conf::{
@@ -65,7 +63,6 @@ pub static mut ngx_http_authgear_module: ngx_module_t = ngx_module_t {
     ctx: (&raw const CONTEXT).cast_mut().cast(),
     commands: (&raw mut COMMANDS).cast(),
     type_: NGX_HTTP_MODULE as ngx_uint_t,
-    init_module: Some(init_module),
     init_process: Some(init_process),
     exit_process: Some(exit_process),
     ..ngx_module_t::default()
@@ -118,21 +115,6 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     contain(Site::Configuration, NGX_ERROR as ngx_int_t, || {
         // SAFETY: CONF: nginx passes the configuration that it reads.
         unsafe { cf.as_mut() }.map_or(NGX_ERROR as ngx_int_t, access::register)
-    })
-}
-
-/// The configuration is complete: find out which variables follow the identity headers.
-unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
-    contain(Site::InitModule, NGX_ERROR as ngx_int_t, || {
-        // SAFETY: C API: nginx passes the new cycle.
-        let Some(cycle) = (unsafe { cycle.as_ref() }) else {
-            return NGX_ERROR as ngx_int_t;
-        };
-        if let (Some(core), Some(main)) = (NgxHttpCoreModule::main_conf(cycle), Module::main_conf_mut(cycle))
-        {
-            main.header_variables = variables::of_identity_headers(core);
-        }
-        NGX_OK as ngx_int_t
     })
 }
 

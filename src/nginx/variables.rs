@@ -1,15 +1,17 @@
-//! The `$authgear_...` variables.
+//! The `$authgear_...` variables, and `$http_x_authgear_...`.
 
 use std::ptr::NonNull;
 
 use nginx_sys::{
     NGX_ERROR, NGX_HTTP_VAR_NOCACHEABLE, NGX_HTTP_VAR_PREFIX, NGX_OK, ngx_conf_t, ngx_http_add_variable,
-    ngx_http_core_main_conf_t, ngx_http_request_t, ngx_http_variable_t, ngx_http_variable_value_t, ngx_int_t,
-    ngx_str_t, ngx_uint_t,
+    ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t, ngx_uint_t,
 };
 
+use ngx::ngx_string;
+
+use super::access::strip_once;
 use super::callback::{Site, contain};
-use super::request::bytes;
+use super::request::{bytes, is_main};
 use super::state::{self, RequestState};
 use crate::access;
 use crate::session::IdentityHeaders;
@@ -67,19 +69,19 @@ pub fn register(cf: &mut ngx_conf_t) -> ngx_int_t {
         variable.get_handler = Some(var_authgear);
         variable.data = index;
     }
-    OK
+    register_http(cf)
 }
 
-/// The indices of the `$http_x_authgear_...` variables that a configuration uses.
-#[must_use]
-pub fn of_identity_headers(core: &ngx_http_core_main_conf_t) -> Vec<ngx_uint_t> {
-    // SAFETY: CONF: nginx's array of variables.
-    let variables = unsafe { core.variables.as_slice::<ngx_http_variable_t>() };
-    let names = variables.iter().map(|variable| bytes(&variable.name)).enumerate();
-    names
-        .filter(|(_, name)| name.to_ascii_lowercase().starts_with(b"http_x_authgear_"))
-        .map(|(index, _)| index as ngx_uint_t)
-        .collect()
+/// Takes `$http_x_authgear_...` over from nginx, whose own would remember what it read before the access phase.
+fn register_http(cf: &mut ngx_conf_t) -> ngx_int_t {
+    let mut name = ngx_string!("http_x_authgear_");
+    let flags = (NGX_HTTP_VAR_NOCACHEABLE | NGX_HTTP_VAR_PREFIX) as ngx_uint_t;
+    // SAFETY: C API: nginx copies the name.
+    let variable = unsafe { ngx_http_add_variable(cf, &raw mut name, flags) };
+    // SAFETY: CONF: null (nginx has said why), or the new variable.
+    let Some(variable) = (unsafe { variable.as_mut() }) else { return NGX_ERROR as ngx_int_t };
+    variable.get_handler = Some(var_http);
+    OK
 }
 
 /// Gets any of the variables. A panic in it leaves the variable unset.
@@ -113,6 +115,44 @@ unsafe extern "C" fn var_authgear(
         }
     }
     OK
+}
+
+/// Gets `$http_x_authgear_...` as nginx does, but never a forged one: requests that nginx refuses before the phases
+/// (400, 494-497) come to the rewrite phase of an `error_page` location with their headers as they were sent.
+unsafe extern "C" fn var_http(
+    r: *mut ngx_http_request_t,
+    value: *mut ngx_http_variable_value_t,
+    data: usize,
+) -> ngx_int_t {
+    contain(Site::Variable, NGX_ERROR as ngx_int_t, || {
+        // SAFETY: LIVE REQUEST.
+        let Some(r) = (unsafe { r.as_mut() }) else { return NGX_ERROR as ngx_int_t };
+        if is_main(r) && strip_once(r).is_err() {
+            return NGX_ERROR as ngx_int_t;
+        }
+        // SAFETY: C API: as nginx's own getter does; for a prefix variable `data` is a pointer to its whole name.
+        unsafe { unknown_header(r, value, data as *mut ngx_str_t) }
+    })
+}
+
+/// nginx's own reading of `$http_NAME`.
+unsafe fn unknown_header(
+    r: &mut ngx_http_request_t,
+    value: *mut ngx_http_variable_value_t,
+    name: *mut ngx_str_t,
+) -> ngx_int_t {
+    let part = &raw mut r.headers_in.headers.part;
+    let prefix = "http_".len();
+    #[cfg(nginx1_23_0)]
+    // SAFETY: the caller's.
+    unsafe {
+        nginx_sys::ngx_http_variable_unknown_header(r, value, name, part, prefix)
+    }
+    #[cfg(not(nginx1_23_0))]
+    // SAFETY: the caller's.
+    unsafe {
+        nginx_sys::ngx_http_variable_unknown_header(value, name, part, prefix)
+    }
 }
 
 /// The text of a variable; `None` where it is unset.
