@@ -32,6 +32,12 @@ impl Endpoint {
     }
 }
 
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// The app's public origin: what the resolver picks the app by, and checks the audience of a JWT against.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {

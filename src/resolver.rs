@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::cache_key::CacheKey;
 use crate::session::answer::Answer;
+use crate::single_flight::FlightId;
 use error::ResolveError;
 use question::Question;
 use target::Target;
@@ -32,6 +33,7 @@ pub struct Job {
 
 /// The word that a call is over.
 pub struct Completion {
+    pub flight: FlightId,
     pub key: CacheKey,
     pub target: Arc<Target>,
     pub outcome: Outcome,
@@ -45,6 +47,7 @@ pub trait Wake: Send + Sync {
 /// The duty to complete a flight. Dropped without that, by a panic or by the end of the thread, it completes the flight
 /// with an error: nobody is left waiting.
 pub struct Lease {
+    flight: FlightId,
     key: CacheKey,
     target: Arc<Target>,
     completions: Sender<Completion>,
@@ -55,12 +58,13 @@ pub struct Lease {
 impl Lease {
     #[must_use]
     pub fn new(
+        flight: FlightId,
         key: CacheKey,
         target: Arc<Target>,
         completions: Sender<Completion>,
         wake: Arc<dyn Wake>,
     ) -> Self {
-        Self { key, target, completions, wake, completed: false }
+        Self { flight, key, target, completions, wake, completed: false }
     }
 
     /// The resolver to ask.
@@ -76,7 +80,8 @@ impl Lease {
     fn send(&mut self, outcome: Outcome) {
         self.completed = true;
         // The receiver is gone only where the worker is: then nobody waits.
-        let completion = Completion { key: self.key, target: Arc::clone(&self.target), outcome };
+        let completion =
+            Completion { flight: self.flight, key: self.key, target: Arc::clone(&self.target), outcome };
         if self.completions.send(completion).is_ok() {
             self.wake.wake();
         }

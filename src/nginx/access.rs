@@ -18,9 +18,10 @@ use super::{conf, headers_out, log, request, suspend, worker};
 use crate::access::{Need, Reason, Verdict, decide, need};
 use crate::cache_key::CacheKey;
 use crate::credentials::{Credentials, present};
+use crate::resolver::Outcome;
 use crate::resolver::error::ResolveError;
 use crate::resolver::question::Question;
-use crate::resolver::{Completion, Outcome};
+use crate::resolver::target::Target;
 use crate::session::answer::{Answer, Finding};
 use crate::settings::Settings;
 use crate::single_flight::Role;
@@ -159,7 +160,7 @@ fn ask(
     }
     let question = Question::new(credentials, request::client_address(r), request::header_lines(r));
     let pointer = NonNull::from(&mut *r);
-    match worker::with(|worker| worker.wait_for(pointer, key, settings, question)) {
+    match worker::with(|worker| worker.wait_for(pointer, key, settings, question, suspend::now())) {
         Some(Ok(waiter)) => {
             let timeout = ngx_msec_t::try_from(settings.timeout.as_millis()).unwrap_or(ngx_msec_t::MAX);
             Ok(suspend::suspend(r, state, waiter, key, timeout))
@@ -246,16 +247,14 @@ fn pass_set_cookies(
 }
 
 /// Says in the error log that a call failed: once a second for each kind of failure.
-pub fn log_failure(completion: &Completion) {
-    let Err(error) = &completion.outcome else { return };
-    let Some(unsaid) =
-        worker::with(|worker| worker.failures.pass(error.reason(), ngx_time() as i64)).flatten()
+pub fn log_failure(target: &Target, key: CacheKey, outcome: &Outcome) {
+    let Err(error) = outcome else { return };
+    let Some(unsaid) = worker::with(|worker| worker.failures.pass(error.reason(), ngx_time())).flatten()
     else {
         return;
     };
-    let url = completion.target.url();
-    let (key, others) = (completion.key, Unsaid(unsaid));
-    log::cycle().error(format_args!("resolver \"{url}\" failed: {error}; flight {key}{others}"));
+    let (endpoint, others) = (target.endpoint(), Unsaid(unsaid));
+    log::cycle().error(format_args!("resolver \"{endpoint}\" failed: {error}; flight {key}{others}"));
     if matches!(error, ResolveError::Internal(_))
         && let Some(place) = last_panic()
     {
@@ -265,7 +264,7 @@ pub fn log_failure(completion: &Completion) {
 
 fn log_overload(settings: &Settings) {
     let kind = ResolveError::Overload.reason();
-    let Some(unsaid) = worker::with(|worker| worker.failures.pass(kind, ngx_time() as i64)).flatten() else {
+    let Some(unsaid) = worker::with(|worker| worker.failures.pass(kind, ngx_time())).flatten() else {
         return;
     };
     let (max, others) = (settings.max_inflight, Unsaid(unsaid));

@@ -30,6 +30,7 @@ static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);
 
 /// Runs the body of a callback; a panic in it is logged, and `fallback` answers instead.
 pub fn contain<T>(site: Site, fallback: T, body: impl FnOnce() -> T) -> T {
+    install_panic_hook();
     let contained = catch_unwind(AssertUnwindSafe(|| {
         #[cfg(feature = "fault-injection")]
         injected::panic_at(site);
@@ -56,7 +57,7 @@ pub fn last_panic() -> Option<String> {
 
 /// Replaces Rust's panic hook, which would print the message, and with it values of requests, to stderr. This one keeps
 /// the place only, for whoever contains the panic to log.
-pub fn install_panic_hook() {
+fn install_panic_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         std::panic::set_hook(Box::new(|panic| {

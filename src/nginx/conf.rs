@@ -11,7 +11,7 @@ use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK, Pool};
 use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
 use once_cell::unsync::OnceCell;
 
-use super::callback::{Site, contain, install_panic_hook};
+use super::callback::{Site, contain};
 use super::log::{refuse_configuration, refuse_configuration_at};
 use super::module::Module;
 use crate::resolver::tls::{Roots, TlsError};
@@ -166,7 +166,6 @@ impl LocationConf {
 /// Puts a structure into the configuration's pool, to be dropped with it.
 fn create<T: Default>(cf: *mut ngx_conf_t) -> *mut c_void {
     contain(Site::Configuration, std::ptr::null_mut(), || {
-        install_panic_hook();
         // SAFETY: CONF: nginx passes the configuration that it reads.
         let pool = unsafe { (*cf).pool };
         // SAFETY: CONF: which has a pool.

@@ -90,19 +90,20 @@ impl<'a> Directive<'a> {
         conf: *mut c_void,
         set: impl FnOnce(Directive<'_>) -> *mut c_char,
     ) -> *mut c_char {
-        contain(Site::Directive, NGX_CONF_ERROR, || {
-            // SAFETY: CONF: nginx passes the configuration that it reads.
-            let Some(cf) = (unsafe { cf.as_mut() }) else {
-                return NGX_CONF_ERROR;
-            };
-            // SAFETY: CONF: nginx passes what was made for the level, by the table's `conf` the location's.
-            let Some(conf) = (unsafe { conf.cast::<LocationConf>().as_mut() }) else {
-                return NGX_CONF_ERROR;
-            };
-            let Some([name, argument]) = words(cf) else {
-                return NGX_CONF_ERROR;
-            };
-            set(Directive { cf, conf, name, argument })
+        // SAFETY: CONF: nginx passes the configuration that it reads.
+        let Some(cf) = (unsafe { cf.as_mut() }) else { return NGX_CONF_ERROR };
+        // SAFETY: CONF: nginx passes what was made for the level, by the table's `conf` the location's.
+        let Some(conf) = (unsafe { conf.cast::<LocationConf>().as_mut() }) else { return NGX_CONF_ERROR };
+        let done = contain(Site::Directive, None, || {
+            let Some([name, argument]) = words(cf) else { return Some(NGX_CONF_ERROR) };
+            Some(set(Directive { cf, conf, name, argument }))
+        });
+        done.unwrap_or_else(|| {
+            refuse_configuration(
+                cf,
+                format_args!("the directive can't be read for a bug, see the alert before"),
+            );
+            NGX_CONF_ERROR
         })
     }
 

@@ -129,10 +129,16 @@ pub fn find_or_create(r: &ngx_http_request_t) -> Result<Rc<RequestState>, OutOfM
     Ok(state)
 }
 
+/// The request ends: nothing may point to it from here on, so a panic must not keep that from being done.
 unsafe extern "C" fn on_cleanup(data: *mut c_void) {
-    contain(Site::Cleanup, (), || {
-        // SAFETY: POOL: `find_or_create` registered this handler with the pointer of an Rc, and nginx calls it once.
-        let state = unsafe { Rc::from_raw(data.cast::<RequestState>()) };
+    // SAFETY: POOL: `find_or_create` registered this handler with the pointer of an Rc, and nginx calls it once.
+    let state = unsafe { Rc::from_raw(data.cast::<RequestState>()) };
+    let cancel = || {
         suspend::cancel(&state);
-    });
+        true
+    };
+    if !contain(Site::Cleanup, false, cancel) && !contain(Site::Cleanup, false, cancel) {
+        // A timer or a waiter that is left would be used after its memory is freed: anything is better than that.
+        std::process::abort();
+    }
 }

@@ -17,8 +17,8 @@ use super::state::{self, Landed, RequestState, Wait};
 use super::worker::{self, WaiterId};
 use super::{access, log};
 use crate::cache_key::CacheKey;
-use crate::resolver::Outcome;
 use crate::resolver::error::ResolveError;
+use crate::resolver::{Completion, Outcome};
 use crate::single_flight::Role;
 
 /// Has the request wait: the answer, the timer or the client's leaving ends that. Returns what the handler returns.
@@ -96,64 +96,71 @@ pub unsafe extern "C" fn on_wake(_event: *mut ngx_event_t) {
             waker.clear();
         }
         while let Some((completion, waiting)) = worker::with(|worker| worker.next_landing()).flatten() {
-            access::log_failure(&completion);
-            let outcome = Rc::new(completion.outcome);
+            let Completion { outcome, key, target, .. } = completion;
+            let outcome = Rc::new(outcome);
             for (r, role) in waiting {
                 land(r, &outcome, role);
             }
+            access::log_failure(&target, key, &outcome);
         }
     });
 }
 
 /// The resolver took too long for this request, whatever becomes of the call.
 unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
-    contain(Site::Timer, (), || {
-        // SAFETY: C API: nginx passes the event that was set up in `suspend`, whose data is the request.
-        let r = unsafe { (*event).data }.cast::<ngx_http_request_t>();
-        let Some(r) = NonNull::new(r) else { return };
+    // SAFETY: C API: nginx passes the event that was set up in `suspend`, whose data is the request.
+    let r = unsafe { (*event).data }.cast::<ngx_http_request_t>();
+    let Some(r) = NonNull::new(r) else { return };
+    let forgotten = contain(Site::Timer, false, || {
         // SAFETY: WAITER: the timer is deleted before the request goes.
-        if let Some(state) = state::find(unsafe { r.as_ref() })
+        let state = state::find(unsafe { r.as_ref() });
+        if let Some(state) = state
             && let Wait::Suspended { waiter, .. } = *state.wait.borrow()
         {
             worker::with(|worker| worker.forget(waiter));
         }
-        land(r, &Rc::new(Err(ResolveError::Timeout)), Role::Follower);
+        true
     });
+    if forgotten {
+        land(r, &Rc::new(Err(ResolveError::Timeout)), Role::Follower);
+    } else {
+        fail(r);
+    }
 }
 
 /// Gives a waiting request its outcome and lets it go on. A panic on the way ends this request alone.
 fn land(r: NonNull<ngx_http_request_t>, outcome: &Rc<Outcome>, role: Role) {
-    let next = contain(Site::Resume, Next::Fail, || {
+    let landed = contain(Site::Resume, None, || {
         // SAFETY: WAITER.
-        let request = unsafe { r.as_ref() };
-        let Some(state) = state::find(request) else {
-            return Next::Nothing;
-        };
+        let Some(state) = state::find(unsafe { r.as_ref() }) else { return Some(false) };
         delete_timer(&state);
-        let Wait::Suspended { key, since, .. } = state.wait.take() else {
-            return Next::Nothing;
-        };
+        let Wait::Suspended { key, since, .. } = state.wait.take() else { return Some(false) };
         let waited = now().wrapping_sub(since);
         state.wait.replace(Wait::Landed(key, Landed { outcome: Rc::clone(outcome), role, waited }));
-        Next::Resume
+        Some(true)
     });
-    match next {
-        Next::Resume => resume(r, || {
+    match landed {
+        Some(true) => resume(r, || {
             // SAFETY: C API: as ngx_http_request_handler does for a request that is ready to go on.
             unsafe { ngx_http_core_run_phases(r.as_ptr()) };
         }),
-        Next::Fail => resume(r, || {
-            // SAFETY: C API: as any handler does that ends a request outside the phases.
-            unsafe { ngx_http_finalize_request(r.as_ptr(), NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t) };
-        }),
-        Next::Nothing => {}
+        Some(false) => {}
+        None => fail(r),
     }
 }
 
-enum Next {
-    Resume,
-    Fail,
-    Nothing,
+/// Ends a waiting request with a 500.
+fn fail(r: NonNull<ngx_http_request_t>) {
+    contain(Site::Resume, (), || {
+        // SAFETY: WAITER.
+        if let Some(state) = state::find(unsafe { r.as_ref() }) {
+            cancel(&state);
+        }
+    });
+    resume(r, || {
+        // SAFETY: C API: as any handler does that ends a request outside the phases.
+        unsafe { ngx_http_finalize_request(r.as_ptr(), NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t) };
+    });
 }
 
 /// Goes on with a request from where it was suspended. The request may be gone afterwards.
@@ -190,7 +197,8 @@ fn set_log_request(request: &mut ngx_http_request_t) {
 }
 
 /// The event loop's clock, in milliseconds: monotonic, read once a turn.
-fn now() -> ngx_msec_t {
+#[must_use]
+pub fn now() -> ngx_msec_t {
     // SAFETY: MAIN THREAD: nginx writes it on this thread.
     unsafe { ngx_current_msec }
 }

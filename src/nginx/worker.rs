@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use nginx_sys::ngx_http_request_t;
+use nginx_sys::{ngx_http_request_t, ngx_msec_t};
 use once_cell::unsync::OnceCell;
 use slotmap::{SlotMap, new_key_type};
 
@@ -19,7 +19,7 @@ use crate::resolver::question::Question;
 use crate::resolver::thread::ResolverThread;
 use crate::resolver::{Completion, Job, Lease};
 use crate::settings::Settings;
-use crate::single_flight::{Flights, Overload, Role};
+use crate::single_flight::{Boarding, FlightId, Flights, Joined, Overload, Role};
 
 /// A worker that exits waits no longer than this for the resolver's thread.
 const STOP_DEADLINE: Duration = Duration::from_millis(500);
@@ -99,12 +99,20 @@ impl Worker {
         key: CacheKey,
         settings: &Settings,
         question: Question,
+        now: ngx_msec_t,
     ) -> Result<WaiterId, Overload> {
         let waiter = self.waiters.insert(r);
-        match self.flights.join(key, waiter, question.client, settings.max_inflight) {
-            Ok(Role::Follower) => Ok(waiter),
-            Ok(Role::Leader) => {
-                self.start_call(key, settings, question);
+        let boarding = Boarding {
+            waiter,
+            client: question.client,
+            now: now as u64,
+            timeout: u64::try_from(settings.timeout.as_millis()).unwrap_or(u64::MAX),
+            max: settings.max_inflight,
+        };
+        match self.flights.join(key, &boarding) {
+            Ok(Joined::Follow) => Ok(waiter),
+            Ok(Joined::Lead(flight)) => {
+                self.start_call(flight, key, settings, question);
                 Ok(waiter)
             }
             Err(overload) => {
@@ -114,10 +122,10 @@ impl Worker {
         }
     }
 
-    fn start_call(&self, key: CacheKey, settings: &Settings, question: Question) {
+    fn start_call(&self, flight: FlightId, key: CacheKey, settings: &Settings, question: Question) {
         let waker = Arc::clone(&self.waker);
         let target = Arc::clone(&settings.target);
-        let lease = Lease::new(key, target, self.completion_sender.clone(), waker);
+        let lease = Lease::new(flight, key, target, self.completion_sender.clone(), waker);
         match self.thread.get_or_try_init(start_thread) {
             Ok(thread) => thread.submit(Job { timeout: settings.timeout, question, lease }),
             Err(error) => {
@@ -130,7 +138,7 @@ impl Worker {
     /// The next call that is over, with the waiters of its flight that are still there.
     pub fn next_landing(&mut self) -> Option<(Completion, Vec<Waiting>)> {
         let completion = self.completions.try_recv().ok()?;
-        let listed = self.flights.land(&completion.key);
+        let listed = self.flights.land(completion.flight);
         let waiting =
             listed.filter_map(|(waiter, role)| Some((self.waiters.remove(waiter)?, role))).collect();
         Some((completion, waiting))

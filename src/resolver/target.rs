@@ -21,6 +21,7 @@ pub struct TlsTarget {
 /// A resolver. Answers of two targets are never mixed unless their ids are equal.
 pub struct Target {
     id: ResolverId,
+    endpoint: Endpoint,
     url: Url,
     dial_host: String,
     origin: Origin,
@@ -51,7 +52,16 @@ impl Target {
         let allow_http2 = authority(&url) == origin.authority;
         let tls = tls::client_config(tls.roots.as_ref(), tls.identity, allow_http2)?;
         let cookie_prefix = cookie_prefix.to_owned();
-        Ok(Self { id, url, dial_host, origin, cookie_prefix, connect_timeout, tls })
+        Ok(Self {
+            id,
+            endpoint: endpoint.clone(),
+            url,
+            dial_host,
+            origin,
+            cookie_prefix,
+            connect_timeout,
+            tls,
+        })
     }
 
     /// What an answer's meaning depends on besides the credentials.
@@ -60,7 +70,13 @@ impl Target {
         self.id
     }
 
-    /// The URL to give to the client library.
+    /// The resolver as it is configured.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The URL to give to the client library: the endpoint's, with the name that TLS goes by.
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.url
