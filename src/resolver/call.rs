@@ -29,17 +29,22 @@ pub(crate) async fn perform(job: Job, client: PooledClient) {
 }
 
 async fn with_retry(client: &PooledClient, target: &Target, headers: HeaderMap) -> Outcome {
-    match attempt(client, target, headers.clone()).await {
+    match attempt(client, &client.http, target, headers.clone()).await {
         Ok(answer) => Ok(answer),
         Err(Failure { may_retry: true, .. }) => {
-            attempt(client, target, headers).await.map_err(|failure| failure.error)
+            attempt(client, &client.fresh, target, headers).await.map_err(|failure| failure.error)
         }
         Err(Failure { error, .. }) => Err(error),
     }
 }
 
-async fn attempt(client: &PooledClient, target: &Target, headers: HeaderMap) -> Result<Answer, Failure> {
-    let request = client.http.get(target.url().clone()).headers(headers);
+async fn attempt(
+    client: &PooledClient,
+    http: &reqwest::Client,
+    target: &Target,
+    headers: HeaderMap,
+) -> Result<Answer, Failure> {
+    let request = http.get(target.url().clone()).headers(headers);
     let mut response = request.send().await.map_err(|error| Failure::before_answer(&error))?;
     client.answered(response.version());
     let has_body = drain(&mut response).await?;

@@ -28,6 +28,8 @@ const MAX_HEADER_LINES: usize = 512;
 #[derive(Clone)]
 pub(crate) struct PooledClient {
     pub(crate) http: reqwest::Client,
+    /// Keeps no connection: for a second attempt, which must not meet another that died at the same moment.
+    pub(crate) fresh: reqwest::Client,
     health: Arc<Health>,
 }
 
@@ -72,13 +74,17 @@ impl Clients {
             }
         }
         // Calls that are under way hold on to the old pool until they end.
-        let client = PooledClient { http: build(target)?, health: Arc::default() };
+        let client = PooledClient {
+            http: configure(target).pool_idle_timeout(KEEP_IDLE).build()?,
+            fresh: configure(target).pool_max_idle_per_host(0).build()?,
+            health: Arc::default(),
+        };
         self.pools.insert(key, (client.clone(), now));
         Ok(client)
     }
 }
 
-fn build(target: &Target) -> reqwest::Result<reqwest::Client> {
+fn configure(target: &Target) -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder()
         // Given also where the scheme is http: the library would else look for the system's roots here, in the worker.
         .tls_backend_preconfigured(target.tls().clone())
@@ -88,11 +94,9 @@ fn build(target: &Target) -> reqwest::Result<reqwest::Client> {
         .retry(reqwest::retry::never())
         .no_proxy()
         .referer(false)
-        .pool_idle_timeout(KEEP_IDLE)
         .http1_max_headers(MAX_HEADER_LINES)
         .http2_max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
         .http2_keep_alive_interval(PING_INTERVAL)
         .http2_keep_alive_timeout(PING_TIMEOUT);
-    let builder = if target.needs_host_header() { builder.http1_only() } else { builder };
-    builder.build()
+    if target.needs_host_header() { builder.http1_only() } else { builder }
 }
