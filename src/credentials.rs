@@ -166,11 +166,10 @@ impl Credentials {
                 continue;
             };
             self.kinds.insert(kind);
-            size += pair.len() + 2;
+            let separator: &[u8] = if self.cookie.is_empty() { b"" } else { b"; " };
+            size += separator.len() + pair.len();
             if self.cookie.len() + pair.len() <= MAX_BYTES {
-                if !self.cookie.is_empty() {
-                    self.cookie.extend_from_slice(b"; ");
-                }
+                self.cookie.extend_from_slice(separator);
                 self.cookie.extend_from_slice(pair);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use url::Url;
+use url::{Host, Url};
 
 /// Where Authgear's resolver answers unless the URL says otherwise.
 const DEFAULT_PATH: &str = "/_resolver/resolve";
@@ -114,7 +114,33 @@ fn url(text: &str) -> Result<Url, Complaint> {
     if url.port() == Some(0) {
         return Err("port 0 can't be connected to");
     }
+    if authority.ends_with(':') {
+        return Err("its port must be a number up to 65535");
+    }
+    if !is_literal(&url, authority) {
+        return Err("its host would be read as another, or is no valid name");
+    }
+    let path = &after_scheme[authority.len()..];
+    if url.path() != path && !(path.is_empty() && url.path() == "/") {
+        return Err("its path would be read as another");
+    }
     Ok(url)
+}
+
+/// Whether the host is what stands there, capitals apart. The parser reads `127.1`, `0x7f.1` and `a%41` as other hosts, as
+/// browsers do.
+fn is_literal(url: &Url, authority: &str) -> bool {
+    let port = authority.rfind(':').filter(|colon| !authority[*colon..].contains(']'));
+    let host = &authority[..port.unwrap_or(authority.len())];
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let labels = name.strip_suffix('.').unwrap_or(name);
+            name.eq_ignore_ascii_case(host) && labels.split('.').all(|label| !label.is_empty())
+        }
+        Some(Host::Ipv4(address)) => address.to_string() == host,
+        Some(Host::Ipv6(address)) => host.trim_matches(['[', ']']).parse() == Ok(address),
+        None => false,
+    }
 }
 
 fn complaint(error: url::ParseError) -> Complaint {

@@ -103,6 +103,9 @@ fn more_than_the_limit_is_too_large() {
     assert!(matches!(read(&[("authorization", &most)], ""), Presented::Credentials(_)));
     assert_eq!(sent(&[("authorization", &format!("{most}a"))]), "too large: bearer");
     assert_eq!(sent(&[("authorization", &most), ("cookie", "session=a")]), "too large: bearer,session");
+    let longest = format!("session={}; app_session={}", "a".repeat(100), "b".repeat(MAX_BYTES - 122));
+    assert!(matches!(read(&[("cookie", &longest)], ""), Presented::Credentials(_)));
+    assert_eq!(sent(&[("cookie", &format!("{longest}b"))]), "too large: app_session,session");
     assert_eq!(sent(&[("cookie", &"session=a;".repeat(2000))]), "too large: session");
 }
 
