@@ -7,6 +7,8 @@
 
 mod harness;
 mod harness_self;
+mod identity_headers;
+mod stage;
 
 #[path = "../standin/mod.rs"]
 mod standin;
