@@ -5,6 +5,7 @@
     reason = "the list guards nginx's event loop; tests block in threads of their own"
 )]
 
+mod backends;
 mod harness;
 mod harness_self;
 mod identity_headers;
