@@ -9,6 +9,7 @@ mod backends;
 mod harness;
 mod harness_self;
 mod identity_headers;
+mod phases;
 mod stage;
 
 #[path = "../standin/mod.rs"]
