@@ -11,6 +11,7 @@ mod harness_self;
 mod identity_headers;
 mod phases;
 mod stage;
+mod variables;
 
 #[path = "../standin/mod.rs"]
 mod standin;
