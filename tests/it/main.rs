@@ -6,6 +6,7 @@
 )]
 
 mod backends;
+mod framing;
 mod harness;
 mod harness_self;
 mod identity_headers;
