@@ -1,5 +1,7 @@
 //! What the tests of a request's way start from: a resolver, an echo behind nginx, and users that ask.
 
+use std::borrow::Borrow;
+
 use super::harness::{Builder, Nginx, Request, Response, Wire, send};
 use super::standin::echo::{Echo, Http, Seen};
 use super::standin::{Accounts, Resolver};
@@ -44,7 +46,7 @@ impl Stage {
 
     /// What the backend got. The request must be answered with 200, and reach the backend once.
     #[track_caller]
-    pub(crate) fn ask(&self, nginx: &Nginx, wire: Wire, request: Request) -> Seen {
+    pub(crate) fn ask(&self, nginx: &Nginx, wire: Wire, request: impl Borrow<Request>) -> Seen {
         self.echo.clear();
         let response = send(nginx, wire, request);
         assert_eq!(response.status, 200, "{response:?}");

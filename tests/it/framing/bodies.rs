@@ -1,6 +1,6 @@
 //! Bodies arrive whole, whether they come before, while or after the resolver answers.
 
-use super::super::harness::{Http1, Http2, PATIENCE, Request, Wire, for_each_wire, send};
+use super::super::harness::{Http1, Http2, PATIENCE, Request, Wire, for_each_wire, http1, send};
 use super::super::stage::{Stage, by, identity, identity_of};
 use super::super::standin::Fault;
 use super::{assert_body, builder, pattern};
@@ -184,5 +184,15 @@ fn http10_is_resolved_with_and_without_a_host() {
         assert_eq!(client.exchange(&request).expect("an answer").status, 200);
         assert_eq!(identity(&stage.only_request()), identity_of(user));
     }
+    nginx.finish();
+}
+
+#[test]
+fn http09_has_no_credentials_and_passes_without_identity() {
+    let stage = Stage::new();
+    let nginx = builder(&stage).start();
+    let answer = http1::raw(nginx.port(), b"GET /nine\r\n");
+    assert!(answer.starts_with(b"GET /nine\n"), "{}", String::from_utf8_lossy(&answer));
+    assert_eq!((identity(&stage.only_request()), stage.resolver.call_count()), (vec![], 0));
     nginx.finish();
 }

@@ -69,3 +69,40 @@ fn an_answer_can_not_put_them_in() {
     });
     nginx.finish();
 }
+
+#[test]
+fn the_variables_of_nginx_read_them_early_and_late() {
+    let stage = Stage::new();
+    let reads = "$http_x_authgear_xhr|$http_x_authgear_body_signature";
+    let nginx = stage
+        .builder()
+        .server(format!("set $early \"{reads}\"; proxy_set_header x-told \"$early|{reads}\";"))
+        .start();
+    for_each_wire(|wire| {
+        for target in ["/", "/open/"] {
+            let request = Request::get(target).header(EXEMPT[0], "one").header(EXEMPT[1], "two");
+            let seen = stage.ask(&nginx, wire, by("alice", request));
+            assert_eq!(seen.text("x-told"), Some("one|two|one|two"), "{target}");
+            let seen = stage.ask(&nginx, wire, by("alice", Request::get(target)));
+            assert_eq!(seen.text("x-told"), Some("|||"), "{target}");
+        }
+    });
+    nginx.finish();
+}
+
+#[test]
+fn their_variables_read_duplicates_as_those_of_stock_nginx_do() {
+    let stage = Stage::new();
+    let told = "proxy_set_header x-told \"$http_x_authgear_xhr|$http_x_other\";";
+    let nginx = stage.builder().server(told).start();
+    let request = ["x-authgear-xhr", "x-other"].iter().fold(Request::get("/"), |request, name| {
+        request.header(name, "one").header(name, "").header(name, "three")
+    });
+    for_each_wire(|wire| {
+        let seen = stage.ask(&nginx, wire, &request);
+        let (ours, stock) = seen.text("x-told").and_then(|told| told.split_once('|')).expect("both");
+        assert_eq!(ours, stock);
+        assert!(ours.starts_with("one"), "{ours}");
+    });
+    nginx.finish();
+}

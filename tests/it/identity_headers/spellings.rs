@@ -1,6 +1,6 @@
 //! Spellings that some backend takes for an identity header.
 
-use super::super::harness::{Builder, Nginx, Request, Wire, for_each_wire};
+use super::super::harness::{Builder, Nginx, Request, Wire, for_each_wire, http1};
 use super::super::stage::{LAX, Stage, by, identity, identity_of};
 use super::{NAMES, with_all};
 
@@ -122,6 +122,67 @@ fn no_duplicate_arrives_on_either_side_of_an_alias() {
         }
     });
     nginx.finish();
+}
+
+#[test]
+fn no_length_of_a_name_arrives() {
+    // nginx lowers names in a buffer of 32 bytes.
+    let stage = Stage::new();
+    let lengths = [0, 1, 19, 20, 21, 22, 31, 32, 33, 52, 53, 54, 100, 255, 256, 1000];
+    let names: Vec<Vec<u8>> =
+        lengths.iter().map(|length| format!("x-authgear-{}", "a".repeat(*length)).into_bytes()).collect();
+    let odd = names.iter().map(|name| respelled(name_of(name), |_, b| if b == b'-' { b'.' } else { b }));
+    let names: Vec<Vec<u8>> = odd.chain(names.iter().cloned()).collect();
+    for_each_wire(|wire| {
+        assert_none_arrives(stage.builder().http(LAX), &stage, wire, &names);
+        assert_none_arrives(stage.builder(), &stage, wire, &names);
+    });
+}
+
+fn name_of(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("ASCII")
+}
+
+#[test]
+fn no_odd_shape_of_a_header_line_brings_one_in() {
+    // nginx refuses some, and reads others as something else.
+    let lines = [
+        "X-Authgear-User-Id : forged",
+        " X-Authgear-User-Id: forged",
+        "\tX-Authgear-User-Id: forged",
+        "X-Odd: a\r\n X-Authgear-User-Id: forged",
+        "X-Odd: a\nX-Authgear-User-Id: forged",
+        "X-Odd: a\rX-Authgear-User-Id: forged",
+        "X-Odd: a\0\r\nX-Authgear-User-Id: forged",
+        "X-Authgear-User-Id",
+        "X-Authgear-User-Id:",
+        "X-Authgear-User-Id:forged",
+        "X-Authgear-User-Id:\t \tforged\t",
+        "X-Authgear-User-Id:: forged",
+        ": X-Authgear-User-Id: forged",
+        "\u{b}X-Authgear-User-Id: forged",
+        "X-Authgear-User-Id\0: forged",
+    ];
+    let stage = Stage::new();
+    for settings in ["", LAX] {
+        let nginx = stage.builder().http(settings).start();
+        let mut passed = 0;
+        for line in lines {
+            for user in ["alice", "nobody"] {
+                stage.echo.clear();
+                let head = format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer user:{user}:1\r\n");
+                let request = format!("{head}{line}\r\nX-Last: 1\r\nConnection: close\r\n\r\n");
+                let answer = http1::raw(nginx.port(), request.as_bytes());
+                let expected = if user == "alice" { identity_of("alice") } else { vec![] };
+                let seen = stage.echo.requests();
+                assert_eq!(seen.len(), usize::from(answer.starts_with(b"HTTP/1.1 200 ")), "{line:?}");
+                seen.iter().for_each(|seen| assert_eq!(identity(seen), expected, "{line:?}"));
+                passed += seen.len();
+            }
+        }
+        assert!(passed >= 8, "only {passed} got through");
+        nginx.finish();
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `authgear_strip_headers off`: behind another nginx that sets the headers.
 
 use super::super::harness::{Request, for_each_wire};
-use super::super::stage::{LAX, Stage, by, identity, identity_of};
+use super::super::stage::{LAX, Stage, by, identity, identity_of, user_id};
 use super::super::standin::Fault;
 
 const SENT: [&str; 4] =
@@ -57,6 +57,24 @@ fn the_setting_is_each_servers_own() {
     for_each_wire(|wire| {
         assert_eq!(identity(&stage.ask(&nginx, wire, sent("/open/"))), []);
         assert_eq!(identity(&stage.ask(&nginx, wire, sent("/").host("off.example"))).len(), SENT.len());
+    });
+    nginx.finish();
+}
+
+#[test]
+fn the_variables_of_nginx_read_what_the_outer_nginx_sent() {
+    let stage = Stage::new();
+    let nginx = stage
+        .builder()
+        .server("authgear_strip_headers off; set $early $http_x_authgear_user_id;")
+        .server("proxy_set_header x-told \"$early|$http_x_authgear_user_id\";")
+        .start();
+    for_each_wire(|wire| {
+        let told = |request| stage.ask(&nginx, wire, request).text("x-told").map(str::to_owned);
+        assert_eq!(told(by("alice", sent("/open/"))).as_deref(), Some("outer|outer"));
+        // What an outer nginx said of the user is for the sites that don't resolve.
+        assert_eq!(told(by("alice", sent("/"))), Some(format!("outer|{}", user_id("alice"))));
+        assert_eq!(told(sent("/")).as_deref(), Some("outer|"));
     });
     nginx.finish();
 }

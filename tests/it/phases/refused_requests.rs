@@ -1,7 +1,8 @@
-//! Requests that nginx refuses before its phases (400, 494 to 497), and whose error page is a backend's.
+//! Requests that nginx refuses before its phases (400, 494 to 497, and some 405 and 501), or early in them (413), and
+//! whose error page is a backend's.
 
 use super::super::harness::tls::self_signed;
-use super::super::harness::{Builder, Http1, Http2, Nginx, Request, Response, Tls};
+use super::super::harness::{Builder, Http1, Http2, Nginx, PATIENCE, Request, Response, Tls};
 use super::super::stage::{LAX, Stage, by, identity, identity_of};
 use super::forged;
 
@@ -23,7 +24,7 @@ fn builder(stage: &Stage, page: Page, target: &str, lines: &str) -> Builder {
     };
     let off = if page == Page::NotResolving { "authgear_resolve off;" } else { "" };
     Nginx::builder().module(page != Page::Stock).http(LAX).server(format!(
-        "{resolve} error_page 400 494 495 496 497 {target};
+        "{resolve} error_page 400 405 413 494 495 496 497 501 {target};
          location / {{ return 204; }} location {target} {{ {off} {lines} {pass} }}"
     ))
 }
@@ -121,6 +122,46 @@ fn a_too_large_header_carries_no_forged_header() {
 }
 
 #[test]
+fn a_method_that_nginx_knows_and_does_not_serve_carries_no_forged_header() {
+    for_each_error_page(
+        |builder| builder,
+        |stage, nginx, page| {
+            let traced = |mut request: Request| {
+                request.method = b"TRACE".to_vec();
+                request
+            };
+            assert_clean(stage, page, |request| http1(nginx, &traced(request)), 405);
+            let over_http2 = |request| {
+                let mut connection = Http2::connect(nginx.h2_port()).expect("nginx accepts");
+                connection.exchange(&traced(request)).expect("an answer")
+            };
+            assert_clean(stage, page, over_http2, 405);
+        },
+    );
+}
+
+#[test]
+fn an_unknown_transfer_encoding_carries_no_forged_header() {
+    for_each_error_page(
+        |builder| builder,
+        |stage, nginx, page| {
+            let encoded = |request: Request| request.header("Transfer-Encoding", "gzip");
+            assert_clean(stage, page, |request| http1(nginx, &encoded(request)), 501);
+        },
+    );
+}
+
+#[test]
+fn a_too_large_body_carries_no_forged_header() {
+    for_each_error_page(
+        |builder| builder.replace("location / {", "location / { client_max_body_size 1;"),
+        |stage, nginx, page| {
+            assert_clean(stage, page, |request| http1(nginx, &request.body("too large")), 413);
+        },
+    );
+}
+
+#[test]
 fn a_plain_request_to_a_tls_port_carries_no_forged_header() {
     let (certificate, key) = self_signed(&["localhost"]);
     for_each_error_page(
@@ -204,5 +245,22 @@ fn what_an_error_page_resolved_survives_a_further_redirect() {
     let seen = stage.echo.requests();
     assert_eq!(seen.len(), 2, "{seen:?}");
     seen.iter().for_each(|seen| assert_eq!(identity(seen), identity_of("alice")));
+    nginx.finish();
+}
+
+#[test]
+fn the_answer_and_the_log_of_a_refused_request_tell_nothing_forged() {
+    // Without an error page no phase is ever run, but filters and the log are.
+    let stage = Stage::new();
+    let nginx = stage
+        .builder()
+        .http(LAX)
+        .http("log_format told escape=none '<$http_x_authgear_user_id>$status';")
+        .server("access_log access.log told;")
+        .http("add_header x-told \"<$http_x_authgear_user_id>\" always;")
+        .start();
+    let response = http1(&nginx, &forged(Request::get("/")).no_host());
+    assert_eq!((response.status, response.header("x-told").as_deref()), (400, Some("<>")));
+    assert_eq!(nginx.wait_for_access_log("400", PATIENCE), "<>400");
     nginx.finish();
 }
