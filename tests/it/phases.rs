@@ -1,6 +1,7 @@
 //! Ways through nginx other than straight to a backend.
 
 mod early;
+mod nested;
 mod redirects;
 mod refused_requests;
 mod replaced;

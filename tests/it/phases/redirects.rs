@@ -169,3 +169,19 @@ fn a_challenge_is_passed_once_whatever_the_number_of_redirects() {
     });
     nginx.finish();
 }
+
+#[test]
+fn error_pages_that_lead_back_to_a_refusal_cost_one_call_and_end() {
+    let stage = Stage::new();
+    let nginx = stage.builder().server("recursive_error_pages on; error_page 401 403 502 /again;").start();
+    for_each_wire(|wire| {
+        for fault in [500, 401, 403] {
+            stage.resolver.set_fault(Some(Fault::Status(fault)));
+            let request = by("alice", Request::get("/"));
+            let (response, calls) = stage.calls_of(|| stage.refused(&nginx, wire, request));
+            // nginx's own end of such a cycle.
+            assert_eq!((response.status, calls), (500, 1), "{fault}");
+        }
+    });
+    nginx.finish();
+}

@@ -1,6 +1,6 @@
 //! Subrequests carry the trusted headers, no forged ones, and cost no call of their own.
 
-use super::super::harness::{Nginx, PATIENCE, Request, for_each_wire, send};
+use super::super::harness::{Nginx, PATIENCE, Request, Wire, for_each_wire, poll, send};
 use super::super::stage::{LAX, Pairs, Stage, by, identity, identity_of};
 use super::forged;
 
@@ -126,5 +126,35 @@ fn a_subrequest_of_an_unresolved_page_is_not_resolved() {
         assert_eq!((response.status, calls), (200, 0));
         assert_eq!(identity(&stage.only_request()), []);
     });
+    nginx.finish();
+}
+
+#[test]
+fn a_renewal_in_the_background_carries_the_identity() {
+    // nginx clones the request to renew an answer of its cache.
+    let stage = Stage::new();
+    let pass = stage.pass();
+    let nginx = stage
+        .builder()
+        .http(LAX)
+        .http("proxy_cache_path answers keys_zone=answers:1m;")
+        .server(format!(
+            "location /cached {{ proxy_cache answers; proxy_cache_key $http_x_authgear_user_id; proxy_cache_valid 1s;
+             proxy_cache_use_stale updating; proxy_cache_background_update on;
+             add_header x-cache $upstream_cache_status; {pass} }}"
+        ))
+        .start();
+    let request = || forged(by("alice", Request::get("/cached")));
+    // The first time there is nothing to renew yet: one request more.
+    for (wire, requests) in [(Wire::Http1, 2), (Wire::Http2, 1)] {
+        stage.echo.clear();
+        let told = || send(&nginx, wire, request()).header("x-cache").unwrap_or_default();
+        // Until what is there has become stale.
+        assert!(poll(PATIENCE, || (told() == "STALE").then_some(())).is_some());
+        assert!(stage.echo.wait_for_requests(requests, PATIENCE));
+        for seen in stage.echo.requests() {
+            assert_eq!(identity(&seen), identity_of("alice"));
+        }
+    }
     nginx.finish();
 }
