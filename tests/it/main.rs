@@ -14,8 +14,14 @@
     reason = "the list guards nginx's event loop; tests block in threads of their own"
 )]
 
+mod backends;
+mod framing;
 mod harness;
 mod harness_self;
+mod identity_headers;
+mod phases;
+mod stage;
+mod variables;
 
 #[path = "../standin/mod.rs"]
 mod standin;

@@ -1,0 +1,129 @@
+//! What the tests of a request's way start from: a resolver, an echo behind nginx, and users that ask.
+
+use std::borrow::Borrow;
+
+use super::harness::{Builder, Nginx, Request, Response, Wire, send};
+use super::standin::echo::{Echo, Http, Seen};
+use super::standin::{Accounts, Resolver};
+
+/// Settings with which nginx lets every odd header name in.
+pub(crate) const LAX: &str = "underscores_in_headers on; ignore_invalid_headers off;";
+
+pub(crate) type Pairs = Vec<(String, String)>;
+
+pub(crate) struct Stage {
+    pub(crate) resolver: Resolver,
+    pub(crate) echo: Echo,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        Self::before(Http::start())
+    }
+
+    /// With another kind of backend.
+    pub(crate) fn before(echo: Echo) -> Self {
+        Self { resolver: Resolver::start(), echo }
+    }
+
+    /// The directive that turns resolving on.
+    pub(crate) fn resolve(&self) -> String {
+        format!("authgear_resolve {};", self.resolver.url())
+    }
+
+    /// The directive that passes to the echo.
+    pub(crate) fn pass(&self) -> String {
+        format!("proxy_pass http://{};", self.echo.addr())
+    }
+
+    /// A server that resolves and passes everything to the echo; nothing under `/open/` is resolved.
+    pub(crate) fn builder(&self) -> Builder {
+        let (resolve, pass) = (self.resolve(), self.pass());
+        Nginx::builder().server(format!(
+            "{resolve} location / {{ {pass} }} location /open/ {{ authgear_resolve off; {pass} }}"
+        ))
+    }
+
+    /// What the backend got. The request must be answered with 200, and reach the backend once.
+    #[track_caller]
+    pub(crate) fn ask(&self, nginx: &Nginx, wire: Wire, request: impl Borrow<Request>) -> Seen {
+        self.echo.clear();
+        let response = send(nginx, wire, request);
+        assert_eq!(response.status, 200, "{response:?}");
+        self.only_request()
+    }
+
+    /// The one request that the backend got since the last [`Stage::ask`].
+    #[track_caller]
+    pub(crate) fn only_request(&self) -> Seen {
+        let mut seen = self.echo.requests();
+        assert_eq!(seen.len(), 1, "the backend is to get one request: {seen:?}");
+        seen.remove(0)
+    }
+
+    /// A request that nginx answers without the backend.
+    #[track_caller]
+    pub(crate) fn refused(&self, nginx: &Nginx, wire: Wire, request: Request) -> Response {
+        self.echo.clear();
+        let response = send(nginx, wire, request);
+        assert_eq!(self.echo.requests(), [], "{response:?}");
+        response
+    }
+
+    /// Runs it, and returns how many calls it cost.
+    pub(crate) fn calls_of<T>(&self, run: impl FnOnce() -> T) -> (T, u64) {
+        let before = self.resolver.call_count();
+        let result = run();
+        (result, self.resolver.call_count() - before)
+    }
+}
+
+/// The request, with a good bearer token of that user.
+pub(crate) fn by(user: &str, request: Request) -> Request {
+    request.header("Authorization", format!("Bearer user:{user}:1"))
+}
+
+/// Every header (or CGI parameter) that a careless backend may take for an identity header, in alphabetical order:
+/// names in lower case, every byte that is no letter or digit a `-`, `HTTP_` of CGI apart.
+pub(crate) fn identity(seen: &Seen) -> Pairs {
+    let fold = |b: &u8| if b.is_ascii_alphanumeric() { char::from(b.to_ascii_lowercase()) } else { '-' };
+    let folded = seen.headers.iter().map(|(name, value)| {
+        let name: String = name.iter().map(fold).collect();
+        let name = name.strip_prefix("http-").map_or(name.clone(), str::to_owned);
+        (name, String::from_utf8_lossy(value).into_owned())
+    });
+    let mut found: Pairs = folded.filter(|(name, _)| name.starts_with("x-authgear-")).collect();
+    found.sort();
+    found
+}
+
+/// What [`identity`] is to be for that user: each header once, with the resolver's value.
+pub(crate) fn identity_of(user: &str) -> Pairs {
+    let user = Accounts::default().user(user);
+    if user.disabled {
+        return pairs(&[("x-authgear-session-valid", "false")]);
+    }
+    let mut expected = pairs(&[
+        ("x-authgear-session-valid", "true"),
+        ("x-authgear-user-anonymous", &user.anonymous.to_string()),
+        ("x-authgear-user-can-reauthenticate", &user.can_reauthenticate.to_string()),
+        ("x-authgear-user-id", &user.id),
+        ("x-authgear-user-verified", &user.verified.to_string()),
+    ]);
+    if let Some(at) = user.authenticated_at {
+        expected.push(("x-authgear-session-authenticated-at".into(), at.to_string()));
+    }
+    if !user.roles.is_empty() {
+        expected.push(("x-authgear-user-roles".into(), user.roles.join(",")));
+    }
+    expected.sort();
+    expected
+}
+
+pub(crate) fn pairs(pairs: &[(&str, &str)]) -> Pairs {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+pub(crate) fn user_id(name: &str) -> String {
+    Accounts::default().user(name).id
+}
