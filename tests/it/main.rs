@@ -14,8 +14,11 @@
     reason = "the list guards nginx's event loop; tests block in threads of their own"
 )]
 
+mod answers;
 mod harness;
 mod harness_self;
+mod resolver_request;
+mod stage;
 
 #[path = "../standin/mod.rs"]
 mod standin;
