@@ -15,10 +15,12 @@
 )]
 
 mod answers;
+mod failures;
 mod harness;
 mod harness_self;
 mod resolver_request;
 mod stage;
+mod tls;
 
 #[path = "../standin/mod.rs"]
 mod standin;

@@ -110,7 +110,6 @@ fn heads_that_are_no_http_are_malformed() {
         b"SSH-2.0-OpenSSH_9.6\r\n",
         b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00",
         b"\0\0\0\0\0\0\0\0",
-        b"\r\n\r\n\r\n\r\n",
     ] {
         let response = ask(&stage, Wire::Http1, Fault::Garbage(bytes.to_vec()));
         let (status, result, reason) = super::super::stage::ending(&response);
