@@ -50,5 +50,5 @@ fn fail_with(stage: &Stage, wire: Wire, fault: &Fault, request: &Request) -> Res
 /// The next request is answered as if nothing had happened.
 #[track_caller]
 fn assert_recovered(stage: &Stage, wire: Wire) {
-    assert_ending(&send(&stage.nginx, wire, stage.alice()), 200, "valid", "resolved");
+    assert_ending(&send(&stage.nginx, wire, stage.unique()), 200, "valid", "resolved");
 }

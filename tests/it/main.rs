@@ -15,6 +15,7 @@
 )]
 
 mod answers;
+mod connections;
 mod failures;
 mod harness;
 mod harness_self;

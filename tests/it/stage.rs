@@ -1,5 +1,6 @@
 //! A resolver, a backend, and an nginx with the module between them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::harness::{Builder, EchoReply, Http1, Nginx, Request, Response, poll};
@@ -13,6 +14,7 @@ pub(crate) struct Stage {
     pub(crate) resolver: Resolver,
     pub(crate) echo: Echo,
     pub(crate) nginx: Nginx,
+    next: AtomicU64,
 }
 
 /// What a client gets to see of a request's end: status, `$authgear_result`, `$authgear_reason`.
@@ -49,7 +51,7 @@ impl Stage {
              location = /stub {{ authgear_resolve off; stub_status; }}",
             echo.addr()
         ));
-        Self { resolver, echo, nginx: change(builder).start() }
+        Self { resolver, echo, nginx: change(builder).start(), next: AtomicU64::new(0) }
     }
 
     /// A request with a user's credential of that kind.
@@ -60,6 +62,13 @@ impl Stage {
 
     pub(crate) fn alice(&self) -> Request {
         self.request_of("alice", Kind::Bearer)
+    }
+
+    /// With a good credential that no other request of this stage has.
+    pub(crate) fn unique(&self) -> Request {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        let token = self.resolver.accounts().wildcard("alice", Kind::Bearer, n);
+        Request::get("/").header("Authorization", format!("Bearer {token}"))
     }
 
     /// Sends a request over HTTP/1.1 and leaves the connection to be answered later.

@@ -9,7 +9,7 @@ fn a_failure_is_a_502_and_a_timeout_a_504_and_the_next_request_is_answered() {
     for_each_wire(|wire| {
         for case in cases() {
             let before = stage.resolver.call_count();
-            let response = fail_with(&stage, wire, &case.fault, &stage.alice());
+            let response = fail_with(&stage, wire, &case.fault, &stage.unique());
             assert_ending(&response, case.status, "error", case.reason);
             assert_eq!(stage.resolver.call_count() - before, case.calls, "{:?}", case.fault);
             assert_recovered(&stage, wire);
@@ -45,7 +45,7 @@ fn a_status_given_is_used_for_every_failure() {
         let stage = Stage::with(Resolver::start(), &format!("{SHORT}\nauthgear_on_error {status};"));
         let few = cases().into_iter().filter(|case| ["timeout", "closed", "status"].contains(&case.reason));
         for case in few.step_by(3) {
-            let response = fail_with(&stage, Wire::Http1, &case.fault, &stage.alice());
+            let response = fail_with(&stage, Wire::Http1, &case.fault, &stage.unique());
             assert_ending(&response, status, "error", case.reason);
             assert_eq!(response.all("www-authenticate"), Vec::<String>::new());
         }
@@ -64,7 +64,7 @@ fn anonymous_lets_every_request_through_without_any_identity() {
     for_each_wire(|wire| {
         for case in cases() {
             let forged = stage
-                .alice()
+                .unique()
                 .header("X-Authgear-User-Id", "mallory")
                 .header("X-Authgear-Session-Valid", "true")
                 .header("X-Authgear-User-Roles", "admin");
@@ -84,8 +84,8 @@ fn the_body_is_intact_where_a_failure_lets_the_request_through() {
     let stage = Stage::with(Resolver::start(), &format!("{SHORT}\nauthgear_on_error anonymous;"));
     for_each_wire(|wire| {
         for case in cases() {
-            let request = super::Request::post("/", vec![b'x'; 100_000])
-                .header("Authorization", "Bearer user:alice:1");
+            let request = super::Request { method: b"POST".to_vec(), ..stage.unique() };
+            let request = request.body(vec![b'x'; 100_000]);
             let response = fail_with(&stage, wire, &case.fault, &request);
             assert_eq!(EchoReply::of(&response).body_length, 100_000);
         }
@@ -102,7 +102,7 @@ fn an_error_page_takes_over_a_failure() {
     let stage = Stage::with(Resolver::start(), &lines);
     for_each_wire(|wire| {
         for case in cases() {
-            let response = fail_with(&stage, wire, &case.fault, &stage.alice());
+            let response = fail_with(&stage, wire, &case.fault, &stage.unique());
             let text = format!("sorry, {}, error", case.reason);
             assert_eq!((response.status, response.text()), (503, text));
         }
@@ -115,7 +115,7 @@ fn an_error_page_that_resolves_is_answered_from_the_failure() {
     let stage = Stage::with(Resolver::start(), &format!("{SHORT}\nerror_page 502 504 /sorry;"));
     for case in cases() {
         let before = stage.resolver.call_count();
-        let response = fail_with(&stage, Wire::Http1, &case.fault, &stage.alice());
+        let response = fail_with(&stage, Wire::Http1, &case.fault, &stage.unique());
         assert_eq!(ending(&response), (case.status, "error".to_owned(), case.reason.to_owned()));
         assert_eq!(stage.resolver.call_count() - before, case.calls, "{:?}", case.fault);
     }

@@ -1,7 +1,7 @@
 //! One retry, where nothing of an answer was seen; none where something was.
 
 use super::super::harness::Wire;
-use super::{ConnectionFault, Fault, Resolver, Stage, assert_ending, assert_recovered, send};
+use super::{ConnectionFault, Fault, Stage, assert_ending, assert_recovered, send};
 
 #[test]
 fn a_connection_that_ends_before_an_answer_costs_one_more_call_and_nobody_sees_it() {

@@ -28,6 +28,19 @@ fn a_call_ends_by_authgear_timeout_and_not_before() {
 }
 
 #[test]
+fn a_request_after_a_timeout_is_a_call_of_its_own() {
+    let stage = Stage::with(Resolver::start(), "authgear_timeout 200ms;");
+    for round in 1..=10 {
+        stage.resolver.set_fault(Some(Fault::Hang));
+        assert_ending(&send(&stage.nginx, Wire::Http1, stage.alice()), 504, "error", "timeout");
+        stage.resolver.clear_faults();
+        assert_ending(&send(&stage.nginx, Wire::Http1, stage.alice()), 200, "valid", "resolved");
+        assert_eq!(stage.resolver.call_count(), 2 * round);
+    }
+    stage.finish();
+}
+
+#[test]
 fn the_retry_has_only_what_is_left_of_the_time() {
     let stage = Stage::with(Resolver::start(), "authgear_timeout 900ms;");
     let half = Duration::from_millis(600);
