@@ -15,6 +15,7 @@
 )]
 
 mod answers;
+mod coalescing;
 mod connections;
 mod failures;
 mod harness;
