@@ -17,6 +17,7 @@
 mod answers;
 mod coalescing;
 mod connections;
+mod directives;
 mod failures;
 mod harness;
 mod harness_self;

@@ -17,11 +17,17 @@ fn a_session_of_the_real_server_is_valid_with_every_header_that_is_not_empty() {
                     ("x-authgear-session-authenticated-at", "1136171045"),
                     ("x-authgear-session-valid", "true"),
                     ("x-authgear-user-anonymous", if account.anonymous { "true" } else { "false" }),
-                    ("x-authgear-user-can-reauthenticate", if account.can_reauthenticate { "true" } else { "false" }),
+                    (
+                        "x-authgear-user-can-reauthenticate",
+                        if account.can_reauthenticate { "true" } else { "false" },
+                    ),
                     ("x-authgear-user-id", account.id.as_str()),
                 ]);
                 expected.extend(roles.map(|roles| ("x-authgear-user-roles".to_owned(), roles.to_owned())));
-                expected.extend(pairs(&[("x-authgear-user-verified", if account.verified { "true" } else { "false" })]));
+                expected.extend(pairs(&[(
+                    "x-authgear-user-verified",
+                    if account.verified { "true" } else { "false" },
+                )]));
                 assert_eq!(identity(&response), expected, "an empty amr is left out");
             }
         });
@@ -40,10 +46,22 @@ fn each_known_form_is_read_for_what_it_is() {
         (answer(204, &[VALID, USER], ""), "valid", vec![VALID, USER]),
         (answer(200, &[VALID, USER, future], ""), "valid", vec![future, VALID, USER]),
         (answer(200, &[VALID, USER, ("X-Authgear-Empty", "")], ""), "valid", vec![VALID, USER]),
-        (answer(200, &[("X-Authgear-Session-Valid", "false")], ""), "invalid", vec![("X-Authgear-Session-Valid", "false")]),
-        (answer(204, &[("X-Authgear-Session-Valid", "false")], ""), "invalid", vec![("X-Authgear-Session-Valid", "false")]),
+        (
+            answer(200, &[("X-Authgear-Session-Valid", "false")], ""),
+            "invalid",
+            vec![("X-Authgear-Session-Valid", "false")],
+        ),
+        (
+            answer(204, &[("X-Authgear-Session-Valid", "false")], ""),
+            "invalid",
+            vec![("X-Authgear-Session-Valid", "false")],
+        ),
         // The exempt ones are not identity headers, and are never injected.
-        (answer(200, &[VALID, USER, ("X-Authgear-Xhr", "1"), ("X-Authgear-Body-Signature", "x")], ""), "valid", vec![VALID, USER]),
+        (
+            answer(200, &[VALID, USER, ("X-Authgear-Xhr", "1"), ("X-Authgear-Body-Signature", "x")], ""),
+            "valid",
+            vec![VALID, USER],
+        ),
         // Only "none" is told from an answer of another server by its body.
         (answer(200, &[VALID, USER], "a body"), "valid", vec![VALID, USER]),
     ];

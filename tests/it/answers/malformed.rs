@@ -5,8 +5,20 @@ use super::super::stage::{assert_ending, identity};
 use super::super::standin::{Fault, Resolver};
 use super::{Stage, USER, VALID, answer, ask, for_each_resolver};
 
-const ODD_VALUES: [&str; 12] =
-    ["TRUE", "True", "1", "yes", "", "true,true", "true, false", "false,true", "truex", "\"true\"", "FALSE", "0"];
+const ODD_VALUES: [&str; 12] = [
+    "TRUE",
+    "True",
+    "1",
+    "yes",
+    "",
+    "true,true",
+    "true, false",
+    "false,true",
+    "truex",
+    "\"true\"",
+    "FALSE",
+    "0",
+];
 
 #[test]
 fn a_session_is_valid_or_invalid_by_exactly_one_spelling() {
@@ -182,7 +194,8 @@ fn a_large_body_is_not_read_to_its_end() {
     for_each_resolver("", |stage| {
         let before = stage.nginx.rss();
         let huge = vec![b'x'; 20_000_000];
-        let response = ask(stage, Wire::Http1, answer(200, &[VALID, USER], std::str::from_utf8(&huge).expect("x")));
+        let response =
+            ask(stage, Wire::Http1, answer(200, &[VALID, USER], std::str::from_utf8(&huge).expect("x")));
         assert_ending(&response, 200, "valid", "resolved");
         let grown = stage.nginx.rss().saturating_sub(before);
         assert!(grown < 10_000_000, "{grown} bytes");

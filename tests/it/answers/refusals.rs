@@ -14,7 +14,8 @@ fn a_refusal_reaches_the_client_with_every_challenge() {
         for_each_wire(|wire| {
             for status in [401, 403] {
                 for count in 0..=CHALLENGES.len() {
-                    let headers: Vec<_> = CHALLENGES[..count].iter().map(|c| ("WWW-Authenticate", *c)).collect();
+                    let headers: Vec<_> =
+                        CHALLENGES[..count].iter().map(|c| ("WWW-Authenticate", *c)).collect();
                     let seen = stage.echo.requests().len();
                     let response = ask(stage, wire, answer(status, &headers, "not for the client"));
                     assert_eq!(response.status, status);
@@ -95,8 +96,8 @@ fn an_on_error_setting_does_not_change_a_refusal() {
 fn every_other_status_is_an_error_whatever_its_headers() {
     for_each_resolver("", |stage| {
         for status in [
-            201, 202, 203, 205, 206, 226, 300, 301, 302, 303, 304, 305, 307, 308, 400, 402, 404, 405, 407, 408,
-            410, 418, 421, 425, 426, 428, 429, 431, 451, 500, 501, 502, 503, 504, 507, 511, 520, 599,
+            201, 202, 203, 205, 206, 226, 300, 301, 302, 303, 304, 305, 307, 308, 400, 402, 404, 405, 407,
+            408, 410, 418, 421, 425, 426, 428, 429, 431, 451, 500, 501, 502, 503, 504, 507, 511, 520, 599,
         ] {
             let headers = [VALID, USER, ("WWW-Authenticate", "Bearer"), ("Retry-After", "1")];
             let response = ask(stage, Wire::Http1, answer(status, &headers, ""));

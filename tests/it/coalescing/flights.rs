@@ -92,7 +92,8 @@ fn different_resolvers_are_different_calls() {
     stage.resolver.set_fault(Some(Fault::Gate));
     other.set_fault(Some(Fault::Gate));
     let to = |target: &str| super::Request { target: target.into(), ..stage.alice() };
-    let waiting: Vec<_> = ["/", "/other/", "/origin/", "/path/"].map(|target| stage.begin(&to(target))).into();
+    let waiting: Vec<_> =
+        ["/", "/other/", "/origin/", "/path/"].map(|target| stage.begin(&to(target))).into();
     assert!(stage.resolver.wait_for_gate(3, SOON) && other.wait_for_gate(1, SOON));
     stage.resolver.clear_faults();
     other.clear_faults();
@@ -143,7 +144,11 @@ fn a_refusal_is_shared_with_its_challenges() {
     let stage = Stage::start();
     let headers = [("WWW-Authenticate", "Bearer realm=\"a\""), ("WWW-Authenticate", "Basic realm=\"b\"")];
     let headers = super::super::stage::pairs(&headers);
-    stage.resolver.set_fault(Some(Fault::Gate.then(Fault::Answer { status: 401, headers, body: Vec::new() })));
+    stage.resolver.set_fault(Some(Fault::Gate.then(Fault::Answer {
+        status: 401,
+        headers,
+        body: Vec::new(),
+    })));
     let waiting = flock(&stage, N, &stage.alice());
     stage.resolver.open_gate();
     for answer in answers(waiting) {
@@ -162,7 +167,11 @@ fn a_leader_that_leaves_does_not_end_the_call_for_the_others() {
         stage.resolver.set_fault(Some(Fault::Gate));
         let mut waiting = flock(&stage, N, &stage.alice());
         let leader = waiting.remove(0);
-        if how == "reset" { leader.reset() } else { drop(leader) }
+        if how == "reset" {
+            leader.reset()
+        } else {
+            drop(leader)
+        }
         stage.wait_for_suspended(N - 1);
         assert_eq!(stage.resolver.in_flight(), 1);
         stage.resolver.clear_faults();

@@ -60,7 +60,13 @@ fn the_authority_is_the_endpoint_and_cookies_are_one_line() {
     let mut names = call.header_names();
     names.sort_unstable();
     let expected = [
-        "accept", "authorization", "cookie", "host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+        "accept",
+        "authorization",
+        "cookie",
+        "host",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
     ];
     assert_eq!(names, expected);
     stage.finish();

@@ -20,7 +20,8 @@ fn a_connection_that_ends_before_an_answer_costs_one_more_call_and_nobody_sees_i
 fn the_retry_says_the_same() {
     let stage = Stage::start();
     stage.resolver.push_fault(Fault::CloseBeforeAnswer);
-    let request = stage.alice().header("Cookie", "session=x").header("User-Agent", "a").header("X-Request-ID", "1");
+    let request =
+        stage.alice().header("Cookie", "session=x").header("User-Agent", "a").header("X-Request-ID", "1");
     send(&stage.nginx, Wire::Http1, request);
     let calls = stage.resolver.calls();
     assert_eq!(calls.len(), 2);
@@ -52,7 +53,9 @@ fn an_answer_that_broke_off_is_not_asked_for_again() {
         Fault::ResetInHead,
         Fault::Garbage(b"H".to_vec()),
         Fault::Garbage(b"HTTP/1.1 200 OK\r\n".to_vec()),
-        Fault::Garbage(b"HTTP/1.1 200 OK\r\nX-Authgear-Session-Valid: true\r\nX-Authgear-User-Id: a".to_vec()),
+        Fault::Garbage(
+            b"HTTP/1.1 200 OK\r\nX-Authgear-Session-Valid: true\r\nX-Authgear-User-Id: a".to_vec(),
+        ),
         Fault::Garbage(b"\r\n\r\n\r\n".to_vec()),
     ] {
         let stage = Stage::start();
@@ -71,7 +74,9 @@ fn an_answer_that_broke_off_lends_no_identity() {
     for fault in [
         Fault::CloseInHead,
         Fault::CloseInBody,
-        Fault::Garbage(b"HTTP/1.1 200 OK\r\nX-Authgear-Session-Valid: true\r\nX-Authgear-User-Id: a\r\n".to_vec()),
+        Fault::Garbage(
+            b"HTTP/1.1 200 OK\r\nX-Authgear-Session-Valid: true\r\nX-Authgear-User-Id: a\r\n".to_vec(),
+        ),
         Fault::Garbage(
             b"HTTP/1.1 200 OK\r\nX-Authgear-Session-Valid: true\r\nX-Authgear-User-Id: a\r\n\
               Transfer-Encoding: chunked\r\n\r\n5\r\nab"

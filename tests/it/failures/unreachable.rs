@@ -46,7 +46,10 @@ fn an_unknown_name_is_an_error_in_time_and_holds_nobody_else_up() {
         let (status, result, reason) = ending(&response);
         assert_eq!(result, "error");
         // How a name server answers, or that there is none, is the machine's affair.
-        assert!([(502, "connect"), (504, "timeout")].contains(&(status, reason.as_str())), "{status} {reason}");
+        assert!(
+            [(502, "connect"), (504, "timeout")].contains(&(status, reason.as_str())),
+            "{status} {reason}"
+        );
         assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
         drop(waiting);
     });

@@ -30,7 +30,13 @@ fn one_line_of_printable_ascii_passes_byte_for_byte() {
         for name in PASSED {
             assert_passes(&stage, wire, name, &[], None);
             assert_passes(&stage, wire, name, &[b"x"], Some(b"x"));
-            assert_passes(&stage, wire, name, &[b"Mozilla/5.0 (X11;  Linux)"], Some(b"Mozilla/5.0 (X11;  Linux)"));
+            assert_passes(
+                &stage,
+                wire,
+                name,
+                &[b"Mozilla/5.0 (X11;  Linux)"],
+                Some(b"Mozilla/5.0 (X11;  Linux)"),
+            );
             assert_passes(&stage, wire, name, &[&all], Some(&all));
             assert_passes(&stage, wire, name, &[&[b'a'; 512]], Some(&[b'a'; 512]));
         }
@@ -43,7 +49,9 @@ fn a_line_that_is_long_or_not_printable_is_left_out() {
     let stage = Stage::start();
     for_each_wire(|wire| {
         for name in PASSED {
-            for line in [&[b'a'; 513][..], &[b'a'; 4000], b"a\tb", b"a\x01b", b"a\x7fb", b"a\xffb", b"\xc3\xa9"] {
+            for line in
+                [&[b'a'; 513][..], &[b'a'; 4000], b"a\tb", b"a\x01b", b"a\x7fb", b"a\xffb", b"\xc3\xa9"]
+            {
                 assert_passes(&stage, wire, name, &[line], None);
             }
         }
@@ -75,7 +83,10 @@ fn names_are_compared_without_regard_to_case_and_aliases_are_others() {
         for alias in ["User_Agent", "X_Request_ID", "X.Request.ID", "trace-parent", "X-Request-ID2"] {
             let (_, call) = one_call(&stage, wire, &alice().header(alias, "x"));
             let names = call.header_names();
-            assert!(!names.iter().any(|name| name.contains("agent") || name.contains("request")), "{names:?}");
+            assert!(
+                !names.iter().any(|name| name.contains("agent") || name.contains("request")),
+                "{names:?}"
+            );
             assert!(!names.iter().any(|name| name.contains("trace")), "{names:?}");
         }
     });

@@ -2,8 +2,8 @@
 
 use super::super::harness::{Request, Wire, for_each_wire};
 use super::super::stage::{Stage, assert_ending, pairs};
-use super::super::standin::{Kind, Pki, Resolver, Version};
 use super::super::standin::tls::Leaf;
+use super::super::standin::{Kind, Pki, Resolver, Version};
 use super::{authority, headers_of, one_call};
 
 const TOKEN: &str = "Bearer user:alice:1";
@@ -66,10 +66,8 @@ fn the_tls_name_shows_in_no_header() {
     let resolver = Resolver::builder().tls(Pki::shared().server(Leaf::Good)).start();
     let host = authority(&resolver);
     let ca = folder.path().join("ca.pem");
-    let lines = format!(
-        "authgear_ssl_name auth.example.com;\nauthgear_ssl_trusted_certificate {};",
-        ca.display()
-    );
+    let lines =
+        format!("authgear_ssl_name auth.example.com;\nauthgear_ssl_trusted_certificate {};", ca.display());
     let stage = Stage::with(resolver, &lines);
     let (response, call) = one_call(&stage, Wire::Http1, &alice());
     assert_ending(&response, 200, "valid", "resolved");
@@ -200,9 +198,11 @@ fn uri_and_host_of_the_client_play_no_part() {
     let stage = Stage::start();
     let host = authority(&stage.resolver);
     for_each_wire(|wire| {
-        let targets = ["/", "/a?b=c#d", "//x", "/a/../b", "/%2e%2e/", "/%00x", "/\u{e9}", "/_resolver/resolve?x"];
+        let targets =
+            ["/", "/a?b=c#d", "//x", "/a/../b", "/%2e%2e/", "/%00x", "/\u{e9}", "/_resolver/resolve?x"];
         let targets = targets.map(Request::get);
-        let hosts = ["localhost", "LOCALHOST", "localhost.", "localhost:1", "evil.example", "127.0.0.1", "[::1]:8"];
+        let hosts =
+            ["localhost", "LOCALHOST", "localhost.", "localhost:1", "evil.example", "127.0.0.1", "[::1]:8"];
         let hosts = hosts.map(|host| Request::get("/").host(host));
         for request in targets.into_iter().chain(hosts) {
             let request = request.header("Authorization", TOKEN);
