@@ -137,16 +137,16 @@ fn a_resolver_that_keeps_refusing_is_asked_twice() {
 
 #[test]
 fn a_stream_that_hangs_is_a_timeout_and_the_next_call_is_answered() {
-    let stage = stage(&BOTH, "authgear_timeout 400ms;");
     for fault in [Fault::Hang, Fault::HangInBody, Fault::HangConnection] {
+        let stage = stage(&BOTH, "authgear_timeout 400ms;");
         assert_answered(&stage, Wire::Http1);
         stage.resolver.push_fault(fault);
         assert_ending(&send(&stage.nginx, Wire::Http1, stage.unique()), 504, "error", "timeout");
-        // One that joined the dead connection before it was given up would hang as well.
-        assert!(stage.resolver.wait_until_idle(SOON));
+        // The client may hear of it a moment before the call itself ends, and with it the dead connection.
+        stage.nginx.wait_for_log("timed out", SOON);
         assert_answered(&stage, Wire::Http1);
+        stage.finish();
     }
-    stage.finish();
 }
 
 #[test]
