@@ -130,3 +130,35 @@ fn the_connection_is_kept_after_every_answer() {
     assert_eq!(stage.resolver.connections(), 1);
     stage.finish();
 }
+
+#[test]
+fn an_answer_that_ends_with_its_connection_is_read_to_its_end() {
+    let stage = super::Stage::start();
+    let headers = "X-Authgear-Session-Valid: true\r\nX-Authgear-User-Id: alice\r\n";
+    for head in
+        ["HTTP/1.0 200 OK\r\n", "HTTP/1.1 200 OK\r\nConnection: close\r\n", "HTTP/1.1 204 No Content\r\n"]
+    {
+        let bytes = format!("{head}{headers}\r\n").into_bytes();
+        let response = ask(&stage, Wire::Http1, Fault::Garbage(bytes));
+        assert_ending(&response, 200, "valid", "resolved");
+        assert_eq!(
+            identity(&response),
+            pairs(&[("x-authgear-session-valid", "true"), ("x-authgear-user-id", "alice")])
+        );
+    }
+    stage.finish();
+}
+
+#[test]
+fn values_reach_the_backend_byte_for_byte() {
+    for_each_resolver("", |stage| {
+        for value in ["a b", "a\tb", "\u{e9}", "a,b;c=\"d\"", "%00%0a", "\\", "$uri", "true"] {
+            for_each_wire(|wire| {
+                let response = ask(stage, wire, answer(200, &[VALID, ("X-Authgear-User-Id", value)], ""));
+                assert_ending(&response, 200, "valid", "resolved");
+                let seen = stage.echo.last().expect("the backend was asked");
+                assert_eq!(seen.header_all("x-authgear-user-id"), [value.as_bytes()]);
+            });
+        }
+    });
+}
