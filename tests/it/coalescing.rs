@@ -5,19 +5,19 @@ mod flights;
 mod set_cookie;
 
 use super::harness::{Http1, Request, Response, Wire, send};
-use super::stage::{SOON, Stage, assert_ending, ending};
+use super::live::{SOON, Live, assert_ending, ending};
 use super::standin::{Fault, Resolver};
 
 /// `n` equal requests, all suspended; the resolver waits at its gate with the one call.
 #[track_caller]
-fn flock(stage: &Stage, n: usize, request: &Request) -> Vec<Http1> {
-    let before = stage.resolver.call_count();
-    let leader = stage.begin(request);
-    assert!(stage.resolver.wait_for_gate(1, SOON));
-    let followers = (1..n).map(|_| stage.begin(request));
+fn flock(live: &Live, n: usize, request: &Request) -> Vec<Http1> {
+    let before = live.resolver.call_count();
+    let leader = live.begin(request);
+    assert!(live.resolver.wait_for_gate(1, SOON));
+    let followers = (1..n).map(|_| live.begin(request));
     let all: Vec<_> = std::iter::once(leader).chain(followers).collect();
-    stage.wait_for_suspended(n);
-    assert_eq!(stage.resolver.call_count(), before + 1);
+    live.wait_for_suspended(n);
+    assert_eq!(live.resolver.call_count(), before + 1);
     all
 }
 

@@ -5,11 +5,11 @@ mod kept;
 mod restart;
 
 use super::harness::{Wire, send};
-use super::stage::{SOON, Stage, assert_ending};
+use super::live::{SOON, Live, assert_ending};
 use super::standin::tls::Leaf;
 use super::standin::{Fault, Pki, Resolver, Version};
 
 #[track_caller]
-fn assert_answered(stage: &Stage, wire: Wire) {
-    assert_ending(&send(&stage.nginx, wire, stage.unique()), 200, "valid", "resolved");
+fn assert_answered(live: &Live, wire: Wire) {
+    assert_ending(&send(&live.nginx, wire, live.unique()), 200, "valid", "resolved");
 }

@@ -6,7 +6,7 @@ mod timeouts;
 mod unreachable;
 
 use super::harness::{Request, Response, Wire, send};
-use super::stage::{Stage, assert_ending, ending, identity, pairs};
+use super::live::{Live, assert_ending, ending, identity, pairs};
 use super::standin::{ConnectionFault, Fault, Resolver};
 
 /// Short, where a test has to wait for it.
@@ -40,15 +40,15 @@ fn cases() -> Vec<Case> {
 
 /// Every request meets the fault until this returns.
 #[track_caller]
-fn fail_with(stage: &Stage, wire: Wire, fault: &Fault, request: &Request) -> Response {
-    stage.resolver.set_fault(Some(fault.clone()));
-    let response = send(&stage.nginx, wire, request);
-    stage.resolver.clear_faults();
+fn fail_with(live: &Live, wire: Wire, fault: &Fault, request: &Request) -> Response {
+    live.resolver.set_fault(Some(fault.clone()));
+    let response = send(&live.nginx, wire, request);
+    live.resolver.clear_faults();
     response
 }
 
 /// The next request is answered as if nothing had happened.
 #[track_caller]
-fn assert_recovered(stage: &Stage, wire: Wire) {
-    assert_ending(&send(&stage.nginx, wire, stage.unique()), 200, "valid", "resolved");
+fn assert_recovered(live: &Live, wire: Wire) {
+    assert_ending(&send(&live.nginx, wire, live.unique()), 200, "valid", "resolved");
 }

@@ -22,7 +22,7 @@ mod failures;
 mod harness;
 mod harness_self;
 mod resolver_request;
-mod stage;
+mod live;
 mod tls;
 
 #[path = "../standin/mod.rs"]

@@ -7,17 +7,17 @@ mod header_set;
 mod limits;
 
 use super::harness::{Request, Response, Wire, send};
-use super::stage::Stage;
+use super::live::Live;
 use super::standin::{Call, Resolver};
 
 /// Sends one request; the only call that it makes must be over when the answer is there.
 #[track_caller]
-fn one_call(stage: &Stage, wire: Wire, request: &Request) -> (Response, Call) {
-    let before = stage.resolver.call_count();
-    let response = send(&stage.nginx, wire, request);
-    assert_eq!(stage.resolver.call_count(), before + 1, "for {request:?}: {response:?}");
-    assert_eq!(stage.resolver.bad_requests(), 0, "for {request:?}");
-    let call = stage.resolver.last_call().expect("a call was made");
+fn one_call(live: &Live, wire: Wire, request: &Request) -> (Response, Call) {
+    let before = live.resolver.call_count();
+    let response = send(&live.nginx, wire, request);
+    assert_eq!(live.resolver.call_count(), before + 1, "for {request:?}: {response:?}");
+    assert_eq!(live.resolver.bad_requests(), 0, "for {request:?}");
+    let call = live.resolver.last_call().expect("a call was made");
     assert_eq!(call.method, "GET");
     assert_eq!(call.body, b"");
     (response, call)
@@ -25,10 +25,10 @@ fn one_call(stage: &Stage, wire: Wire, request: &Request) -> (Response, Call) {
 
 /// Sends one request that must make no call.
 #[track_caller]
-fn no_call(stage: &Stage, wire: Wire, request: &Request) -> Response {
-    let before = stage.resolver.call_count();
-    let response = send(&stage.nginx, wire, request);
-    assert_eq!(stage.resolver.call_count(), before, "for {request:?}: {response:?}");
+fn no_call(live: &Live, wire: Wire, request: &Request) -> Response {
+    let before = live.resolver.call_count();
+    let response = send(&live.nginx, wire, request);
+    assert_eq!(live.resolver.call_count(), before, "for {request:?}: {response:?}");
     response
 }
 

@@ -1,7 +1,7 @@
 //! TLS to the resolver: whom it trusts, who it is, and that nothing else passes.
 
 use super::harness::{Wire, for_each_wire, send};
-use super::stage::{SOON, Stage, assert_ending};
+use super::live::{SOON, Live, assert_ending};
 use super::standin::tls::Leaf;
 use super::standin::{ClientAuth, ConnectionFault, Pki, Resolver};
 
@@ -13,41 +13,41 @@ fn files() -> tempfile::TempDir {
 }
 
 /// An nginx in front of a resolver that presents this. `{}` in the lines is the folder of the PKI.
-fn stage(leaf: Leaf, client_auth: ClientAuth, lines: &str) -> Stage {
+fn live(leaf: Leaf, client_auth: ClientAuth, lines: &str) -> Live {
     let files = files();
     let tls = Pki::shared().server(leaf);
     let resolver = Resolver::builder().tls(tls).client_auth(client_auth).start();
     let lines = lines.replace("{}", &files.path().display().to_string());
-    Stage::with(resolver, &lines)
+    Live::with(resolver, &lines)
 }
 
 const TRUST: &str = "authgear_ssl_trusted_certificate {}/ca.pem;";
 
 #[track_caller]
-fn assert_works(stage: &Stage) {
+fn assert_works(live: &Live) {
     for_each_wire(|wire| {
-        assert_ending(&send(&stage.nginx, wire, stage.unique()), 200, "valid", "resolved");
-        assert!(stage.resolver.last_call().is_some_and(|call| call.tls));
+        assert_ending(&send(&live.nginx, wire, live.unique()), 200, "valid", "resolved");
+        assert!(live.resolver.last_call().is_some_and(|call| call.tls));
     });
 }
 
 /// No call is made, and the log says why.
 #[track_caller]
-fn assert_fails(stage: &Stage, causes: &[&str]) {
+fn assert_fails(live: &Live, causes: &[&str]) {
     for_each_wire(|wire| {
-        assert_ending(&send(&stage.nginx, wire, stage.alice()), 502, "error", "connect");
+        assert_ending(&send(&live.nginx, wire, live.alice()), 502, "error", "connect");
     });
-    assert_eq!(stage.resolver.call_count(), 0, "not a byte of a credential may go there");
-    let line = stage.nginx.wait_for_log("[error]", SOON);
-    assert!(line.contains(&stage.resolver.url()), "{line}");
+    assert_eq!(live.resolver.call_count(), 0, "not a byte of a credential may go there");
+    let line = live.nginx.wait_for_log("[error]", SOON);
+    assert!(line.contains(&live.resolver.url()), "{line}");
     assert!(causes.iter().any(|cause| line.contains(cause)), "none of {causes:?} in {line}");
 }
 
 #[test]
 fn a_certificate_of_the_trusted_ca_is_good() {
-    let stage = stage(Leaf::Good, ClientAuth::None, TRUST);
-    assert_works(&stage);
-    stage.finish();
+    let live = live(Leaf::Good, ClientAuth::None, TRUST);
+    assert_works(&live);
+    live.finish();
 }
 
 #[test]
@@ -58,17 +58,17 @@ fn any_other_certificate_fails_the_call() {
         (Leaf::Expired, ["expired", "Expired"]),
         (Leaf::WrongName, ["not valid for name", "NotValidForName"]),
     ] {
-        let stage = stage(leaf, ClientAuth::None, TRUST);
-        assert_fails(&stage, &causes);
-        stage.finish();
+        let live = live(leaf, ClientAuth::None, TRUST);
+        assert_fails(&live, &causes);
+        live.finish();
     }
 }
 
 #[test]
 fn a_ca_that_is_trusted_elsewhere_does_not_count() {
-    let stage = stage(Leaf::Good, ClientAuth::None, "authgear_ssl_trusted_certificate {}/other-ca.pem;");
-    assert_fails(&stage, &["UnknownIssuer", "BadSignature"]);
-    stage.finish();
+    let live = live(Leaf::Good, ClientAuth::None, "authgear_ssl_trusted_certificate {}/other-ca.pem;");
+    assert_fails(&live, &["UnknownIssuer", "BadSignature"]);
+    live.finish();
 }
 
 #[test]
@@ -79,9 +79,9 @@ fn every_ca_of_the_file_is_trusted() {
     std::fs::write(&both, format!("# a comment\n{}{}", pki.other_ca_pem, pki.ca_pem)).expect("writable");
     for leaf in [Leaf::Good, Leaf::WrongCa] {
         let lines = format!("authgear_ssl_trusted_certificate {};", both.display());
-        let stage = stage(leaf, ClientAuth::None, &lines);
-        assert_works(&stage);
-        stage.finish();
+        let live = live(leaf, ClientAuth::None, &lines);
+        assert_works(&live);
+        live.finish();
     }
 }
 
@@ -89,7 +89,7 @@ fn every_ca_of_the_file_is_trusted() {
 fn verification_is_left_out_only_where_it_is_off() {
     for leaf in [Leaf::WrongCa, Leaf::SelfSigned, Leaf::Expired, Leaf::WrongName] {
         let lines = "authgear_ssl_verify off;";
-        let unverified = stage(leaf, ClientAuth::None, lines);
+        let unverified = live(leaf, ClientAuth::None, lines);
         assert_works(&unverified);
         unverified.finish();
     }
@@ -98,25 +98,25 @@ fn verification_is_left_out_only_where_it_is_off() {
 #[test]
 fn the_name_to_verify_can_be_given() {
     let named =
-        |leaf, name: &str| stage(leaf, ClientAuth::None, &format!("{TRUST}\nauthgear_ssl_name {name};"));
+        |leaf, name: &str| live(leaf, ClientAuth::None, &format!("{TRUST}\nauthgear_ssl_name {name};"));
     for (leaf, name) in [
         (Leaf::Good, "auth.example.com"),
         (Leaf::Good, "AUTH.example.COM"),
         (Leaf::Good, "localhost"),
         (Leaf::WrongName, "wrong.example.net"),
     ] {
-        let stage = named(leaf, name);
-        assert_works(&stage);
-        stage.finish();
+        let live = named(leaf, name);
+        assert_works(&live);
+        live.finish();
     }
 }
 
 #[test]
 fn a_name_that_the_certificate_lacks_fails_the_call() {
     for name in ["other.example.com", "example.com", "sub.auth.example.com"] {
-        let stage = stage(Leaf::Good, ClientAuth::None, &format!("{TRUST}\nauthgear_ssl_name {name};"));
-        assert_fails(&stage, &["not valid for name", "NotValidForName"]);
-        stage.finish();
+        let live = live(Leaf::Good, ClientAuth::None, &format!("{TRUST}\nauthgear_ssl_name {name};"));
+        assert_fails(&live, &["not valid for name", "NotValidForName"]);
+        live.finish();
     }
 }
 
@@ -126,17 +126,17 @@ fn a_client_certificate_is_presented_where_one_is_configured() {
         "{TRUST}\nauthgear_ssl_certificate {{}}/client.pem;\nauthgear_ssl_certificate_key {{}}/client.key;"
     );
     for client_auth in [ClientAuth::Required, ClientAuth::Optional] {
-        let stage = stage(Leaf::Good, client_auth, &identity);
-        assert_works(&stage);
-        let call = stage.resolver.last_call().expect("a call");
+        let live = live(Leaf::Good, client_auth, &identity);
+        assert_works(&live);
+        let call = live.resolver.last_call().expect("a call");
         assert_eq!(call.client_certificate.as_ref(), Some(&Pki::shared().client.certificate_der));
-        stage.finish();
+        live.finish();
     }
-    let not_asked = stage(Leaf::Good, ClientAuth::None, &identity);
+    let not_asked = live(Leaf::Good, ClientAuth::None, &identity);
     assert_works(&not_asked);
     assert_eq!(not_asked.resolver.last_call().expect("a call").client_certificate, None);
     not_asked.finish();
-    let none = stage(Leaf::Good, ClientAuth::Optional, TRUST);
+    let none = live(Leaf::Good, ClientAuth::Optional, TRUST);
     assert_works(&none);
     assert_eq!(none.resolver.last_call().expect("a call").client_certificate, None);
     none.finish();
@@ -147,53 +147,53 @@ fn a_server_that_demands_another_client_certificate_fails_the_call() {
     let other =
         "authgear_ssl_certificate {}/other-client.pem;\nauthgear_ssl_certificate_key {}/other-client.key;";
     for identity in ["", other] {
-        let stage = stage(Leaf::Good, ClientAuth::Required, &format!("{TRUST}\n{identity}"));
+        let live = live(Leaf::Good, ClientAuth::Required, &format!("{TRUST}\n{identity}"));
         for_each_wire(|wire| {
-            let response = send(&stage.nginx, wire, stage.alice());
+            let response = send(&live.nginx, wire, live.alice());
             // TLS 1.3 tells the client only after its handshake is done.
             assert_eq!(response.status, 502, "{response:?}");
         });
-        assert_eq!(stage.resolver.call_count(), 0);
-        let line = stage.nginx.wait_for_log("[error]", SOON);
-        assert!(line.contains(&stage.resolver.url()) && line.contains("alert"), "{line}");
-        stage.finish();
+        assert_eq!(live.resolver.call_count(), 0);
+        let line = live.nginx.wait_for_log("[error]", SOON);
+        assert!(line.contains(&live.resolver.url()) && line.contains("alert"), "{line}");
+        live.finish();
     }
 }
 
 #[test]
 fn plain_text_before_the_handshake_fails_the_call() {
     let answer = b"HTTP/1.1 200 OK\r\nX-Authgear-Session-Valid: true\r\nX-Authgear-User-Id: mallory\r\n\r\n";
-    let stage = stage(Leaf::Good, ClientAuth::None, TRUST);
+    let live = live(Leaf::Good, ClientAuth::None, TRUST);
     for bytes in [&answer[..], b"\0", b"\x15\x03\x01\x00\x02\x02\x28", b"\x16\x03\x03"] {
-        stage.resolver.set_connection_fault(Some(ConnectionFault::PlainFirst(bytes.to_vec())));
+        live.resolver.set_connection_fault(Some(ConnectionFault::PlainFirst(bytes.to_vec())));
         for_each_wire(|wire| {
-            let response = send(&stage.nginx, wire, stage.alice());
+            let response = send(&live.nginx, wire, live.alice());
             assert!([502, 504].contains(&response.status), "{response:?}");
             assert!(!response.text().contains("mallory"));
         });
-        assert_eq!(stage.resolver.call_count(), 0, "{}", bytes.escape_ascii());
+        assert_eq!(live.resolver.call_count(), 0, "{}", bytes.escape_ascii());
     }
-    stage.resolver.clear_faults();
-    assert_works(&stage);
-    assert_eq!(stage.echo.requests().len(), 2);
-    stage.finish();
+    live.resolver.clear_faults();
+    assert_works(&live);
+    assert_eq!(live.echo.requests().len(), 2);
+    live.finish();
 }
 
 #[test]
 fn connections_that_end_or_hang_in_the_handshake_fail_the_call() {
-    let stage = stage(Leaf::Good, ClientAuth::None, &format!("{TRUST}\nauthgear_timeout 400ms;"));
+    let live = live(Leaf::Good, ClientAuth::None, &format!("{TRUST}\nauthgear_timeout 400ms;"));
     for (fault, status, reason) in [
         (ConnectionFault::Close, 502, "connect"),
         (ConnectionFault::Reset, 502, "connect"),
         (ConnectionFault::Hang, 504, "timeout"),
     ] {
-        stage.resolver.set_connection_fault(Some(fault));
-        assert_ending(&send(&stage.nginx, Wire::Http1, stage.unique()), status, "error", reason);
-        stage.resolver.clear_faults();
-        assert_works(&stage);
-        stage.resolver.close_idle_connections();
+        live.resolver.set_connection_fault(Some(fault));
+        assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), status, "error", reason);
+        live.resolver.clear_faults();
+        assert_works(&live);
+        live.resolver.close_idle_connections();
     }
-    stage.finish();
+    live.finish();
 }
 
 #[test]
@@ -203,16 +203,16 @@ fn https_to_a_server_without_tls_and_http_to_one_with_it_fail() {
     let files = files();
     let trust = TRUST.replace("{}", &files.path().display().to_string());
     let lines = format!("{trust}\nauthgear_timeout 300ms;");
-    let stage = Stage::at(&url, plain, &lines, |builder| builder);
+    let live = Live::at(&url, plain, &lines, |builder| builder);
     // The stand-in waits for the rest of a request's head, which a handshake never is.
-    assert_ending(&send(&stage.nginx, Wire::Http1, stage.alice()), 504, "error", "timeout");
-    assert_eq!(stage.resolver.call_count(), 0);
-    stage.finish();
+    assert_ending(&send(&live.nginx, Wire::Http1, live.alice()), 504, "error", "timeout");
+    assert_eq!(live.resolver.call_count(), 0);
+    live.finish();
 
     let tls = Resolver::builder().tls(Pki::shared().server(Leaf::Good)).start();
     let url = format!("http://{}", tls.addr());
-    let stage = Stage::at(&url, tls, "", |builder| builder);
-    assert_eq!(send(&stage.nginx, Wire::Http1, stage.alice()).status, 502);
-    assert_eq!(stage.resolver.call_count(), 0);
-    stage.finish();
+    let live = Live::at(&url, tls, "", |builder| builder);
+    assert_eq!(send(&live.nginx, Wire::Http1, live.alice()).status, 502);
+    assert_eq!(live.resolver.call_count(), 0);
+    live.finish();
 }

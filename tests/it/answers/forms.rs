@@ -1,18 +1,18 @@
 //! The answers that mean something: valid, invalid, none.
 
 use super::super::harness::{Wire, for_each_wire};
-use super::super::stage::{assert_ending, identity, pairs};
+use super::super::live::{assert_ending, identity, pairs};
 use super::super::standin::{Fault, Kind};
 use super::{USER, VALID, answer, ask, for_each_resolver};
 
 #[test]
 fn a_session_of_the_real_server_is_valid_with_every_header_that_is_not_empty() {
-    for_each_resolver("", |stage| {
+    for_each_resolver("", |live| {
         for_each_wire(|wire| {
             for (user, roles) in [("alice", Some("admin,editor")), ("norole", None), ("anonymous", None)] {
-                let response = super::send(&stage.nginx, wire, stage.request_of(user, Kind::Session));
+                let response = super::send(&live.nginx, wire, live.request_of(user, Kind::Session));
                 assert_ending(&response, 200, "valid", "resolved");
-                let account = stage.resolver.accounts().user(user);
+                let account = live.resolver.accounts().user(user);
                 let mut expected = pairs(&[
                     ("x-authgear-session-authenticated-at", "1136171045"),
                     ("x-authgear-session-valid", "true"),
@@ -65,10 +65,10 @@ fn each_known_form_is_read_for_what_it_is() {
         // Only "none" is told from an answer of another server by its body.
         (answer(200, &[VALID, USER], "a body"), "valid", vec![VALID, USER]),
     ];
-    for_each_resolver("", |stage| {
+    for_each_resolver("", |live| {
         for_each_wire(|wire| {
             for (fault, result, headers) in &cases {
-                let response = ask(stage, wire, fault.clone());
+                let response = ask(live, wire, fault.clone());
                 assert_ending(&response, 200, result, "resolved");
                 let mut expected = pairs(headers);
                 expected.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
@@ -82,16 +82,16 @@ fn each_known_form_is_read_for_what_it_is() {
 #[test]
 fn answers_before_the_answer_are_passed_over() {
     let claims = pairs(&[("X-Authgear-Session-Valid", "true"), ("X-Authgear-User-Id", "mallory")]);
-    for_each_resolver("", |stage| {
-        let id = stage.resolver.accounts().user("alice").id;
+    for_each_resolver("", |live| {
+        let id = live.resolver.accounts().user("alice").id;
         for fault in [Fault::OneHundredContinue, Fault::EarlyHints(claims.clone())] {
-            let response = ask(stage, Wire::Http1, fault);
+            let response = ask(live, Wire::Http1, fault);
             assert_ending(&response, 200, "valid", "resolved");
             assert!(identity(&response).contains(&("x-authgear-user-id".to_owned(), id.clone())));
             assert!(response.informational.is_empty(), "nothing of it is the client's business");
         }
         // Nor do they lend an identity to an answer that has none.
-        let response = super::send(&stage.nginx, Wire::Http1, stage.alice().header("X-A", "b"));
+        let response = super::send(&live.nginx, Wire::Http1, live.alice().header("X-A", "b"));
         assert_ending(&response, 200, "valid", "resolved");
     });
 }
@@ -99,12 +99,12 @@ fn answers_before_the_answer_are_passed_over() {
 #[test]
 fn early_hints_and_trailers_lend_no_identity() {
     let claims = pairs(&[VALID, ("X-Authgear-User-Id", "mallory"), ("X-Authgear-User-Roles", "admin")]);
-    for_each_resolver("", |stage| {
+    for_each_resolver("", |live| {
         for fault in [Fault::EarlyHints(claims.clone()), Fault::Trailers(claims.clone())] {
-            stage.resolver.push_fault(fault);
+            live.resolver.push_fault(fault);
             // A bearer token that nobody knows: the true answer is "none".
             let request = super::super::harness::Request::get("/").header("Authorization", "Bearer x");
-            let response = super::send(&stage.nginx, Wire::Http1, &request);
+            let response = super::send(&live.nginx, Wire::Http1, &request);
             assert_ending(&response, 200, "none", "resolved");
             assert_eq!(identity(&response), []);
         }
@@ -113,7 +113,7 @@ fn early_hints_and_trailers_lend_no_identity() {
 
 #[test]
 fn the_connection_is_kept_after_every_answer() {
-    let stage = super::Stage::start();
+    let live = super::Live::start();
     let none: [(&str, &str); 0] = [];
     for fault in [
         Fault::Body(b"short".to_vec()),
@@ -125,38 +125,38 @@ fn the_connection_is_kept_after_every_answer() {
         answer(200, &[("X-Authgear-Session-Valid", "TRUE")], ""),
         Fault::OneHundredContinue,
     ] {
-        ask(&stage, Wire::Http1, fault);
+        ask(&live, Wire::Http1, fault);
     }
-    assert_eq!(stage.resolver.connections(), 1);
-    stage.finish();
+    assert_eq!(live.resolver.connections(), 1);
+    live.finish();
 }
 
 #[test]
 fn an_answer_that_ends_with_its_connection_is_read_to_its_end() {
-    let stage = super::Stage::start();
+    let live = super::Live::start();
     let headers = "X-Authgear-Session-Valid: true\r\nX-Authgear-User-Id: alice\r\n";
     for head in
         ["HTTP/1.0 200 OK\r\n", "HTTP/1.1 200 OK\r\nConnection: close\r\n", "HTTP/1.1 204 No Content\r\n"]
     {
         let bytes = format!("{head}{headers}\r\n").into_bytes();
-        let response = ask(&stage, Wire::Http1, Fault::Garbage(bytes));
+        let response = ask(&live, Wire::Http1, Fault::Garbage(bytes));
         assert_ending(&response, 200, "valid", "resolved");
         assert_eq!(
             identity(&response),
             pairs(&[("x-authgear-session-valid", "true"), ("x-authgear-user-id", "alice")])
         );
     }
-    stage.finish();
+    live.finish();
 }
 
 #[test]
 fn values_reach_the_backend_byte_for_byte() {
-    for_each_resolver("", |stage| {
+    for_each_resolver("", |live| {
         for value in ["a b", "a\tb", "\u{e9}", "a,b;c=\"d\"", "%00%0a", "\\", "$uri", "true"] {
             for_each_wire(|wire| {
-                let response = ask(stage, wire, answer(200, &[VALID, ("X-Authgear-User-Id", value)], ""));
+                let response = ask(live, wire, answer(200, &[VALID, ("X-Authgear-User-Id", value)], ""));
                 assert_ending(&response, 200, "valid", "resolved");
-                let seen = stage.echo.last().expect("the backend was asked");
+                let seen = live.echo.last().expect("the backend was asked");
                 assert_eq!(seen.header_all("x-authgear-user-id"), [value.as_bytes()]);
             });
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::super::harness::{Nginx, Place, Wire, send};
-use super::super::stage::{Stage, assert_ending};
+use super::super::live::{Live, assert_ending};
 use super::super::standin::tls::Leaf;
 use super::super::standin::{ClientAuth, Pki, Resolver};
 use super::{assert_accepted, assert_says};
@@ -145,13 +145,13 @@ fn the_system_s_roots_are_those_that_the_master_finds() {
     let folder = folder();
     for (ca, status) in [("ca.pem", 200), ("other-ca.pem", 502)] {
         let resolver = Resolver::builder().tls(Pki::shared().server(Leaf::Good)).start();
-        let stage = Stage::build(resolver, "", |builder| {
+        let live = Live::build(resolver, "", |builder| {
             builder
                 .env("SSL_CERT_FILE", folder.path().join(ca).display().to_string())
                 .env("SSL_CERT_DIR", folder.path().join("none").display().to_string())
         });
-        assert_eq!(send(&stage.nginx, Wire::Http1, stage.alice()).status, status, "{ca}");
-        stage.finish();
+        assert_eq!(send(&live.nginx, Wire::Http1, live.alice()).status, status, "{ca}");
+        live.finish();
     }
 }
 
@@ -159,20 +159,20 @@ fn the_system_s_roots_are_those_that_the_master_finds() {
 fn relative_paths_start_at_the_configuration_s_folder() {
     let resolver =
         Resolver::builder().tls(Pki::shared().server(Leaf::Good)).client_auth(ClientAuth::Required).start();
-    let stage = Stage::with(resolver, "authgear_ssl_verify off;");
-    let folder = stage.nginx.prefix().join("pki");
+    let live = Live::with(resolver, "authgear_ssl_verify off;");
+    let folder = live.nginx.prefix().join("pki");
     fs::create_dir(&folder).expect("writable");
     Pki::shared().write(&folder).expect("writable");
-    stage.nginx.reload_with(|builder| {
+    live.nginx.reload_with(|builder| {
         builder.replace(
             "authgear_ssl_verify off;",
             "authgear_ssl_trusted_certificate pki/ca.pem;\nauthgear_ssl_certificate pki/client.pem;\n\
              authgear_ssl_certificate_key pki/client.key;",
         )
     });
-    stage.nginx.wait_for_old_workers();
-    assert_ending(&send(&stage.nginx, Wire::Http1, stage.alice()), 200, "valid", "resolved");
-    stage.finish();
+    live.nginx.wait_for_old_workers();
+    assert_ending(&send(&live.nginx, Wire::Http1, live.alice()), 200, "valid", "resolved");
+    live.finish();
 }
 
 #[test]
@@ -180,10 +180,10 @@ fn files_are_read_once_and_workers_need_no_access() {
     let folder = folder();
     let resolver = Resolver::builder().tls(Pki::shared().server(Leaf::Good)).start();
     let ca = folder.path().join("ca.pem");
-    let stage = Stage::with(resolver, &format!("authgear_ssl_trusted_certificate {};", ca.display()));
+    let live = Live::with(resolver, &format!("authgear_ssl_trusted_certificate {};", ca.display()));
     fs::remove_file(&ca).expect("it was there");
-    assert_ending(&send(&stage.nginx, Wire::Http1, stage.alice()), 200, "valid", "resolved");
-    stage.nginx.kill_worker();
-    assert_ending(&send(&stage.nginx, Wire::Http1, stage.alice()), 200, "valid", "resolved");
-    stage.finish();
+    assert_ending(&send(&live.nginx, Wire::Http1, live.alice()), 200, "valid", "resolved");
+    live.nginx.kill_worker();
+    assert_ending(&send(&live.nginx, Wire::Http1, live.alice()), 200, "valid", "resolved");
+    live.finish();
 }

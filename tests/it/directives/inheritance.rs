@@ -1,7 +1,7 @@
 //! Outer levels give what inner ones don't say.
 
 use super::super::harness::{Nginx, Request, Wire, send};
-use super::super::stage::{SOON, ending};
+use super::super::live::{SOON, ending};
 use super::super::standin::{Fault, Resolver};
 
 fn ask(nginx: &Nginx, target: &str) -> (u16, String, String) {

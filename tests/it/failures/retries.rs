@@ -1,48 +1,48 @@
 //! One retry, where nothing of an answer was seen; none where something was.
 
 use super::super::harness::Wire;
-use super::{ConnectionFault, Fault, Stage, assert_ending, assert_recovered, send};
+use super::{ConnectionFault, Fault, Live, assert_ending, assert_recovered, send};
 
 #[test]
 fn a_connection_that_ends_before_an_answer_costs_one_more_call_and_nobody_sees_it() {
-    let stage = Stage::start();
+    let live = Live::start();
     for fault in [Fault::CloseBeforeAnswer, Fault::ResetBeforeAnswer] {
-        let before = stage.resolver.call_count();
-        stage.resolver.push_fault(fault);
-        assert_recovered(&stage, Wire::Http1);
-        assert_eq!(stage.resolver.call_count() - before, 2);
+        let before = live.resolver.call_count();
+        live.resolver.push_fault(fault);
+        assert_recovered(&live, Wire::Http1);
+        assert_eq!(live.resolver.call_count() - before, 2);
     }
-    assert!(!stage.nginx.error_log().contains("[error]"), "nothing to worry about");
-    stage.finish();
+    assert!(!live.nginx.error_log().contains("[error]"), "nothing to worry about");
+    live.finish();
 }
 
 #[test]
 fn the_retry_says_the_same() {
-    let stage = Stage::start();
-    stage.resolver.push_fault(Fault::CloseBeforeAnswer);
+    let live = Live::start();
+    live.resolver.push_fault(Fault::CloseBeforeAnswer);
     let request =
-        stage.alice().header("Cookie", "session=x").header("User-Agent", "a").header("X-Request-ID", "1");
-    send(&stage.nginx, Wire::Http1, request);
-    let calls = stage.resolver.calls();
+        live.alice().header("Cookie", "session=x").header("User-Agent", "a").header("X-Request-ID", "1");
+    send(&live.nginx, Wire::Http1, request);
+    let calls = live.resolver.calls();
     assert_eq!(calls.len(), 2);
     assert_eq!(calls[0].raw_head, calls[1].raw_head);
     assert_ne!(calls[0].connection, calls[1].connection);
-    stage.finish();
+    live.finish();
 }
 
 #[test]
 fn connections_that_end_at_once_are_tried_twice() {
     for fault in [ConnectionFault::Close, ConnectionFault::Reset] {
-        let stage = Stage::start();
-        stage.resolver.set_connection_fault(Some(fault));
-        let response = send(&stage.nginx, Wire::Http1, stage.alice());
+        let live = Live::start();
+        live.resolver.set_connection_fault(Some(fault));
+        let response = send(&live.nginx, Wire::Http1, live.alice());
         // An early RST meets the connect itself.
         let (status, _, reason) = super::ending(&response);
         assert!(status == 502 && ["closed", "connect"].contains(&reason.as_str()), "{response:?}");
-        assert_eq!((stage.resolver.connections(), stage.resolver.call_count()), (2, 0));
-        stage.resolver.clear_faults();
-        assert_recovered(&stage, Wire::Http1);
-        stage.finish();
+        assert_eq!((live.resolver.connections(), live.resolver.call_count()), (2, 0));
+        live.resolver.clear_faults();
+        assert_recovered(&live, Wire::Http1);
+        live.finish();
     }
 }
 
@@ -58,19 +58,19 @@ fn an_answer_that_broke_off_is_not_asked_for_again() {
         ),
         Fault::Garbage(b"\r\n\r\n\r\n".to_vec()),
     ] {
-        let stage = Stage::start();
-        stage.resolver.push_fault(fault.clone());
-        let response = send(&stage.nginx, Wire::Http1, stage.alice());
-        let calls = stage.resolver.call_count();
+        let live = Live::start();
+        live.resolver.push_fault(fault.clone());
+        let response = send(&live.nginx, Wire::Http1, live.alice());
+        let calls = live.resolver.call_count();
         assert_eq!((response.status, calls), (502, 1), "a byte of an answer came: {fault:?}");
-        assert_recovered(&stage, Wire::Http1);
-        stage.finish();
+        assert_recovered(&live, Wire::Http1);
+        live.finish();
     }
 }
 
 #[test]
 fn an_answer_that_broke_off_lends_no_identity() {
-    let stage = Stage::start();
+    let live = Live::start();
     for fault in [
         Fault::CloseInHead,
         Fault::CloseInBody,
@@ -83,9 +83,9 @@ fn an_answer_that_broke_off_lends_no_identity() {
                 .to_vec(),
         ),
     ] {
-        let response = super::fail_with(&stage, Wire::Http1, &fault, &stage.alice());
+        let response = super::fail_with(&live, Wire::Http1, &fault, &live.alice());
         assert_ending(&response, 502, "error", "closed");
     }
-    assert_eq!(stage.echo.requests().len(), 0);
-    stage.finish();
+    assert_eq!(live.echo.requests().len(), 0);
+    live.finish();
 }

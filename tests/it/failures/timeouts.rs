@@ -4,76 +4,76 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::super::harness::{Wire, for_each_wire};
-use super::super::stage::SOON;
-use super::{ConnectionFault, Fault, Resolver, Stage, assert_ending, assert_recovered, send};
+use super::super::live::SOON;
+use super::{ConnectionFault, Fault, Resolver, Live, assert_ending, assert_recovered, send};
 
 /// Far more than any timeout of these tests, and far less than those that must not be waited for.
 const SLACK: Duration = Duration::from_secs(8);
 
 #[test]
 fn a_call_ends_by_authgear_timeout_and_not_before() {
-    let stage = Stage::with(Resolver::start(), "authgear_timeout 600ms;");
+    let live = Live::with(Resolver::start(), "authgear_timeout 600ms;");
     for_each_wire(|wire| {
-        stage.resolver.set_fault(Some(Fault::Hang));
+        live.resolver.set_fault(Some(Fault::Hang));
         let started = Instant::now();
-        let response = send(&stage.nginx, wire, stage.alice());
+        let response = send(&live.nginx, wire, live.alice());
         let waited = started.elapsed();
         assert_ending(&response, 504, "error", "timeout");
         assert!(waited >= Duration::from_millis(590) && waited < SLACK, "{waited:?}");
-        assert!(stage.resolver.wait_until_idle(SOON), "the call itself has ended too");
-        stage.resolver.clear_faults();
-        assert_recovered(&stage, wire);
+        assert!(live.resolver.wait_until_idle(SOON), "the call itself has ended too");
+        live.resolver.clear_faults();
+        assert_recovered(&live, wire);
     });
-    stage.finish();
+    live.finish();
 }
 
 #[test]
 fn a_request_after_a_timeout_is_a_call_of_its_own() {
-    let stage = Stage::with(Resolver::start(), "authgear_timeout 200ms;");
+    let live = Live::with(Resolver::start(), "authgear_timeout 200ms;");
     for round in 1..=10 {
-        stage.resolver.set_fault(Some(Fault::Hang));
-        assert_ending(&send(&stage.nginx, Wire::Http1, stage.alice()), 504, "error", "timeout");
-        stage.resolver.clear_faults();
-        assert_ending(&send(&stage.nginx, Wire::Http1, stage.alice()), 200, "valid", "resolved");
-        assert_eq!(stage.resolver.call_count(), 2 * round);
+        live.resolver.set_fault(Some(Fault::Hang));
+        assert_ending(&send(&live.nginx, Wire::Http1, live.alice()), 504, "error", "timeout");
+        live.resolver.clear_faults();
+        assert_ending(&send(&live.nginx, Wire::Http1, live.alice()), 200, "valid", "resolved");
+        assert_eq!(live.resolver.call_count(), 2 * round);
     }
-    stage.finish();
+    live.finish();
 }
 
 #[test]
 fn the_retry_has_only_what_is_left_of_the_time() {
-    let stage = Stage::with(Resolver::start(), "authgear_timeout 2s;");
+    let live = Live::with(Resolver::start(), "authgear_timeout 2s;");
     let most = Duration::from_millis(1500);
-    stage.resolver.push_fault(Fault::Delay(most).then(Fault::CloseBeforeAnswer));
-    stage.resolver.push_fault(Fault::Delay(Duration::from_secs(30)));
+    live.resolver.push_fault(Fault::Delay(most).then(Fault::CloseBeforeAnswer));
+    live.resolver.push_fault(Fault::Delay(Duration::from_secs(30)));
     let started = Instant::now();
-    let response = send(&stage.nginx, Wire::Http1, stage.alice());
+    let response = send(&live.nginx, Wire::Http1, live.alice());
     let waited = started.elapsed();
     assert_ending(&response, 504, "error", "timeout");
-    assert_eq!(stage.resolver.call_count(), 2);
+    assert_eq!(live.resolver.call_count(), 2);
     // With a time of its own the retry would end 3.5 s after the start.
     assert!(waited >= Duration::from_millis(1990) && waited < Duration::from_millis(3400), "{waited:?}");
-    stage.finish();
+    live.finish();
 }
 
 #[test]
 fn a_slow_answer_in_time_is_an_answer() {
-    let stage = Stage::with(Resolver::start(), "authgear_timeout 10s;");
-    stage.resolver.push_fault(Fault::SlowHead(Duration::from_millis(1)));
-    assert_recovered(&stage, Wire::Http1);
-    stage.resolver.push_fault(Fault::Delay(Duration::from_millis(1200)));
-    assert_recovered(&stage, Wire::Http1);
-    stage.finish();
+    let live = Live::with(Resolver::start(), "authgear_timeout 10s;");
+    live.resolver.push_fault(Fault::SlowHead(Duration::from_millis(1)));
+    assert_recovered(&live, Wire::Http1);
+    live.resolver.push_fault(Fault::Delay(Duration::from_millis(1200)));
+    assert_recovered(&live, Wire::Http1);
+    live.finish();
 }
 
 #[test]
 fn a_server_that_accepts_and_says_nothing_is_a_timeout() {
-    let stage = Stage::with(Resolver::start(), "authgear_timeout 300ms;");
-    stage.resolver.set_connection_fault(Some(ConnectionFault::Hang));
-    assert_ending(&send(&stage.nginx, Wire::Http1, stage.alice()), 504, "error", "timeout");
-    stage.resolver.clear_faults();
-    assert_recovered(&stage, Wire::Http1);
-    stage.finish();
+    let live = Live::with(Resolver::start(), "authgear_timeout 300ms;");
+    live.resolver.set_connection_fault(Some(ConnectionFault::Hang));
+    assert_ending(&send(&live.nginx, Wire::Http1, live.alice()), 504, "error", "timeout");
+    live.resolver.clear_faults();
+    assert_recovered(&live, Wire::Http1);
+    live.finish();
 }
 
 /// A socket whose queue of connections is full: SYNs to it stay without an answer.
@@ -102,15 +102,15 @@ fn a_connect_ends_by_authgear_connect_timeout() {
     let full = FullQueue::new();
     let url = format!("http://{}", full.addr);
     let lines = "authgear_connect_timeout 200ms;\nauthgear_timeout 60s;";
-    let stage = Stage::at(&url, Resolver::start(), lines, |builder| builder);
+    let live = Live::at(&url, Resolver::start(), lines, |builder| builder);
     for_each_wire(|wire| {
         let started = Instant::now();
-        let response = send(&stage.nginx, wire, stage.alice());
+        let response = send(&live.nginx, wire, live.alice());
         let waited = started.elapsed();
         assert_ending(&response, 504, "error", "timeout");
         assert!(waited >= Duration::from_millis(190) && waited < SLACK, "{waited:?}");
     });
-    stage.finish();
+    live.finish();
 }
 
 #[test]
@@ -118,26 +118,26 @@ fn a_connect_ends_by_authgear_timeout_where_that_is_shorter() {
     let full = FullQueue::new();
     let url = format!("http://{}", full.addr);
     let lines = "authgear_connect_timeout 60s;\nauthgear_timeout 300ms;";
-    let stage = Stage::at(&url, Resolver::start(), lines, |builder| builder);
+    let live = Live::at(&url, Resolver::start(), lines, |builder| builder);
     let started = Instant::now();
-    assert_ending(&send(&stage.nginx, Wire::Http1, stage.alice()), 504, "error", "timeout");
+    assert_ending(&send(&live.nginx, Wire::Http1, live.alice()), 504, "error", "timeout");
     assert!(started.elapsed() < SLACK);
-    stage.finish();
+    live.finish();
 }
 
 #[test]
 fn the_worker_serves_others_while_a_call_hangs() {
-    let stage = Stage::with(Resolver::start(), "authgear_timeout 30s;");
-    stage.resolver.push_fault(Fault::Hang);
-    let waiting = stage.begin(&stage.alice());
-    assert!(stage.resolver.wait_for_calls(1, SOON));
+    let live = Live::with(Resolver::start(), "authgear_timeout 30s;");
+    live.resolver.push_fault(Fault::Hang);
+    let waiting = live.begin(&live.alice());
+    assert!(live.resolver.wait_for_calls(1, SOON));
     for_each_wire(|wire| {
         let other = super::Request::get("/").header("Authorization", "Bearer user:bob:1");
-        assert_ending(&send(&stage.nginx, wire, &other), 200, "valid", "resolved");
-        assert_ending(&send(&stage.nginx, wire, super::Request::get("/")), 200, "none", "no_credential");
+        assert_ending(&send(&live.nginx, wire, &other), 200, "valid", "resolved");
+        assert_ending(&send(&live.nginx, wire, super::Request::get("/")), 200, "none", "no_credential");
     });
     waiting.reset();
-    stage.wait_for_suspended(0);
-    stage.nginx.signal(super::super::harness::Signal::TERM);
-    drop(stage);
+    live.wait_for_suspended(0);
+    live.nginx.signal(super::super::harness::Signal::TERM);
+    drop(live);
 }

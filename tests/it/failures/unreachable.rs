@@ -3,46 +3,46 @@
 use std::time::{Duration, Instant};
 
 use super::super::harness::{Request, Wire, burst, for_each_wire, free_port};
-use super::super::stage::SOON;
-use super::{Resolver, Stage, assert_ending, assert_recovered, ending, identity, send};
+use super::super::live::SOON;
+use super::{Resolver, Live, assert_ending, assert_recovered, ending, identity, send};
 
 #[test]
 fn a_refused_connect_is_a_502_until_somebody_listens() {
-    let stage = Stage::start();
+    let live = Live::start();
     for_each_wire(|wire| {
-        stage.resolver.stop_listening();
-        stage.resolver.close_idle_connections();
-        let response = send(&stage.nginx, wire, stage.alice());
+        live.resolver.stop_listening();
+        live.resolver.close_idle_connections();
+        let response = send(&live.nginx, wire, live.alice());
         assert_ending(&response, 502, "error", "connect");
-        stage.resolver.resume_listening();
-        assert_recovered(&stage, wire);
+        live.resolver.resume_listening();
+        assert_recovered(&live, wire);
     });
-    let line = stage.nginx.wait_for_log("[error]", SOON);
-    assert!(line.contains(&stage.resolver.url()) && line.contains("onnection refused"), "{line}");
-    stage.finish();
+    let line = live.nginx.wait_for_log("[error]", SOON);
+    assert!(line.contains(&live.resolver.url()) && line.contains("onnection refused"), "{line}");
+    live.finish();
 }
 
 #[test]
 fn a_refused_connect_passes_as_anonymous_where_that_is_wanted() {
     let url = format!("http://127.0.0.1:{}", free_port());
-    let stage = Stage::at(&url, Resolver::start(), "authgear_on_error anonymous;", |builder| builder);
-    let forged = stage.alice().header("X-Authgear-User-Id", "mallory");
-    let response = send(&stage.nginx, Wire::Http1, &forged);
+    let live = Live::at(&url, Resolver::start(), "authgear_on_error anonymous;", |builder| builder);
+    let forged = live.alice().header("X-Authgear-User-Id", "mallory");
+    let response = send(&live.nginx, Wire::Http1, &forged);
     assert_ending(&response, 200, "error", "connect");
     assert_eq!(identity(&response), []);
-    stage.finish();
+    live.finish();
 }
 
 #[test]
 fn an_unknown_name_is_an_error_in_time_and_holds_nobody_else_up() {
     let lines = "authgear_timeout 2s;\nlocation /open/ { authgear_resolve off; return 200 open; }";
     let url = "http://nonexistent.invalid";
-    let stage = Stage::at(url, Resolver::start(), lines, |builder| builder);
+    let live = Live::at(url, Resolver::start(), lines, |builder| builder);
     for_each_wire(|wire| {
         let started = Instant::now();
-        let waiting = stage.begin(&stage.alice());
-        assert_eq!(send(&stage.nginx, wire, Request::get("/open/")).text(), "open");
-        let response = send(&stage.nginx, wire, stage.alice());
+        let waiting = live.begin(&live.alice());
+        assert_eq!(send(&live.nginx, wire, Request::get("/open/")).text(), "open");
+        let response = send(&live.nginx, wire, live.alice());
         let (status, result, reason) = ending(&response);
         assert_eq!(result, "error");
         // How a name server answers, or that there is none, is the machine's affair.
@@ -53,45 +53,45 @@ fn an_unknown_name_is_an_error_in_time_and_holds_nobody_else_up() {
         assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
         drop(waiting);
     });
-    let line = stage.nginx.wait_for_log("[error]", SOON);
+    let line = live.nginx.wait_for_log("[error]", SOON);
     assert!(line.contains("http://nonexistent.invalid/"), "{line}");
-    stage.finish();
+    live.finish();
 }
 
 #[test]
 fn a_name_of_the_hosts_file_is_found() {
     let resolver = Resolver::start();
     let port = resolver.addr().port();
-    let stage = Stage::at(&format!("http://localhost:{port}"), resolver, "", |builder| builder);
-    assert_recovered(&stage, Wire::Http1);
-    let call = stage.resolver.last_call().expect("a call");
+    let live = Live::at(&format!("http://localhost:{port}"), resolver, "", |builder| builder);
+    assert_recovered(&live, Wire::Http1);
+    let call = live.resolver.last_call().expect("a call");
     assert_eq!(call.text("host"), Some(format!("localhost:{port}").as_str()));
     assert_eq!(call.text("x-forwarded-host"), call.text("host"));
-    stage.finish();
+    live.finish();
 }
 
 #[test]
 fn an_ipv6_endpoint_is_reached() {
     let address = std::net::SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0));
-    let stage = Stage::with(Resolver::builder().listen(address).start(), "");
-    assert_recovered(&stage, Wire::Http1);
-    let host = stage.resolver.addr().to_string();
-    assert_eq!(stage.resolver.last_call().expect("a call").text("host"), Some(host.as_str()));
-    stage.finish();
+    let live = Live::with(Resolver::builder().listen(address).start(), "");
+    assert_recovered(&live, Wire::Http1);
+    let host = live.resolver.addr().to_string();
+    assert_eq!(live.resolver.last_call().expect("a call").text("host"), Some(host.as_str()));
+    live.finish();
 }
 
 #[test]
 fn failures_of_one_kind_fill_no_log() {
     let url = format!("http://127.0.0.1:{}", free_port());
-    let stage = Stage::at(&url, Resolver::start(), "", |builder| builder);
+    let live = Live::at(&url, Resolver::start(), "", |builder| builder);
     let started = Instant::now();
-    let results = burst(&stage.nginx, Wire::Http1, 200, 4, |n| {
+    let results = burst(&live.nginx, Wire::Http1, 200, 4, |n| {
         Request::get("/").header("Authorization", format!("Bearer user:alice:{n}"))
     });
     assert!(results.into_iter().all(|result| result.is_ok_and(|response| response.status == 502)));
     let seconds = usize::try_from(started.elapsed().as_secs()).expect("few");
-    let log = stage.nginx.error_log();
+    let log = live.nginx.error_log();
     let lines = log.lines().filter(|line| line.contains("authgear") && line.contains("[error]")).count();
     assert!(lines >= 1 && lines <= seconds + 2, "{lines} lines in {seconds} s");
-    stage.finish();
+    live.finish();
 }

@@ -1,7 +1,7 @@
 //! Which bytes of `Cookie` and `Authorization` are credentials, and that exactly those are sent.
 
 use super::super::harness::{Request, Wire, for_each_wire};
-use super::super::stage::{Stage, assert_ending};
+use super::super::live::{Live, assert_ending};
 use super::super::standin::{Kind, Resolver};
 use super::{no_call, one_call};
 
@@ -40,17 +40,17 @@ const SENT: &[(&[&[u8]], &[u8])] = &[
 
 #[test]
 fn credential_cookies_are_sent_byte_for_byte_in_their_order() {
-    let stage = Stage::start();
+    let live = Live::start();
     for_each_wire(|wire| {
         for (lines, expected) in SENT {
             let request = lines.iter().fold(Request::get("/"), |r, line| r.header("Cookie", line));
-            let (response, call) = one_call(&stage, wire, &request);
+            let (response, call) = one_call(&live, wire, &request);
             assert_eq!(response.status, 200);
             assert_eq!(call.header_all("cookie"), [*expected], "{:?}", String::from_utf8_lossy(expected));
             assert_eq!(call.header("authorization"), None);
         }
     });
-    stage.finish();
+    live.finish();
 }
 
 /// No credential is in these.
@@ -84,20 +84,20 @@ const COOKIES_OF_OTHERS: &[&[u8]] = &[
 
 #[test]
 fn a_request_without_a_credential_makes_no_call_and_passes() {
-    let stage = Stage::start();
+    let live = Live::start();
     for_each_wire(|wire| {
         for cookie in COOKIES_OF_OTHERS {
-            let response = no_call(&stage, wire, &Request::get("/").header("Cookie", cookie));
+            let response = no_call(&live, wire, &Request::get("/").header("Cookie", cookie));
             assert_ending(&response, 200, "none", "no_credential");
         }
-        assert_ending(&no_call(&stage, wire, &Request::get("/")), 200, "none", "no_credential");
+        assert_ending(&no_call(&live, wire, &Request::get("/")), 200, "none", "no_credential");
     });
-    stage.finish();
+    live.finish();
 }
 
 #[test]
 fn authorization_is_sent_byte_for_byte_if_its_scheme_is_bearer() {
-    let stage = Stage::start();
+    let live = Live::start();
     for_each_wire(|wire| {
         for value in [
             &b"Bearer x"[..],
@@ -112,18 +112,18 @@ fn authorization_is_sent_byte_for_byte_if_its_scheme_is_bearer() {
             b"Bearer \xff\x80",
             b"Bearer =",
         ] {
-            let (response, call) = one_call(&stage, wire, &Request::get("/").header("Authorization", value));
+            let (response, call) = one_call(&live, wire, &Request::get("/").header("Authorization", value));
             assert_eq!(response.status, 200);
             assert_eq!(call.header_all("authorization"), [value]);
             assert_eq!(call.header("cookie"), None);
         }
     });
-    stage.finish();
+    live.finish();
 }
 
 #[test]
 fn authorization_of_another_scheme_is_nobody_s_business() {
-    let stage = Stage::start();
+    let live = Live::start();
     for_each_wire(|wire| {
         for value in [
             &b"Basic dXNlcjpwYXNz"[..],
@@ -141,42 +141,42 @@ fn authorization_of_another_scheme_is_nobody_s_business() {
             b"Bearer\x0bx",
         ] {
             let request = Request::get("/").header("Authorization", value);
-            assert_ending(&no_call(&stage, wire, &request), 200, "none", "no_credential");
+            assert_ending(&no_call(&live, wire, &request), 200, "none", "no_credential");
             let with_cookie = request.header("Cookie", "session=x");
-            let (_, call) = one_call(&stage, wire, &with_cookie);
+            let (_, call) = one_call(&live, wire, &with_cookie);
             assert_eq!(call.header("authorization"), None, "{:?}", value.escape_ascii().to_string());
             assert_eq!(call.header("cookie"), Some(&b"session=x"[..]));
         }
     });
-    stage.finish();
+    live.finish();
 }
 
 #[test]
 fn the_cookie_prefix_is_part_of_every_name() {
     let resolver = Resolver::builder().cookie_prefix("acme_").start();
-    let stage = Stage::with(resolver, "authgear_cookie_prefix acme_;");
+    let live = Live::with(resolver, "authgear_cookie_prefix acme_;");
     for_each_wire(|wire| {
         for kind in [Kind::Session, Kind::AppSession, Kind::AppAccessToken] {
-            let (name, value) = stage.resolver.accounts().login("alice").header(kind, "acme_");
-            let (response, call) = one_call(&stage, wire, &Request::get("/").header(name, &value));
+            let (name, value) = live.resolver.accounts().login("alice").header(kind, "acme_");
+            let (response, call) = one_call(&live, wire, &Request::get("/").header(name, &value));
             assert_ending(&response, 200, "valid", "resolved");
             assert_eq!(call.text("cookie"), Some(value.as_str()));
             for prefix in ["", "ACME_", "acme", "acme_acme_", "xacme_"] {
-                let (name, value) = stage.resolver.accounts().login("alice").header(kind, prefix);
-                let response = no_call(&stage, wire, &Request::get("/").header(name, value));
+                let (name, value) = live.resolver.accounts().login("alice").header(kind, prefix);
+                let response = no_call(&live, wire, &Request::get("/").header(name, value));
                 assert_ending(&response, 200, "none", "no_credential");
             }
         }
         let mixed = Request::get("/").header("Cookie", "session=a; acme_session=b; acme_app_session=c");
-        let (_, call) = one_call(&stage, wire, &mixed);
+        let (_, call) = one_call(&live, wire, &mixed);
         assert_eq!(call.text("cookie"), Some("acme_session=b; acme_app_session=c"));
     });
-    stage.finish();
+    live.finish();
 }
 
 #[test]
 fn the_kinds_presented_are_told() {
-    let stage = Stage::with(Resolver::start(), "add_header X-Credential $authgear_credential always;");
+    let live = Live::with(Resolver::start(), "add_header X-Credential $authgear_credential always;");
     for (authorization, cookie, kinds) in [
         ("", "", "-"),
         ("Basic x", "a=b", "-"),
@@ -186,8 +186,8 @@ fn the_kinds_presented_are_told() {
         ("Bearer x", "session=x; session=y", "bearer,session"),
     ] {
         let request = Request::get("/").header("Authorization", authorization).header("Cookie", cookie);
-        let response = super::send(&stage.nginx, Wire::Http1, &request);
+        let response = super::send(&live.nginx, Wire::Http1, &request);
         assert_eq!(response.header("x-credential").as_deref(), Some(kinds));
     }
-    stage.finish();
+    live.finish();
 }

@@ -1,7 +1,7 @@
 //! The whole header section of a call, and that nothing of the client's changes it.
 
 use super::super::harness::{Request, Wire, for_each_wire};
-use super::super::stage::{Stage, assert_ending, pairs};
+use super::super::live::{Live, assert_ending, pairs};
 use super::super::standin::tls::Leaf;
 use super::super::standin::{Kind, Pki, Resolver, Version};
 use super::{authority, headers_of, one_call};
@@ -28,18 +28,18 @@ fn expected(host: &str, proto: &str, more: &[(&str, &str)]) -> Vec<(String, Stri
 
 #[test]
 fn a_call_has_the_credential_and_the_forwarded_headers_and_nothing_else() {
-    let stage = Stage::start();
-    let host = authority(&stage.resolver);
+    let live = Live::start();
+    let host = authority(&live.resolver);
     for_each_wire(|wire| {
-        let (response, call) = one_call(&stage, wire, &alice());
+        let (response, call) = one_call(&live, wire, &alice());
         assert_ending(&response, 200, "valid", "resolved");
         assert_eq!(headers_of(&call), expected(&host, "http", &[("authorization", TOKEN)]));
         assert_eq!(call.target, "/_resolver/resolve");
         let cookie = Request::get("/").header("Cookie", "a=b; session=c");
-        let (_, call) = one_call(&stage, wire, &cookie);
+        let (_, call) = one_call(&live, wire, &cookie);
         assert_eq!(headers_of(&call), expected(&host, "http", &[("cookie", "session=c")]));
     });
-    stage.finish();
+    live.finish();
 }
 
 #[test]
@@ -50,12 +50,12 @@ fn another_origin_replaces_the_endpoint_in_every_header() {
         ("http://auth.example.com:8080", "auth.example.com:8080", "http"),
         ("https://AUTH.Example.com/", "auth.example.com", "https"),
     ] {
-        let stage = Stage::with(Resolver::start(), &format!("authgear_origin {origin};"));
+        let live = Live::with(Resolver::start(), &format!("authgear_origin {origin};"));
         for_each_wire(|wire| {
-            let (_, call) = one_call(&stage, wire, &alice());
+            let (_, call) = one_call(&live, wire, &alice());
             assert_eq!(headers_of(&call), expected(host, proto, &[("authorization", TOKEN)]), "{origin}");
         });
-        stage.finish();
+        live.finish();
     }
 }
 
@@ -68,12 +68,12 @@ fn the_tls_name_shows_in_no_header() {
     let ca = folder.path().join("ca.pem");
     let lines =
         format!("authgear_ssl_name auth.example.com;\nauthgear_ssl_trusted_certificate {};", ca.display());
-    let stage = Stage::with(resolver, &lines);
-    let (response, call) = one_call(&stage, Wire::Http1, &alice());
+    let live = Live::with(resolver, &lines);
+    let (response, call) = one_call(&live, Wire::Http1, &alice());
     assert_ending(&response, 200, "valid", "resolved");
     assert_eq!(headers_of(&call), expected(&host, "https", &[("authorization", TOKEN)]));
     assert_eq!(call.version, Version::Http1);
-    stage.finish();
+    live.finish();
 }
 
 /// Sent by a client beside a credential, none of these may show in the call.
@@ -122,31 +122,31 @@ const UNWANTED: &[(&str, &str)] = &[
 
 #[test]
 fn no_other_header_of_the_client_shows_in_the_call() {
-    let plain = Stage::start();
-    let lenient = Stage::build(Resolver::start(), "", |builder| {
+    let plain = Live::start();
+    let lenient = Live::build(Resolver::start(), "", |builder| {
         builder.http("underscores_in_headers on;\nignore_invalid_headers off;")
     });
-    for stage in [plain, lenient] {
-        let host = authority(&stage.resolver);
+    for live in [plain, lenient] {
+        let host = authority(&live.resolver);
         for_each_wire(|wire| {
             let mut everything = alice();
             for (name, value) in UNWANTED {
                 // One request a header, so that none hides behind another; and all of them at once.
-                let (_, call) = one_call(&stage, wire, &alice().header(name, value));
+                let (_, call) = one_call(&live, wire, &alice().header(name, value));
                 assert_eq!(headers_of(&call), expected(&host, "http", &[("authorization", TOKEN)]), "{name}");
                 everything = everything.header(name, value);
             }
-            let (_, call) = one_call(&stage, wire, &everything);
+            let (_, call) = one_call(&live, wire, &everything);
             assert_eq!(headers_of(&call), expected(&host, "http", &[("authorization", TOKEN)]));
         });
-        stage.finish();
+        live.finish();
     }
 }
 
 #[test]
 fn no_hop_by_hop_header_of_the_client_shows_in_the_call() {
-    let stage = Stage::start();
-    let host = authority(&stage.resolver);
+    let live = Live::start();
+    let host = authority(&live.resolver);
     for (name, value) in [
         ("Connection", "keep-alive, authorization, x-forwarded-for, cookie"),
         ("Connection", "close"),
@@ -159,17 +159,17 @@ fn no_hop_by_hop_header_of_the_client_shows_in_the_call() {
         ("HTTP2-Settings", "AAMAAABkAAQAAP__"),
         ("Proxy-Connection", "close"),
     ] {
-        let (_, call) = one_call(&stage, Wire::Http1, &alice().header(name, value));
+        let (_, call) = one_call(&live, Wire::Http1, &alice().header(name, value));
         assert_eq!(headers_of(&call), expected(&host, "http", &[("authorization", TOKEN)]), "{name}");
     }
-    assert_eq!(stage.resolver.connections(), 1, "no client may end the connection to the resolver");
-    stage.finish();
+    assert_eq!(live.resolver.connections(), 1, "no client may end the connection to the resolver");
+    live.finish();
 }
 
 #[test]
 fn method_and_body_of_the_client_play_no_part() {
-    let stage = Stage::start();
-    let host = authority(&stage.resolver);
+    let live = Live::start();
+    let host = authority(&live.resolver);
     for_each_wire(|wire| {
         let bare = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "LOCK"];
         let bare = bare.map(|method| Request::new(method, "/"));
@@ -180,7 +180,7 @@ fn method_and_body_of_the_client_play_no_part() {
             Request::new("GET", "/").body("a GET with a body"),
         ];
         for request in bare.into_iter().chain(bodies) {
-            let (response, call) = one_call(&stage, wire, &request.header("Authorization", TOKEN));
+            let (response, call) = one_call(&live, wire, &request.header("Authorization", TOKEN));
             assert_eq!(response.status, 200);
             assert_eq!(headers_of(&call), expected(&host, "http", &[("authorization", TOKEN)]));
             assert_eq!(call.target, "/_resolver/resolve");
@@ -188,15 +188,15 @@ fn method_and_body_of_the_client_play_no_part() {
     });
     // Over HTTP/2 this nginx ends the connection at a trailer.
     let trailer = Request::post("/", "body").trailer("X-Forwarded-For", "6.6.6.6");
-    let (_, call) = one_call(&stage, Wire::Http1, &trailer.header("Authorization", TOKEN));
+    let (_, call) = one_call(&live, Wire::Http1, &trailer.header("Authorization", TOKEN));
     assert_eq!(headers_of(&call), expected(&host, "http", &[("authorization", TOKEN)]));
-    stage.finish();
+    live.finish();
 }
 
 #[test]
 fn uri_and_host_of_the_client_play_no_part() {
-    let stage = Stage::start();
-    let host = authority(&stage.resolver);
+    let live = Live::start();
+    let host = authority(&live.resolver);
     for_each_wire(|wire| {
         let targets =
             ["/", "/a?b=c#d", "//x", "/a/../b", "/%2e%2e/", "/%00x", "/\u{e9}", "/_resolver/resolve?x"];
@@ -206,30 +206,30 @@ fn uri_and_host_of_the_client_play_no_part() {
         let hosts = hosts.map(|host| Request::get("/").host(host));
         for request in targets.into_iter().chain(hosts) {
             let request = request.header("Authorization", TOKEN);
-            let before = stage.resolver.call_count();
-            let status = super::super::harness::send(&stage.nginx, wire, &request).status;
+            let before = live.resolver.call_count();
+            let status = super::super::harness::send(&live.nginx, wire, &request).status;
             // nginx refuses some of them by itself, and then nobody is asked.
-            let calls = stage.resolver.call_count() - before;
+            let calls = live.resolver.call_count() - before;
             assert_eq!(calls, u64::from(status == 200), "{status} for {request:?}");
-            let call = stage.resolver.last_call().expect("at least the first was passed");
+            let call = live.resolver.last_call().expect("at least the first was passed");
             assert_eq!(headers_of(&call), expected(&host, "http", &[("authorization", TOKEN)]));
             assert_eq!(call.target, "/_resolver/resolve");
         }
     });
     let absolute = Request::get("http://evil.example/x").header("Authorization", TOKEN);
-    let (_, call) = one_call(&stage, Wire::Http1, &absolute);
+    let (_, call) = one_call(&live, Wire::Http1, &absolute);
     assert_eq!(headers_of(&call), expected(&host, "http", &[("authorization", TOKEN)]));
     let old = Request::get("/").http10().no_host().header("Authorization", TOKEN);
-    let (_, call) = one_call(&stage, Wire::Http1, &old);
+    let (_, call) = one_call(&live, Wire::Http1, &old);
     assert_eq!(headers_of(&call), expected(&host, "http", &[("authorization", TOKEN)]));
-    stage.finish();
+    live.finish();
 }
 
 #[test]
 fn every_kind_of_credential_goes_along_with_the_others() {
-    let stage = Stage::start();
-    let host = authority(&stage.resolver);
-    let login = stage.resolver.accounts().login("alice");
+    let live = Live::start();
+    let host = authority(&live.resolver);
+    let login = live.resolver.accounts().login("alice");
     let cookie = format!(
         "session={}; app_access_token={}; app_session={}",
         login.session, login.app_access_token, login.app_session
@@ -237,11 +237,11 @@ fn every_kind_of_credential_goes_along_with_the_others() {
     for_each_wire(|wire| {
         let (name, bearer) = login.header(Kind::Bearer, "");
         let request = Request::get("/").header(name, &bearer).header("Cookie", &cookie);
-        let (_, call) = one_call(&stage, wire, &request);
+        let (_, call) = one_call(&live, wire, &request);
         let credentials = [("authorization", bearer.as_str()), ("cookie", cookie.as_str())];
         assert_eq!(headers_of(&call), expected(&host, "http", &credentials));
     });
-    stage.finish();
+    live.finish();
 }
 
 #[test]
@@ -255,9 +255,9 @@ fn the_endpoint_s_path_is_the_path_of_the_call() {
     ] {
         let resolver = Resolver::start();
         let url = format!("{}{path}", resolver.url());
-        let stage = Stage::at(&url, resolver, "", |builder| builder);
-        let (_, call) = one_call(&stage, Wire::Http1, &alice());
+        let live = Live::at(&url, resolver, "", |builder| builder);
+        let (_, call) = one_call(&live, Wire::Http1, &alice());
         assert_eq!(call.target, target);
-        stage.finish();
+        live.finish();
     }
 }

@@ -10,7 +10,7 @@ use super::standin::{Kind, Resolver};
 /// What should come at once, on a loaded machine.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
-pub(crate) struct Stage {
+pub(crate) struct Live {
     pub(crate) resolver: Resolver,
     pub(crate) echo: Echo,
     pub(crate) nginx: Nginx,
@@ -20,7 +20,7 @@ pub(crate) struct Stage {
 /// What a client gets to see of a request's end: status, `$authgear_result`, `$authgear_reason`.
 pub(crate) type Ending = (u16, String, String);
 
-impl Stage {
+impl Live {
     pub(crate) fn start() -> Self {
         Self::with(Resolver::start(), "")
     }
@@ -64,7 +64,7 @@ impl Stage {
         self.request_of("alice", Kind::Bearer)
     }
 
-    /// With a good credential that no other request of this stage has.
+    /// With a good credential that no other request of this live has.
     pub(crate) fn unique(&self) -> Request {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         let token = self.resolver.accounts().wildcard("alice", Kind::Bearer, n);
