@@ -14,13 +14,21 @@
     reason = "the list guards nginx's event loop; tests block in threads of their own"
 )]
 
+mod answers;
 mod backends;
+mod coalescing;
+mod connections;
+mod directives;
+mod failures;
 mod framing;
 mod harness;
 mod harness_self;
 mod identity_headers;
+mod live;
 mod phases;
+mod resolver_request;
 mod stage;
+mod tls;
 mod variables;
 
 #[path = "../standin/mod.rs"]

@@ -51,6 +51,7 @@ impl Builder {
         fs::write(&path, &config).expect("the folder is writable");
         let mut command = process::nginx_command();
         command
+            .envs(self.environment.iter().cloned())
             .arg("-t")
             .arg("-p")
             .arg(folder.path())

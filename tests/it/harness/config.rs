@@ -20,6 +20,8 @@ pub(crate) struct Builder {
     pub(super) workers: usize,
     pub(super) upgradable: bool,
     pub(super) allowed: Vec<String>,
+    /// Of the master: nginx clears that of its workers.
+    pub(super) environment: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -56,6 +58,7 @@ impl Default for Builder {
             workers: 1,
             upgradable: false,
             allowed: Vec::new(),
+            environment: Vec::new(),
         }
     }
 }
@@ -123,6 +126,12 @@ impl Builder {
     /// Expects lines with this text in the log: they don't make `finish` fail.
     pub(crate) fn allow_log(mut self, text: impl Into<String>) -> Self {
         self.allowed.push(text.into());
+        self
+    }
+
+    /// Sets a variable in the environment that nginx is started in.
+    pub(crate) fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.push((name.into(), value.into()));
         self
     }
 

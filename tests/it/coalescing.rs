@@ -1,0 +1,27 @@
+//! One call for equal requests, a bound on the calls in flight, and Set-Cookie for the client that caused it.
+
+mod bounds;
+mod flights;
+mod set_cookie;
+
+use super::harness::{Http1, Request, Response, Wire, send};
+use super::live::{SOON, Live, assert_ending, ending};
+use super::standin::{Fault, Resolver};
+
+/// `n` equal requests, all suspended; the resolver waits at its gate with the one call.
+#[track_caller]
+fn flock(live: &Live, n: usize, request: &Request) -> Vec<Http1> {
+    let before = live.resolver.call_count();
+    let leader = live.begin(request);
+    assert!(live.resolver.wait_for_gate(1, SOON));
+    let followers = (1..n).map(|_| live.begin(request));
+    let all: Vec<_> = std::iter::once(leader).chain(followers).collect();
+    live.wait_for_suspended(n);
+    assert_eq!(live.resolver.call_count(), before + 1);
+    all
+}
+
+/// The answers, the leader's first.
+fn answers(flock: Vec<Http1>) -> Vec<Response> {
+    flock.into_iter().map(|mut connection| connection.receive(b"GET").expect("an answer")).collect()
+}

@@ -1,0 +1,186 @@
+//! HTTP/2 to the resolver: by ALPN, one connection, which may be refused, sent away or dead.
+
+use std::time::{Duration, Instant};
+
+use super::super::harness::{Http1, Wire, burst, for_each_wire};
+use super::{Fault, Leaf, Pki, Resolver, SOON, Live, Version, assert_answered, assert_ending, send};
+
+fn live(alpn: &[&str], lines: &str) -> Live {
+    let folder = tempfile::tempdir().expect("a folder");
+    Pki::shared().write(folder.path()).expect("writable");
+    let resolver = Resolver::builder().tls(Pki::shared().server(Leaf::Good)).alpn(alpn).start();
+    let ca = folder.path().join("ca.pem");
+    Live::with(resolver, &format!("authgear_ssl_trusted_certificate {};\n{lines}", ca.display()))
+}
+
+const BOTH: [&str; 2] = ["h2", "http/1.1"];
+
+#[test]
+fn the_server_chooses_the_version() {
+    for (alpn, version) in
+        [(&BOTH[..], Version::Http2), (&["h2"], Version::Http2), (&["http/1.1"], Version::Http1)]
+    {
+        let live = live(alpn, "");
+        for_each_wire(|wire| {
+            assert_answered(&live, wire);
+            assert_eq!(live.resolver.last_call().expect("a call").version, version);
+        });
+        assert_eq!(live.resolver.connections(), 1);
+        live.finish();
+    }
+}
+
+#[test]
+fn all_calls_share_one_connection() {
+    let live = live(&BOTH, "");
+    for _ in 0..30 {
+        assert_answered(&live, Wire::Http1);
+    }
+    assert_eq!((live.resolver.call_count(), live.resolver.connections()), (30, 1));
+    live.resolver.set_fault(Some(Fault::Gate));
+    let mut waiting: Vec<_> = (0..50).map(|_| live.begin(&live.unique())).collect();
+    assert!(live.resolver.wait_for_gate(50, SOON));
+    live.resolver.clear_faults();
+    for connection in &mut waiting {
+        assert_eq!(connection.receive(b"GET").expect("an answer").status, 200);
+    }
+    assert_eq!(live.resolver.connections(), 1);
+    live.finish();
+}
+
+#[test]
+fn the_authority_is_the_endpoint_and_cookies_are_one_line() {
+    let live = live(&BOTH, "");
+    let request = live.unique().header("Cookie", "session=a; b=c; app_session=d");
+    assert_eq!(send(&live.nginx, Wire::Http1, &request).status, 200);
+    let call = live.resolver.last_call().expect("a call");
+    let host = live.resolver.addr().to_string();
+    assert_eq!(call.header_all("host"), [host.as_bytes()]);
+    assert_eq!(call.header_all("cookie"), [b"session=a; app_session=d"]);
+    let mut names = call.header_names();
+    names.sort_unstable();
+    let expected = [
+        "accept",
+        "authorization",
+        "cookie",
+        "host",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+    ];
+    assert_eq!(names, expected);
+    live.finish();
+}
+
+#[test]
+fn where_host_and_authority_differ_the_call_is_http_1_1() {
+    for lines in ["authgear_origin https://auth.example.com;", "authgear_ssl_name auth.example.com;"] {
+        let live = live(&BOTH, lines);
+        for_each_wire(|wire| {
+            assert_answered(&live, wire);
+            let call = live.resolver.last_call().expect("a call");
+            assert_eq!(call.version, Version::Http1);
+            assert_eq!(call.header_all("host").len(), 1);
+        });
+        live.finish();
+    }
+    // A server that speaks nothing else can't be asked then; it must not be asked in a wrong way.
+    let only_http2 = live(&["h2"], "authgear_origin https://auth.example.com;");
+    assert_eq!(send(&only_http2.nginx, Wire::Http1, only_http2.unique()).status, 502);
+    assert_eq!(only_http2.resolver.call_count(), 0);
+    only_http2.finish();
+}
+
+#[test]
+fn a_connection_that_is_sent_away_while_idle_is_replaced_unseen() {
+    let live = live(&BOTH, "");
+    for round in 0..6 {
+        assert_answered(&live, Wire::Http1);
+        let closed = if round % 2 == 0 {
+            live.resolver.close_idle_connections()
+        } else {
+            live.resolver.reset_idle_connections()
+        };
+        assert_eq!(closed, 1);
+        assert_answered(&live, Wire::Http1);
+    }
+    assert!(!live.nginx.error_log().contains("[error]"));
+    live.finish();
+}
+
+#[test]
+fn goaway_and_refused_streams_are_retried_once_and_unseen() {
+    let live = live(&BOTH, "");
+    for fault in [Fault::GoAway, Fault::RefusedStream, Fault::CloseBeforeAnswer, Fault::ResetBeforeAnswer] {
+        assert_answered(&live, Wire::Http1);
+        let before = live.resolver.call_count();
+        live.resolver.push_fault(fault.clone());
+        assert_answered(&live, Wire::Http1);
+        assert_eq!(live.resolver.call_count(), before + 2, "{fault:?}");
+    }
+    live.finish();
+}
+
+#[test]
+fn a_resolver_that_keeps_refusing_is_asked_twice() {
+    let live = live(&BOTH, "");
+    for fault in [Fault::GoAway, Fault::RefusedStream, Fault::CloseBeforeAnswer, Fault::ResetBeforeAnswer] {
+        let before = live.resolver.call_count();
+        live.resolver.set_fault(Some(fault.clone()));
+        assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 502, "error", "closed");
+        assert_eq!(live.resolver.call_count(), before + 2, "{fault:?}");
+        live.resolver.clear_faults();
+        assert_answered(&live, Wire::Http1);
+    }
+    live.finish();
+}
+
+#[test]
+fn a_stream_that_hangs_is_a_timeout_and_the_next_call_is_answered() {
+    for fault in [Fault::Hang, Fault::HangInBody, Fault::HangConnection] {
+        let live = live(&BOTH, "authgear_timeout 400ms;");
+        assert_answered(&live, Wire::Http1);
+        live.resolver.push_fault(fault);
+        assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 504, "error", "timeout");
+        // The client may hear of it a moment before the call itself ends, and with it the dead connection.
+        live.nginx.wait_for_log("timed out", SOON);
+        assert_answered(&live, Wire::Http1);
+        live.finish();
+    }
+}
+
+#[test]
+fn a_dead_connection_is_noticed_by_pings_and_its_call_is_made_again() {
+    let live = live(&BOTH, "authgear_timeout 60s;");
+    assert_answered(&live, Wire::Http1);
+    live.resolver.push_fault(Fault::HangConnection);
+    let mut client = Http1::connect(live.nginx.port()).expect("nginx accepts");
+    client.set_timeout(Duration::from_secs(50));
+    let started = Instant::now();
+    let response = client.exchange(&live.unique()).expect("an answer");
+    assert_ending(&response, 200, "valid", "resolved");
+    // 5 s to the ping and 2 s for its answer.
+    assert!(started.elapsed() < Duration::from_secs(40), "{:?}", started.elapsed());
+    assert_eq!(live.resolver.connections(), 2);
+    live.finish();
+}
+
+#[test]
+fn no_request_is_lost_while_connections_are_sent_away_under_load() {
+    let live = live(&BOTH, "");
+    for _ in 0..4 {
+        let before = live.resolver.call_count();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                assert!(live.resolver.wait_for_calls(before + 20, SOON));
+                live.resolver.push_fault(Fault::GoAway);
+            });
+            let answers = burst(&live.nginx, Wire::Http1, 100, 4, |_| live.unique());
+            for answer in answers {
+                let answer = answer.expect("an answer");
+                assert_eq!(answer.status, 200, "{answer:?}");
+            }
+        });
+    }
+    live.finish();
+}

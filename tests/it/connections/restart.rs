@@ -1,0 +1,80 @@
+//! A resolver that restarts or loses connections under load: no request is lost.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use super::super::harness::{Wire, burst};
+use super::{Fault, SOON, Live, assert_answered};
+
+/// Requests of four clients, while something happens each time that so many calls have been made.
+fn under_load(live: &Live, total: usize, every: u64, happens: impl Fn() + Sync) {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut next = live.resolver.call_count() + every;
+            while !done.load(Ordering::Relaxed) {
+                // Short, so that the end of the load is noticed.
+                if live.resolver.wait_for_calls(next, std::time::Duration::from_millis(50)) {
+                    happens();
+                    next = live.resolver.call_count() + every;
+                }
+            }
+        });
+        let answers = burst(&live.nginx, Wire::Http1, total, 4, |_| live.unique());
+        done.store(true, Ordering::Relaxed);
+        for (n, answer) in answers.into_iter().enumerate() {
+            let answer = answer.unwrap_or_else(|error| panic!("request {n}: {error}"));
+            assert_eq!(answer.status, 200, "request {n}: {answer:?}");
+        }
+    });
+}
+
+#[test]
+fn no_request_is_lost_while_idle_connections_are_closed() {
+    let live = Live::start();
+    under_load(&live, 600, 25, || assert!(live.resolver.close_idle_connections() <= 4));
+    live.finish();
+}
+
+#[test]
+fn no_request_is_lost_while_idle_connections_are_reset() {
+    let live = Live::start();
+    under_load(&live, 600, 25, || assert!(live.resolver.reset_idle_connections() <= 4));
+    live.finish();
+}
+
+#[test]
+fn no_request_is_lost_while_answers_fail_to_come_now_and_then() {
+    let live = Live::start();
+    under_load(&live, 400, 25, || live.resolver.push_fault(Fault::CloseBeforeAnswer));
+    live.finish();
+}
+
+#[test]
+fn a_resolver_that_was_away_is_found_again_at_once() {
+    let live = Live::start();
+    for _ in 0..3 {
+        assert_answered(&live, Wire::Http1);
+        live.resolver.stop_listening();
+        live.resolver.close_idle_connections();
+        let response = super::send(&live.nginx, Wire::Http1, live.unique());
+        super::assert_ending(&response, 502, "error", "connect");
+        live.resolver.resume_listening();
+        assert_answered(&live, Wire::Http1);
+    }
+    live.finish();
+}
+
+#[test]
+fn calls_in_flight_survive_that_nobody_listens_any_more() {
+    let live = Live::start();
+    live.resolver.set_fault(Some(Fault::Gate));
+    let mut waiting: Vec<_> = (0..4).map(|_| live.begin(&live.unique())).collect();
+    assert!(live.resolver.wait_for_gate(4, SOON));
+    live.resolver.stop_listening();
+    live.resolver.clear_faults();
+    for connection in &mut waiting {
+        assert_eq!(connection.receive(b"GET").expect("an answer").status, 200);
+    }
+    live.finish();
+}
