@@ -5,8 +5,12 @@
     reason = "the list guards nginx's event loop; tests block in threads of their own"
 )]
 
+mod drop_in;
 mod harness;
 mod harness_self;
+mod lifecycle;
+mod rig;
+mod threads;
 
 #[path = "../standin/mod.rs"]
 mod standin;
