@@ -11,7 +11,9 @@ mod harness_self;
 mod lifecycle;
 mod panics;
 mod rig;
+mod secrets;
 mod threads;
+mod vanish;
 
 #[path = "../standin/mod.rs"]
 mod standin;
