@@ -9,6 +9,7 @@ mod drop_in;
 mod harness;
 mod harness_self;
 mod lifecycle;
+mod memory;
 mod panics;
 mod rig;
 mod secrets;
