@@ -6,6 +6,7 @@
 )]
 
 mod drop_in;
+mod examples;
 mod harness;
 mod harness_self;
 mod lifecycle;
