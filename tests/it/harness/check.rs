@@ -50,6 +50,7 @@ impl Builder {
         fs::write(&path, &config).expect("the folder is writable");
         let mut command = self.command();
         command
+            .envs(self.environment.iter().cloned())
             .arg("-t")
             .arg("-p")
             .arg(folder.path())

@@ -23,6 +23,8 @@ pub(crate) struct Builder {
     environment: Vec<(String, String)>,
     runner: Option<Vec<String>>,
     pub(super) allowed: Vec<String>,
+    /// Of the master: nginx clears that of its workers.
+    pub(super) environment: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -61,6 +63,7 @@ impl Default for Builder {
             environment: Vec::new(),
             runner: None,
             allowed: Vec::new(),
+            environment: Vec::new(),
         }
     }
 }
@@ -156,6 +159,12 @@ impl Builder {
     /// Expects lines with this text in the log: they don't make `finish` fail.
     pub(crate) fn allow_log(mut self, text: impl Into<String>) -> Self {
         self.allowed.push(text.into());
+        self
+    }
+
+    /// Sets a variable in the environment that nginx is started in.
+    pub(crate) fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.push((name.into(), value.into()));
         self
     }
 

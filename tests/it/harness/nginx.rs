@@ -178,6 +178,7 @@ fn start_once(builder: &Builder) -> Result<Nginx, Failure> {
     let stderr = File::create(folder.path().join("stderr.log")).expect("a file for stderr");
     let mut command = builder.command();
     command
+        .envs(builder.environment.iter().cloned())
         .arg("-p")
         .arg(folder.path())
         .arg("-c")
