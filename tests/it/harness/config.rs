@@ -20,7 +20,6 @@ pub(crate) struct Builder {
     error_log_level: String,
     pub(super) workers: usize,
     pub(super) upgradable: bool,
-    environment: Vec<(String, String)>,
     runner: Option<Vec<String>>,
     pub(super) allowed: Vec<String>,
     /// Of the master: nginx clears that of its workers.
@@ -60,7 +59,6 @@ impl Default for Builder {
             error_log_level: "info".into(),
             workers: 1,
             upgradable: false,
-            environment: Vec::new(),
             runner: None,
             allowed: Vec::new(),
             environment: Vec::new(),
@@ -122,12 +120,6 @@ impl Builder {
         self
     }
 
-    /// For the process that reads the configuration; nginx clears what its workers have.
-    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
     /// A command to start nginx under, in place of the one that the environment names.
     pub(crate) fn runner<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
         self.runner = Some(words.into_iter().map(Into::into).collect());
@@ -136,12 +128,10 @@ impl Builder {
 
     /// nginx as this is to be run, without arguments.
     pub(super) fn command(&self) -> Command {
-        let mut command = match &self.runner {
+        match &self.runner {
             Some(words) => nginx_under(words),
             None => nginx_command(),
-        };
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command
+        }
     }
 
     /// The level inside `http`. Outside it is `info` at least: the harness reads there when workers come and go.
