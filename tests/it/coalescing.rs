@@ -5,7 +5,7 @@ mod flights;
 mod set_cookie;
 
 use super::harness::{Http1, Request, Response, Wire, send};
-use super::live::{SOON, Live, assert_ending, ending};
+use super::live::{Live, SOON, assert_ending, ending};
 use super::standin::{Fault, Resolver};
 
 /// `n` equal requests, all suspended; the resolver waits at its gate with the one call.

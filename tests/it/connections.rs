@@ -5,7 +5,7 @@ mod kept;
 mod restart;
 
 use super::harness::{Wire, send};
-use super::live::{SOON, Live, assert_ending};
+use super::live::{Live, SOON, assert_ending};
 use super::standin::tls::Leaf;
 use super::standin::{Fault, Pki, Resolver, Version};
 

@@ -19,16 +19,25 @@ mod backends;
 mod coalescing;
 mod connections;
 mod directives;
+mod drop_in;
+mod examples;
 mod failures;
 mod framing;
 mod harness;
 mod harness_self;
 mod identity_headers;
+mod lifecycle;
 mod live;
+mod memory;
+mod panics;
 mod phases;
 mod resolver_request;
+mod rig;
+mod secrets;
 mod stage;
+mod threads;
 mod tls;
+mod vanish;
 mod variables;
 
 #[path = "../standin/mod.rs"]

@@ -1,7 +1,7 @@
 //! TLS to the resolver: whom it trusts, who it is, and that nothing else passes.
 
 use super::harness::{Wire, for_each_wire, send};
-use super::live::{SOON, Live, assert_ending};
+use super::live::{Live, SOON, assert_ending};
 use super::standin::tls::Leaf;
 use super::standin::{ClientAuth, ConnectionFault, Pki, Resolver};
 

@@ -1,7 +1,7 @@
 //! `authgear_max_inflight`: so many calls a worker, a quarter of them for one client address.
 
 use super::super::harness::Http1;
-use super::{Fault, Request, Resolver, SOON, Live, Wire, answers, assert_ending, ending, send};
+use super::{Fault, Live, Request, Resolver, SOON, Wire, answers, assert_ending, ending, send};
 
 const REALIP: &str = "set_real_ip_from 127.0.0.1;\nreal_ip_header X-Client;\n";
 

@@ -2,7 +2,7 @@
 
 use super::super::live::identity;
 use super::super::standin::Kind;
-use super::{Fault, Resolver, SOON, Live, Wire, answers, assert_ending, ending, flock, send};
+use super::{Fault, Live, Resolver, SOON, Wire, answers, assert_ending, ending, flock, send};
 
 const N: usize = 12;
 
@@ -92,8 +92,7 @@ fn different_resolvers_are_different_calls() {
     live.resolver.set_fault(Some(Fault::Gate));
     other.set_fault(Some(Fault::Gate));
     let to = |target: &str| super::Request { target: target.into(), ..live.alice() };
-    let waiting: Vec<_> =
-        ["/", "/other/", "/origin/", "/path/"].map(|target| live.begin(&to(target))).into();
+    let waiting: Vec<_> = ["/", "/other/", "/origin/", "/path/"].map(|target| live.begin(&to(target))).into();
     assert!(live.resolver.wait_for_gate(3, SOON) && other.wait_for_gate(1, SOON));
     live.resolver.clear_faults();
     other.clear_faults();
@@ -144,11 +143,7 @@ fn a_refusal_is_shared_with_its_challenges() {
     let live = Live::start();
     let headers = [("WWW-Authenticate", "Bearer realm=\"a\""), ("WWW-Authenticate", "Basic realm=\"b\"")];
     let headers = super::super::live::pairs(&headers);
-    live.resolver.set_fault(Some(Fault::Gate.then(Fault::Answer {
-        status: 401,
-        headers,
-        body: Vec::new(),
-    })));
+    live.resolver.set_fault(Some(Fault::Gate.then(Fault::Answer { status: 401, headers, body: Vec::new() })));
     let waiting = flock(&live, N, &live.alice());
     live.resolver.open_gate();
     for answer in answers(waiting) {

@@ -1,7 +1,7 @@
 //! `authgear_pass_set_cookie`: the resolver clears a dead session's cookie at the client that caused the call.
 
 use super::super::harness::for_each_wire;
-use super::{Fault, Request, Resolver, Live, Wire, answers, assert_ending, flock, send};
+use super::{Fault, Live, Request, Resolver, Wire, answers, assert_ending, flock, send};
 
 const ON: &str = "authgear_pass_set_cookie on;";
 const CLEARED: &str = "session=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax";

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::harness::{Http1, Wire, burst, for_each_wire};
-use super::{Fault, Leaf, Pki, Resolver, SOON, Live, Version, assert_answered, assert_ending, send};
+use super::{Fault, Leaf, Live, Pki, Resolver, SOON, Version, assert_answered, assert_ending, send};
 
 fn live(alpn: &[&str], lines: &str) -> Live {
     let folder = tempfile::tempdir().expect("a folder");

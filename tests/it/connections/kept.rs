@@ -1,7 +1,7 @@
 //! HTTP/1.1: kept-alive connections, and dead ones.
 
 use super::super::harness::{Wire, burst, for_each_wire};
-use super::{Fault, Resolver, SOON, Live, Version, assert_answered};
+use super::{Fault, Live, Resolver, SOON, Version, assert_answered};
 
 #[test]
 fn thirty_requests_in_a_row_cost_thirty_calls_and_one_connection() {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::super::harness::{Wire, burst};
-use super::{Fault, SOON, Live, assert_answered};
+use super::{Fault, Live, SOON, assert_answered};
 
 /// Requests of four clients, while something happens each time that so many calls have been made.
 fn under_load(live: &Live, total: usize, every: u64, happens: impl Fn() + Sync) {

@@ -1,7 +1,7 @@
 //! What becomes of a request whose call failed, by `authgear_on_error`.
 
 use super::super::harness::{EchoReply, Wire, for_each_wire};
-use super::{Resolver, SHORT, Live, assert_ending, assert_recovered, cases, ending, fail_with, identity};
+use super::{Live, Resolver, SHORT, assert_ending, assert_recovered, cases, ending, fail_with, identity};
 
 #[test]
 fn a_failure_is_a_502_and_a_timeout_a_504_and_the_next_request_is_answered() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::harness::{Wire, for_each_wire};
 use super::super::live::SOON;
-use super::{ConnectionFault, Fault, Resolver, Live, assert_ending, assert_recovered, send};
+use super::{ConnectionFault, Fault, Live, Resolver, assert_ending, assert_recovered, send};
 
 /// Far more than any timeout of these tests, and far less than those that must not be waited for.
 const SLACK: Duration = Duration::from_secs(8);

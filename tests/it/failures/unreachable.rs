@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::harness::{Request, Wire, burst, for_each_wire, free_port};
 use super::super::live::SOON;
-use super::{Resolver, Live, assert_ending, assert_recovered, ending, identity, send};
+use super::{Live, Resolver, assert_ending, assert_recovered, ending, identity, send};
 
 #[test]
 fn a_refused_connect_is_a_502_until_somebody_listens() {

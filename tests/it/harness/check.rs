@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use super::config::{Builder, Ports};
 use super::nginx::Nginx;
-use super::process;
 
 /// What `nginx -t` said.
 #[derive(Debug)]
@@ -49,7 +48,7 @@ impl Builder {
         let config = self.render(folder.path(), &Ports::allocate());
         let path = folder.path().join("nginx.conf");
         fs::write(&path, &config).expect("the folder is writable");
-        let mut command = process::nginx_command();
+        let mut command = self.command();
         command
             .envs(self.environment.iter().cloned())
             .arg("-t")

@@ -3,9 +3,10 @@
 use std::env;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::ports::free_port;
-use super::process::nginx_version;
+use super::process::{nginx_command, nginx_under, nginx_version};
 
 /// What to start. Fragments are nginx configuration text; calls of the same kind append.
 #[derive(Clone, Debug)]
@@ -19,6 +20,7 @@ pub(crate) struct Builder {
     error_log_level: String,
     pub(super) workers: usize,
     pub(super) upgradable: bool,
+    runner: Option<Vec<String>>,
     pub(super) allowed: Vec<String>,
     /// Of the master: nginx clears that of its workers.
     pub(super) environment: Vec<(String, String)>,
@@ -57,6 +59,7 @@ impl Default for Builder {
             error_log_level: "info".into(),
             workers: 1,
             upgradable: false,
+            runner: None,
             allowed: Vec::new(),
             environment: Vec::new(),
         }
@@ -109,6 +112,26 @@ impl Builder {
     pub(crate) fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
+    }
+
+    /// `master_process off`: one process is everything, and there are no workers.
+    pub(crate) fn single_process(mut self) -> Self {
+        self.workers = 0;
+        self
+    }
+
+    /// A command to start nginx under, in place of the one that the environment names.
+    pub(crate) fn runner<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
+        self.runner = Some(words.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// nginx as this is to be run, without arguments.
+    pub(super) fn command(&self) -> Command {
+        match &self.runner {
+            Some(words) => nginx_under(words),
+            None => nginx_command(),
+        }
     }
 
     /// The level inside `http`. Outside it is `info` at least: the harness reads there when workers come and go.
@@ -176,7 +199,11 @@ impl Builder {
         }
         let daemon = if self.upgradable { "on" } else { "off" };
         let level = if self.error_log_level == "debug" { "debug" } else { "info" };
-        line(text, format_args!("daemon {daemon};\nmaster_process on;\nworker_processes {};", self.workers));
+        line(text, format_args!("daemon {daemon};"));
+        match self.workers {
+            0 => line(text, format_args!("master_process off;")),
+            workers => line(text, format_args!("worker_processes {workers};")),
+        }
         line(text, format_args!("pid {prefix}/nginx.pid;\nlock_file {prefix}/nginx.lock;"));
         line(text, format_args!("error_log {prefix}/error.log {level};"));
         self.main.iter().for_each(|lines| line(text, format_args!("{lines}")));

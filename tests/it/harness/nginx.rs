@@ -176,7 +176,7 @@ fn start_once(builder: &Builder) -> Result<Nginx, Failure> {
     fs::write(folder.path().join("nginx.conf"), builder.render(folder.path(), &ports))
         .expect("configuration");
     let stderr = File::create(folder.path().join("stderr.log")).expect("a file for stderr");
-    let mut command = process::nginx_command();
+    let mut command = builder.command();
     command
         .envs(builder.environment.iter().cloned())
         .arg("-p")

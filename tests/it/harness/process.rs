@@ -12,8 +12,12 @@ pub(crate) type Pid = i32;
 
 /// `nginx`, or what the environment puts in its place or around it. Arguments are still to be added.
 pub(crate) fn nginx_command() -> Command {
+    nginx_under(&runner())
+}
+
+/// The same, under this command (none if it has no words).
+pub(crate) fn nginx_under(runner: &[String]) -> Command {
     let nginx = env::var_os("AUTHGEAR_NGINX").map_or_else(stock_nginx, PathBuf::from);
-    let runner = runner();
     let Some((program, arguments)) = runner.split_first() else {
         return Command::new(nginx);
     };
@@ -65,6 +69,11 @@ pub(crate) fn is_running(pid: Pid) -> bool {
     matches!(stat(pid), Some((state, _)) if !matches!(state, 'Z' | 'X'))
 }
 
+/// Has signal STOP taken effect? It does some time after it was sent.
+pub(crate) fn is_stopped(pid: Pid) -> bool {
+    matches!(stat(pid), Some(('T', _)))
+}
+
 /// Is this process, running, a child of that one? Guards every signal against a process id that was reused.
 pub(crate) fn is_child(pid: Pid, parent: Pid) -> bool {
     matches!(stat(pid), Some((state, of)) if of == parent && !matches!(state, 'Z' | 'X'))
@@ -92,6 +101,11 @@ pub(crate) fn rss(pid: Pid) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
     kilobytes.unwrap_or(0) * 1024
+}
+
+/// How many threads it has; 0 when it is gone.
+pub(crate) fn threads(pid: Pid) -> usize {
+    fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
 }
 
 /// How many descriptors it holds; 0 when it is gone.

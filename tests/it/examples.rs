@@ -1,0 +1,258 @@
+//! The configurations in nginx-conf: each one is loaded as it stands, but for names and places of the machine, and some
+//! are run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::harness::{
+    EchoReply, Http1, Http2, Nginx, PATIENCE, Request, Response, Tls, free_port, poll, process,
+};
+use crate::rig::{Rig, with_bearer};
+use crate::standin::{Fault, Kind, Pki, Resolver, echo};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/nginx-conf");
+
+/// An example, with what this machine has in the place of what the example's has.
+struct Example {
+    text: String,
+    folder: tempfile::TempDir,
+}
+
+impl Example {
+    fn read(name: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let text = fs::read_to_string(Path::new(FOLDER).join(name)).expect("an example");
+        Pki::shared().write(folder.path()).expect("the folder is writable");
+        // What fastcgi_params has that matters to the echo.
+        let parameters =
+            "fastcgi_param REQUEST_METHOD $request_method;\nfastcgi_param REQUEST_URI $request_uri;\n";
+        fs::write(folder.path().join("fastcgi_params"), parameters).expect("the folder is writable");
+        let mut example = Self { text, folder };
+        let place = example.folder.path().display().to_string();
+        let files: Vec<String> = example.words_with("/etc/nginx/tls/");
+        for file in files {
+            let kind = if file.ends_with(".key") { "key" } else { "pem" };
+            example.put(&file, &format!("{place}/good.{kind}"));
+        }
+        example.put("/var/log/nginx/", &format!("{place}/"));
+        example.put("/srv/www", &place);
+        example.put("include       fastcgi_params", &format!("include {place}/fastcgi_params"));
+        example
+    }
+
+    fn words_with(&self, start: &str) -> Vec<String> {
+        let words = self.text.split([' ', ';', '\n']).filter(|word| word.starts_with(start));
+        words.map(str::to_owned).collect()
+    }
+
+    fn put(&mut self, from: &str, to: &str) {
+        self.text = self.text.replace(from, to);
+    }
+
+    /// Text that must be there.
+    #[track_caller]
+    fn replace(mut self, from: &str, to: &str) -> Self {
+        assert!(self.text.contains(from), "no {from:?} in\n{}", self.text);
+        self.put(from, to);
+        self
+    }
+
+    fn at(self, resolver: &Resolver) -> Self {
+        self.replace("https://myapp.authgear.cloud", &resolver.url())
+    }
+
+    /// `nginx -t` on the whole file. Hosts have to be known to it, and folders writable.
+    #[track_caller]
+    fn assert_loads(mut self) {
+        let module = std::env::var_os("AUTHGEAR_MODULE").map(PathBuf::from).expect("AUTHGEAR_MODULE is set");
+        let module = module.canonicalize().expect("AUTHGEAR_MODULE names the module");
+        self.put("modules/ngx_http_authgear_module.so", &module.display().to_string());
+        self.put("proxy_pass              https://myapp.authgear.cloud", "proxy_pass https://127.0.0.1");
+        self.listen(free_port(), free_port());
+        let folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+        let folders = folders.map(|kind| format!("{kind}_temp_path {kind};")).concat();
+        self.put("http {", &format!("http {{ access_log off; {folders}"));
+        let path = self.folder.path().join("nginx.conf");
+        fs::write(&path, &self.text).expect("the folder is writable");
+        let mut command = process::nginx_command();
+        command.arg("-t").arg("-p").arg(self.folder.path()).arg("-c").arg(&path);
+        command.arg("-e").arg(self.folder.path().join("startup.log"));
+        command.args(["-g", "pid nginx.pid;"]);
+        let output = command.output().expect("nginx can be run");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Has these ports in the place of 80 and 443.
+    fn listen(&mut self, http: u16, https: u16) {
+        let changed = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words[..] {
+                ["listen", "80;"] => format!("listen 127.0.0.1:{http};"),
+                ["listen", "443", ..] => line.replace("443", &format!("127.0.0.1:{https}")),
+                _ => line.to_owned(),
+            }
+        };
+        let lines: Vec<String> = self.text.lines().map(changed).collect();
+        assert_ne!(lines.join("\n") + "\n", self.text, "nothing listens");
+        self.text = lines.join("\n") + "\n";
+    }
+
+    /// What is in `http`, in the harness's frame.
+    fn start(&mut self, http: u16, https: u16) -> Nginx {
+        self.listen(http, https);
+        let (_, body) = self.text.split_once("http {").expect("a block http");
+        let (body, _) = body.rsplit_once('}').expect("the end of it");
+        Nginx::builder().http(body).start()
+    }
+}
+
+/// One request to a server of an example, over TLS.
+fn ask(port: u16, request: &Request) -> Response {
+    let connection = Http1::connect_tls(port, &Tls::default().name("www.example.com"));
+    connection.and_then(|mut connection| connection.exchange(request)).expect("an answer")
+}
+
+#[test]
+fn every_example_loads() {
+    let examples = fs::read_dir(FOLDER).expect("nginx-conf is there").flatten();
+    let mut names: Vec<String> = examples.map(|entry| entry.file_name().to_string_lossy().into()).collect();
+    names.sort();
+    let expected = [
+        "auth_request.conf",
+        "drop-in.conf",
+        "grpc.conf",
+        "minimal.conf",
+        "php-fastcgi.conf",
+        "self-hosted.conf",
+    ];
+    assert_eq!(names, expected);
+    for name in names {
+        println!("{name}");
+        Example::read(&name).assert_loads();
+    }
+}
+
+#[test]
+fn the_drop_in_gives_what_it_replaces() {
+    let rig = Rig::start();
+    let (documented_port, port) = (free_port(), free_port());
+    let run = |name: &str, port: u16| {
+        let example = Example::read(name).at(&rig.resolver);
+        let mut example = example.replace("127.0.0.1:8080", &rig.backend.addr().to_string());
+        let nginx = example.start(free_port(), port);
+        (example, nginx)
+    };
+    let (_files, documented) = run("auth_request.conf", documented_port);
+    let (files, module) = run("drop-in.conf", port);
+    let accounts = rig.accounts();
+    let bad = Request::get("/").header("Cookie", "session=bad");
+    for request in [
+        Request::get("/"),
+        with_bearer(&accounts.login("alice").bearer),
+        with_bearer(&accounts.login("norole").bearer),
+        with_bearer("bad"),
+        Request::get("/").header("Cookie", format!("session={}", accounts.login("bob").session)),
+        bad.clone(),
+    ] {
+        let [expected, got] = [documented_port, port].map(|port| identity(&ask(port, &request)));
+        assert_eq!(got, expected, "{request:?}");
+    }
+    // What the drop-in has besides: roles, the clearing of a dead cookie, and a log that tells.
+    let alice = EchoReply::of(&ask(port, &with_bearer(&accounts.login("alice").bearer)));
+    assert_eq!(alice.header("x-authgear-user-roles"), Some("admin,editor"));
+    assert!(ask(port, &bad).header("set-cookie").is_some_and(|cookie| cookie.starts_with("session=;")));
+    let id = accounts.user("alice").id;
+    let expected = format!("user={id} result=valid reason=resolved time=");
+    let log = || fs::read_to_string(files.folder.path().join("www.example.com.log")).unwrap_or_default();
+    assert!(poll(PATIENCE, || log().contains(&expected).then_some(())).is_some(), "{}", log());
+    documented.finish();
+    module.finish();
+}
+
+/// The headers of identity, without empty ones and roles.
+fn identity(response: &Response) -> Vec<(String, String)> {
+    let reply = EchoReply::of(response);
+    let all = reply.headers_folded().into_iter().map(|(name, value)| (name, value.to_owned()));
+    let is_compared = |(name, value): &(String, String)| {
+        name.starts_with("x-authgear-") && name != "x-authgear-user-roles" && !value.is_empty()
+    };
+    let mut identity: Vec<_> = all.filter(is_compared).collect();
+    identity.sort();
+    identity
+}
+
+#[test]
+fn assets_of_the_drop_in_cost_no_call() {
+    let rig = Rig::start();
+    let port = free_port();
+    let mut example = Example::read("drop-in.conf").at(&rig.resolver);
+    let nginx = example.start(free_port(), port);
+    let assets = example.folder.path().join("assets");
+    fs::create_dir(&assets).expect("the folder is writable");
+    fs::write(assets.join("a.css"), "a {}").expect("the folder is writable");
+    let request = Request { target: "/assets/a.css".into(), ..rig.fresh_request() };
+    assert_eq!(ask(port, &request).text(), "a {}");
+    assert_eq!(rig.resolver.call_count(), 0);
+    nginx.finish();
+}
+
+#[test]
+fn the_php_example_has_the_identity_among_its_parameters() {
+    let (rig, php) = (Rig::start(), echo::FastCgi::start());
+    let port = free_port();
+    let example = Example::read("php-fastcgi.conf").at(&rig.resolver);
+    let nginx = example.replace("127.0.0.1:9000", &php.addr().to_string()).start(port, free_port());
+    // The second one comes to PHP through try_files.
+    for target in ["/index.php", "/no/such/page"] {
+        let request = Request { target: target.into(), ..rig.fresh_request() };
+        let request = request.header("x.authgear.user.id", "forged");
+        let response = Http1::connect(port).and_then(|mut c| c.exchange(&request)).expect("an answer");
+        let reply = EchoReply::of(&response);
+        assert_eq!(reply.all_folded("x-authgear-user-id"), [rig.accounts().user("alice").id], "{target}");
+    }
+    nginx.finish();
+}
+
+#[test]
+fn the_grpc_example_passes_identity_and_tells_of_failures() {
+    let (rig, service) = (Rig::start(), echo::Grpc::start());
+    let port = free_port();
+    let example = Example::read("grpc.conf").at(&rig.resolver);
+    let nginx = example.replace("127.0.0.1:50051", &service.addr().to_string()).start(free_port(), port);
+    let mut client =
+        Http2::connect_tls(port, &Tls::default().name("grpc.example.com")).expect("nginx accepts");
+    // A message of no bytes, uncompressed.
+    let call = |request: Request| {
+        let request = Request { method: "POST".into(), target: "/echo.Echo/Call".into(), ..request };
+        request.header("Content-Type", "application/grpc").header("TE", "trailers").body([0; 5])
+    };
+    assert_eq!(client.exchange(&call(rig.fresh_request())).expect("an answer").status, 200);
+    let seen = service.last().expect("the service was called");
+    assert_eq!(seen.text("x-authgear-user-id"), Some(rig.accounts().user("alice").id.as_str()));
+    rig.resolver.set_fault(Some(Fault::Status(500)));
+    let failed = client.exchange(&call(rig.fresh_request())).expect("an answer");
+    assert_eq!(failed.all("grpc-status"), ["14"]);
+    drop(client);
+    nginx.finish();
+}
+
+#[test]
+fn the_self_hosted_example_asks_in_the_name_of_each_app() {
+    let rig = Rig::with(Resolver::builder().cookie_prefix("myapp_").start());
+    let port = free_port();
+    let example = Example::read("self-hosted.conf").replace("http://10.0.0.5:3001", &rig.resolver.url());
+    let nginx = example.replace("127.0.0.1:8080", &rig.backend.addr().to_string()).start(port, free_port());
+    for (host, origin) in
+        [("www.example.com", "auth.example.com"), ("shop.example.com", "auth.shop.example.com")]
+    {
+        let session = rig.accounts().mint("alice", Kind::Session);
+        let request = Request::get("/").host(host).header("Cookie", format!("myapp_session={session}"));
+        rig.assert_is(
+            "alice",
+            &Http1::connect(port).and_then(|mut c| c.exchange(&request)).expect("an answer"),
+        );
+        let call = rig.resolver.last_call().expect("it was asked");
+        assert_eq!((call.text("host"), call.text("x-forwarded-proto")), (Some(origin), Some("https")));
+    }
+    nginx.finish();
+}

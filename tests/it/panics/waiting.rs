@@ -1,0 +1,135 @@
+//! Panics where a request waits, and where its waiting ends.
+
+use super::{finish, panicking};
+use crate::harness::{Http1, Http2, Nginx, PATIENCE, Request, Wire, for_each_wire, send};
+use crate::rig::{COUNTERS, Rig, in_background, wait_until_in_hand};
+use crate::standin::Fault;
+
+/// Waits are over after this, whatever happens.
+const SHORT: &str = "authgear_timeout 1s;";
+
+#[test]
+fn a_panic_after_the_wait_is_a_500() {
+    for (site, call) in [("Access", 2), ("Resume", 1)] {
+        for_each_wire(|wire| {
+            let rig = Rig::start();
+            let nginx = panicking(rig.site(), site, call).start();
+            assert_eq!(send(&nginx, wire, rig.fresh_request()).status, 500, "{site}");
+            assert_eq!(rig.backend.requests().len(), 0, "{site}: the backend saw the request");
+            rig.assert_serves(&nginx);
+            finish(nginx, site);
+        });
+    }
+}
+
+/// All of them wait for one call: one panics on resuming, the others get the answer.
+#[test]
+fn a_panic_on_resuming_costs_one_of_many() {
+    let rig = Rig::start();
+    rig.resolver.set_fault(Some(Fault::Gate));
+    let nginx = panicking(rig.site().server(COUNTERS), "Resume", 3).start();
+    let request = rig.fresh_request();
+    let wires = [Wire::Http1, Wire::Http2].into_iter().cycle().take(6);
+    let waiting: Vec<_> = wires.map(|wire| in_background(&nginx, wire, request.clone())).collect();
+    // Those that wait are counted by nginx; the call is the first one's alone.
+    assert!(rig.resolver.wait_for_gate(1, PATIENCE));
+    wait_until_in_hand(&nginx, 6);
+    rig.resolver.open_gate();
+    let mut failed = 0;
+    for waiting in waiting {
+        let response = waiting.join().expect("the client ends").expect("an answer");
+        match response.status {
+            500 => failed += 1,
+            _ => rig.assert_is("alice", &response),
+        }
+    }
+    assert_eq!(failed, 1);
+    finish(nginx, "Resume");
+}
+
+/// Nobody's request is the cause, so nobody has to pay.
+#[test]
+fn a_panic_on_a_wake_strands_no_request() {
+    for_each_wire(|wire| {
+        let rig = Rig::start();
+        let nginx = panicking(rig.site(), "Wake", 1).start();
+        let response = send(&nginx, wire, rig.fresh_request());
+        rig.assert_is("alice", &response);
+        rig.assert_serves(&nginx);
+        finish(nginx, "Wake");
+    });
+}
+
+/// The timer of a request comes before its call ends where a location with more patience asked for the same.
+#[test]
+fn a_panic_in_the_timer_strands_no_request() {
+    for_each_wire(|wire| {
+        let rig = Rig::start();
+        rig.resolver.push_fault(Fault::Gate);
+        let server = format!("location /patient {{ authgear_timeout 60s; {} }}", rig.pass());
+        let nginx = panicking(rig.site_with(SHORT).server(server), "Timer", 1).start();
+        let request = rig.fresh_request();
+        let patient = Request { target: "/patient".into(), ..request.clone() };
+        let patient = in_background(&nginx, Wire::Http1, patient);
+        assert!(rig.resolver.wait_for_gate(1, PATIENCE));
+        assert_eq!(send(&nginx, wire, request).status, 500);
+        assert_eq!((rig.backend.requests().len(), rig.resolver.call_count()), (0, 1));
+        rig.resolver.open_gate();
+        rig.assert_is("alice", &patient.join().expect("the client ends").expect("an answer"));
+        rig.assert_serves(&nginx);
+        finish(nginx, "Timer");
+    });
+}
+
+#[test]
+fn a_panic_in_a_cleanup_costs_nobody_anything() {
+    for_each_wire(|wire| {
+        let rig = Rig::start();
+        let nginx = panicking(rig.site(), "Cleanup", 1).start();
+        rig.assert_is("alice", &send(&nginx, wire, rig.fresh_request()));
+        rig.assert_serves(&nginx);
+        finish(nginx, "Cleanup");
+    });
+}
+
+/// The worst of all: the request's memory goes, and nobody took it off the list of those that wait. Neither its answer
+/// nor its timer may touch it afterwards.
+#[test]
+fn a_panic_in_the_cleanup_of_a_waiting_request_leaves_no_trap() {
+    for wire in [Wire::Http1, Wire::Http2] {
+        for answered in [true, false] {
+            println!("over {wire:?}, answered: {answered}");
+            let rig = Rig::start();
+            rig.resolver.push_fault(Fault::Gate);
+            let nginx = panicking(rig.site_with(SHORT), "Cleanup", 1).start();
+            vanish_while_waiting(&rig, &nginx, wire);
+            nginx.wait_for_log("panic in Cleanup callback", PATIENCE);
+            if answered {
+                rig.resolver.open_gate();
+                assert!(rig.resolver.wait_until_idle(PATIENCE));
+            } else {
+                // The call's end, and with it the time at which the request's own timer would have come.
+                nginx.wait_for_log("timed out", PATIENCE);
+                rig.resolver.clear_faults();
+            }
+            // Enough to reuse the memory.
+            (0..20).for_each(|_| rig.assert_serves(&nginx));
+            finish(nginx, "Cleanup");
+        }
+    }
+}
+
+fn vanish_while_waiting(rig: &Rig, nginx: &Nginx, wire: Wire) {
+    let request = rig.fresh_request();
+    if wire == Wire::Http1 {
+        let mut client = Http1::connect(nginx.port()).expect("nginx accepts");
+        client.send(&request).expect("sent");
+        assert!(rig.resolver.wait_for_gate(1, PATIENCE));
+        client.reset();
+    } else {
+        let mut client = Http2::connect(nginx.h2_port()).expect("nginx accepts");
+        client.send(&request).expect("sent");
+        assert!(rig.resolver.wait_for_gate(1, PATIENCE));
+        client.reset();
+    }
+}

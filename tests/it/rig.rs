@@ -1,0 +1,98 @@
+//! What most tests of a running site stand on: a resolver, a backend, and nginx with the module between them.
+
+use std::io;
+use std::thread::{self, JoinHandle};
+
+use crate::harness::{
+    Builder, EchoReply, Http1, Http2, Nginx, PATIENCE, Request, Response, Wire, http1, poll, send,
+};
+use crate::standin::echo::{self, Echo};
+use crate::standin::{Accounts, Kind, Resolver};
+
+/// The resolver and the backend of one test.
+pub(crate) struct Rig {
+    pub(crate) resolver: Resolver,
+    pub(crate) backend: Echo,
+}
+
+impl Rig {
+    pub(crate) fn start() -> Self {
+        Self::with(Resolver::start())
+    }
+
+    pub(crate) fn with(resolver: Resolver) -> Self {
+        Self { resolver, backend: echo::Http::start() }
+    }
+
+    /// nginx that resolves everything, and passes it to the backend.
+    pub(crate) fn site(&self) -> Builder {
+        self.site_with("")
+    }
+
+    /// The same with more lines at the level http.
+    pub(crate) fn site_with(&self, http: &str) -> Builder {
+        Nginx::builder()
+            .http(format!("authgear_resolve {};\n{http}", self.resolver.url()))
+            .server(format!("location / {{ {} }}", self.pass()))
+    }
+
+    /// The line that passes a location's requests to the backend.
+    pub(crate) fn pass(&self) -> String {
+        format!("proxy_pass http://{};", self.backend.addr())
+    }
+
+    pub(crate) fn accounts(&self) -> &Accounts {
+        self.resolver.accounts()
+    }
+
+    /// A GET with a bearer token of alice's that no other request has.
+    pub(crate) fn fresh_request(&self) -> Request {
+        with_bearer(&self.accounts().mint("alice", Kind::Bearer))
+    }
+
+    /// What the backend must be told of this user.
+    #[track_caller]
+    pub(crate) fn assert_is(&self, user: &str, response: &Response) {
+        let reply = EchoReply::of(response);
+        assert_eq!(reply.header("x-authgear-user-id"), Some(self.accounts().user(user).id.as_str()));
+        assert_eq!(reply.header("x-authgear-session-valid"), Some("true"));
+    }
+
+    /// A request with credentials of its own is resolved from beginning to end.
+    #[track_caller]
+    pub(crate) fn assert_serves(&self, nginx: &Nginx) {
+        for wire in [Wire::Http1, Wire::Http2] {
+            self.assert_is("alice", &send(nginx, wire, self.fresh_request()));
+        }
+    }
+}
+
+/// A location that tells of nginx's own counters, for [`wait_until_in_hand`].
+pub(crate) const COUNTERS: &str =
+    "location = /counters { authgear_resolve off; access_log off; stub_status; }";
+
+/// Waits until nginx has exactly this many requests in hand, apart from the one that asks: those have been read, and
+/// not answered.
+#[track_caller]
+pub(crate) fn wait_until_in_hand(nginx: &Nginx, requests: usize) {
+    let counted = || {
+        let text = http1::get(nginx.port(), "/counters").text();
+        let (_, writing) = text.split_once("Writing: ").expect("stub_status");
+        let writing: usize = writing.split(' ').next()?.parse().ok()?;
+        (writing == requests + 1).then_some(())
+    };
+    assert!(poll(PATIENCE, counted).is_some(), "nginx has not {requests} requests in hand");
+}
+
+pub(crate) fn with_bearer(token: &str) -> Request {
+    Request::get("/").header("Authorization", format!("Bearer {token}"))
+}
+
+/// Sends a request from a thread of its own, since it will have to wait.
+pub(crate) fn in_background(nginx: &Nginx, wire: Wire, request: Request) -> JoinHandle<io::Result<Response>> {
+    let (http1, http2) = (nginx.port(), nginx.h2_port());
+    thread::spawn(move || match wire {
+        Wire::Http1 => Http1::connect(http1)?.exchange(&request),
+        _ => Http2::connect(http2)?.exchange(&request),
+    })
+}
