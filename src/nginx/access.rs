@@ -161,10 +161,7 @@ fn ask(
     let question = Question::new(credentials, request::client_address(r), request::header_lines(r));
     let pointer = NonNull::from(&mut *r);
     match worker::with(|worker| worker.wait_for(pointer, key, settings, question, suspend::now())) {
-        Some(Ok(waiter)) => {
-            let timeout = ngx_msec_t::try_from(settings.timeout.as_millis()).unwrap_or(ngx_msec_t::MAX);
-            Ok(suspend::suspend(r, state, waiter, key, timeout))
-        }
+        Some(Ok(waiter)) => Ok(suspend::suspend(r, state, waiter, key, settings.timeout)),
         Some(Err(_)) => {
             let landed =
                 Landed { outcome: Rc::new(Err(ResolveError::Overload)), role: Role::Follower, waited: 0 };

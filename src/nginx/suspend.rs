@@ -3,6 +3,7 @@
 
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::time::Duration;
 
 use nginx_sys::{
     NGX_AGAIN, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_add_timer, ngx_current_msec, ngx_del_timer,
@@ -21,6 +22,10 @@ use crate::resolver::error::ResolveError;
 use crate::resolver::{Completion, Outcome};
 use crate::single_flight::Role;
 
+/// A request's timer runs this much longer than the call, so that it learns from the call itself that it timed out: the
+/// connection that is to blame has been left behind by then, and the next request gets another.
+const SLACK: Duration = Duration::from_millis(20);
+
 /// Has the request wait: the answer, the timer or the client's leaving ends that. Returns what the handler returns.
 ///
 /// The timer also keeps a worker that exits gracefully from leaving before the request is done.
@@ -29,7 +34,7 @@ pub fn suspend(
     state: &RequestState,
     waiter: WaiterId,
     key: CacheKey,
-    timeout: ngx_msec_t,
+    timeout: Duration,
 ) -> ngx_int_t {
     state.wait.replace(Wait::Suspended { waiter, key, since: now() });
     if watch_client(r).is_err() {
@@ -49,7 +54,7 @@ pub fn suspend(
     event.data = (&raw mut *r).cast();
     event.log = log;
     // SAFETY: C API; `cancel` deletes it before the memory goes.
-    unsafe { ngx_add_timer(timer, timeout) };
+    unsafe { ngx_add_timer(timer, milliseconds(timeout.saturating_add(SLACK))) };
     NGX_AGAIN as ngx_int_t
 }
 
@@ -194,6 +199,10 @@ fn set_log_request(request: &mut ngx_http_request_t) {
     if let Some(context) = unsafe { context.as_mut() } {
         context.current_request = r;
     }
+}
+
+fn milliseconds(time: Duration) -> ngx_msec_t {
+    ngx_msec_t::try_from(time.as_millis()).unwrap_or(ngx_msec_t::MAX)
 }
 
 /// The event loop's clock, in milliseconds: monotonic, read once a turn.

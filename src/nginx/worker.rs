@@ -127,7 +127,7 @@ impl Worker {
         let target = Arc::clone(&settings.target);
         let lease = Lease::new(flight, key, target, self.completion_sender.clone(), waker);
         match self.thread.get_or_try_init(start_thread) {
-            Ok(thread) => thread.submit(Job { timeout: call_timeout(settings.timeout), question, lease }),
+            Ok(thread) => thread.submit(Job { timeout: settings.timeout, question, lease }),
             Err(error) => {
                 log::cycle().error(format_args!("the resolver thread can't be started: {error}"));
                 lease.complete(Err(ResolveError::Internal("the resolver thread can't be started")));
@@ -153,12 +153,6 @@ impl Worker {
     pub fn forget(&mut self, waiter: WaiterId) {
         self.waiters.remove(waiter);
     }
-}
-
-/// A call ends a little before the timers of the requests that wait for it: so they learn from the call that it timed out,
-/// when the connection that is to blame has been left behind for the next one.
-fn call_timeout(timeout: Duration) -> Duration {
-    timeout - Duration::from_millis(20).min(timeout / 10)
 }
 
 /// Signals are for nginx's thread: the new one starts with all of them blocked, as it inherits the mask.

@@ -32,7 +32,8 @@ fn assert_both_get_it_once(target: &str, lines: &str) {
                     "" => (request, vec![]),
                     user => (by(user, request), identity_of(user)),
                 };
-                (stage.echo.clear(), second.clear());
+                stage.echo.clear();
+                second.clear();
                 let calls = stage.resolver.call_count();
                 assert_eq!(send(&nginx, wire, request).status, 200);
                 assert_eq!(identity(&stage.only_request()), expected);
