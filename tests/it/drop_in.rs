@@ -3,7 +3,7 @@
 //!
 //! Both are sent the same requests, before the same resolver and the same backend. What they give the backend is
 //! compared as sets of identity headers, empty ones left out (`proxy_set_header` drops those), the header of the roles
-//! apart (the guide forgets it). Every other difference has a test of its own in [`differences`].
+//! apart (it is not among the guide's). Every other difference has a test of its own in [`differences`].
 
 mod combinations;
 mod differences;

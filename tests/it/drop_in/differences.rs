@@ -80,19 +80,6 @@ fn oversized_credentials_are_invalid_without_a_call() {
     sites.finish();
 }
 
-/// A stranger makes himself an administrator: the guide doesn't list the roles among the headers that it sets.
-#[test]
-fn forged_roles_get_through_the_documented_configuration_alone() {
-    let sites = Sites::start();
-    for_each_wire(|wire| {
-        let request = Request::get("/").header("X-Authgear-User-Roles", "admin");
-        let [documented, module] = sites.fates(wire, &request);
-        assert_eq!(documented.roles, ["admin"]);
-        assert!(module.roles.is_empty());
-    });
-    sites.finish();
-}
-
 /// So that headers which Authgear adds in future need no new release.
 #[test]
 fn headers_that_the_guide_does_not_list_pass_the_module_alone() {
