@@ -1,6 +1,7 @@
 //! What becomes of a request: pure decisions, to which `nginx::access` brings the events.
 
 use crate::credentials::{Credentials, Presented};
+use crate::policy::{Permit, Requirement, Unmet};
 use crate::resolver::Outcome;
 use crate::resolver::error::ResolveError;
 use crate::session::Resolution;
@@ -27,28 +28,58 @@ pub fn need(presented: Presented) -> Need {
     }
 }
 
+/// What a location asks of its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    pub on_error: OnError,
+    pub require: Option<&'a Requirement>,
+    /// Unix time in seconds.
+    pub now: u64,
+}
+
 /// What to do with a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict<'a> {
     /// Let the phases go on, with this for the backend. Resolving alone grants nothing.
     Decline(Option<&'a Resolution>),
+    /// What is required is met.
+    Allow(Permit, &'a Resolution),
+    /// It isn't.
+    Deny(Unmet, &'a Resolution),
     /// The client gets the resolver's refusal.
     Refuse(&'a Refusal),
     /// The client gets this status.
     Fail(u16),
 }
 
-/// Decides by an outcome.
+impl<'a> Verdict<'a> {
+    /// What the backend gets to see, which after a refusal is that of an `error_page`.
+    #[must_use]
+    pub fn resolution(&self) -> Option<&'a Resolution> {
+        match self {
+            Self::Decline(resolution) => *resolution,
+            Self::Allow(_, resolution) | Self::Deny(_, resolution) => Some(resolution),
+            Self::Refuse(_) | Self::Fail(_) => None,
+        }
+    }
+}
+
+/// Decides by an outcome. Where something is required a request that can't be resolved fails, whatever is configured for
+/// errors: a 401 in an outage would make clients drop good tokens.
 #[must_use]
-pub fn decide(outcome: &Outcome, on_error: OnError) -> Verdict<'_> {
-    match outcome.as_ref().map(|answer| &answer.finding) {
-        Ok(Finding::Resolved(resolution)) => Verdict::Decline(Some(resolution)),
-        Ok(Finding::Refused(refusal)) => Verdict::Refuse(refusal),
-        Err(error) => match (on_error, error) {
-            (OnError::Anonymous, _) => Verdict::Decline(None),
+pub fn decide<'a>(outcome: &'a Outcome, terms: Terms<'_>) -> Verdict<'a> {
+    match (outcome.as_ref().map(|answer| &answer.finding), terms.require) {
+        (Ok(Finding::Resolved(resolution)), None) => Verdict::Decline(Some(resolution)),
+        (Ok(Finding::Resolved(resolution)), Some(require)) => match require.check(resolution, terms.now) {
+            Ok(permit) => Verdict::Allow(permit, resolution),
+            Err(unmet) => Verdict::Deny(unmet, resolution),
+        },
+        (Ok(Finding::Refused(refusal)), _) => Verdict::Refuse(refusal),
+        (Err(_), None) if terms.on_error == OnError::Anonymous => Verdict::Decline(None),
+        (Err(error), _) => match (terms.on_error, error) {
             (OnError::Status(status), _) => Verdict::Fail(status),
-            (OnError::Gateway, ResolveError::Timeout) => Verdict::Fail(504),
-            (OnError::Gateway, _) => Verdict::Fail(502),
+            (_, ResolveError::Timeout) => Verdict::Fail(504),
+            _ => Verdict::Fail(502),
         },
     }
 }
@@ -68,6 +99,8 @@ pub enum Reason {
     Refused,
     /// The resolver failed: the word is the error's.
     Failed(&'static str),
+    /// What is required isn't met: the word is the requirement's.
+    Unmet(&'static str),
 }
 
 impl Reason {
@@ -90,7 +123,7 @@ impl Reason {
             Self::Resolved => "resolved",
             Self::Coalesced => "coalesced",
             Self::Refused => "refused",
-            Self::Failed(word) => word,
+            Self::Failed(word) | Self::Unmet(word) => word,
         }
     }
 }
@@ -111,6 +144,10 @@ mod tests {
     use super::*;
     use crate::session::answer::{Answer, AnswerError};
 
+    fn open(on_error: OnError) -> Terms<'static> {
+        Terms { on_error, require: None, now: 0 }
+    }
+
     fn answered(finding: Finding) -> Outcome {
         Ok(Answer { finding, set_cookies: Vec::new() })
     }
@@ -126,7 +163,7 @@ mod tests {
     fn every_resolution_passes_and_grants_nothing() {
         for resolution in [Resolution::None, Resolution::invalid()] {
             let outcome = answered(Finding::Resolved(resolution.clone()));
-            assert_eq!(decide(&outcome, OnError::Status(503)), Verdict::Decline(Some(&resolution)));
+            assert_eq!(decide(&outcome, open(OnError::Status(503))), Verdict::Decline(Some(&resolution)));
         }
     }
 
@@ -145,9 +182,9 @@ mod tests {
         for error in errors {
             let expected = if error == ResolveError::Timeout { 504 } else { 502 };
             let outcome = Err(error);
-            assert_eq!(decide(&outcome, OnError::Gateway), Verdict::Fail(expected));
-            assert_eq!(decide(&outcome, OnError::Status(429)), Verdict::Fail(429));
-            assert_eq!(decide(&outcome, OnError::Anonymous), Verdict::Decline(None));
+            assert_eq!(decide(&outcome, open(OnError::Gateway)), Verdict::Fail(expected));
+            assert_eq!(decide(&outcome, open(OnError::Status(429))), Verdict::Fail(429));
+            assert_eq!(decide(&outcome, open(OnError::Anonymous)), Verdict::Decline(None));
             assert_eq!(result(&outcome), "error");
         }
     }
@@ -156,7 +193,19 @@ mod tests {
     fn a_refusal_is_passed_on_whatever_is_configured_for_errors() {
         let refusal = Refusal { status: 401, challenges: vec![b"Bearer".to_vec()] };
         let outcome = answered(Finding::Refused(refusal.clone()));
-        assert_eq!(decide(&outcome, OnError::Anonymous), Verdict::Refuse(&refusal));
+        assert_eq!(decide(&outcome, open(OnError::Anonymous)), Verdict::Refuse(&refusal));
         assert_eq!(Reason::new(&outcome, Role::Leader).as_str(), "refused");
+    }
+
+    #[test]
+    fn what_is_required_is_never_anonymous() {
+        let require = Requirement::parse(&["valid"], |_| None).unwrap();
+        let terms = |on_error| Terms { on_error, require: require.as_ref(), now: 0 };
+        let none = answered(Finding::Resolved(Resolution::None));
+        assert_eq!(decide(&none, terms(OnError::Anonymous)), Verdict::Deny(Unmet::Valid, &Resolution::None));
+        let (timeout, overload) = (Err(ResolveError::Timeout), Err(ResolveError::Overload));
+        assert_eq!(decide(&timeout, terms(OnError::Anonymous)), Verdict::Fail(504));
+        assert_eq!(decide(&overload, terms(OnError::Anonymous)), Verdict::Fail(502));
+        assert_eq!(decide(&overload, terms(OnError::Status(503))), Verdict::Fail(503));
     }
 }

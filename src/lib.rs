@@ -10,6 +10,7 @@ pub mod session;
 pub mod credentials;
 pub mod cache_key;
 pub mod endpoint;
+pub mod policy;
 // Mechanisms.
 pub mod single_flight;
 pub mod resolver;

@@ -58,6 +58,13 @@ pub struct Session {
     headers: IdentityHeaders,
 }
 
+impl Session {
+    #[must_use]
+    pub fn headers(&self) -> &IdentityHeaders {
+        &self.headers
+    }
+}
+
 /// The resolver's finding on a set of credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolution {

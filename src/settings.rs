@@ -8,6 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::endpoint::{Endpoint, Origin};
+use crate::policy::Requirement;
 use crate::resolver::target::{Target, TlsTarget};
 use crate::resolver::tls::{CertificateChain, PrivateKey, Roots, TlsError};
 
@@ -18,6 +19,7 @@ pub mod defaults {
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
     pub const TIMEOUT: Duration = Duration::from_secs(3);
     pub const MAX_INFLIGHT: u32 = 512;
+    pub const REALM: &str = "authgear";
 }
 
 /// `authgear_resolve`.
@@ -53,6 +55,9 @@ pub struct Overrides {
     pub ssl_certificate: Option<CertificateChain>,
     pub ssl_certificate_key: Option<PrivateKey>,
     pub ssl_name: Option<String>,
+    /// `Some(None)` is `off`.
+    pub require: Option<Option<Requirement>>,
+    pub realm: Option<String>,
 }
 
 impl Overrides {
@@ -76,12 +81,18 @@ impl Overrides {
         fill(&mut self.ssl_certificate, &outer.ssl_certificate);
         fill(&mut self.ssl_certificate_key, &outer.ssl_certificate_key);
         fill(&mut self.ssl_name, &outer.ssl_name);
+        fill(&mut self.require, &outer.require);
+        fill(&mut self.realm, &outer.realm);
     }
 }
 
 /// Directives that are right one by one and wrong together.
 #[derive(Debug, Error)]
 pub enum SettingsError {
+    #[error(
+        "\"authgear_require\" needs \"authgear_resolve\"; write \"authgear_require off\" to open this location"
+    )]
+    RequireWithoutResolve,
     #[error("\"authgear_ssl_certificate\" needs \"authgear_ssl_certificate_key\"")]
     NoKey,
     #[error("\"authgear_ssl_certificate_key\" needs \"authgear_ssl_certificate\"")]
@@ -97,6 +108,8 @@ pub struct Settings {
     pub on_error: OnError,
     pub max_inflight: u32,
     pub pass_set_cookie: bool,
+    pub require: Option<Requirement>,
+    pub realm: String,
 }
 
 impl Settings {
@@ -108,8 +121,9 @@ impl Settings {
         merged: &Overrides,
         system_roots: impl FnOnce() -> Result<Roots, TlsError>,
     ) -> Result<Option<Self>, SettingsError> {
+        let require = merged.require.clone().flatten();
         let Some(Resolve::At(endpoint)) = &merged.resolve else {
-            return Ok(None);
+            return if require.is_some() { Err(SettingsError::RequireWithoutResolve) } else { Ok(None) };
         };
         let tls = if endpoint.is_https() { Some(tls_target(merged, system_roots)?) } else { None };
         let target = Target::new(
@@ -125,6 +139,8 @@ impl Settings {
             on_error: merged.on_error.unwrap_or_default(),
             max_inflight: merged.max_inflight.unwrap_or(defaults::MAX_INFLIGHT),
             pass_set_cookie: merged.pass_set_cookie.unwrap_or(false),
+            require,
+            realm: merged.realm.clone().unwrap_or_else(|| defaults::REALM.to_owned()),
         }))
     }
 }

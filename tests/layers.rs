@@ -12,12 +12,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in the order of dependency: each may use the ones before it, and itself.
-const ORDER: [&str; 9] = [
+const ORDER: [&str; 10] = [
     "identity_header",
     "session",
     "credentials",
     "cache_key",
     "endpoint",
+    "policy",
     "single_flight",
     "resolver",
     "settings",

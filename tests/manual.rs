@@ -53,6 +53,7 @@ fn the_manual_explains_every_reason() {
     };
     let mut words = reasons("src/access.rs", "pub fn as_str(self)", "\n    }\n");
     words.extend(reasons("src/resolver/error.rs", "pub fn reason(&self)", "\n    }\n"));
+    words.extend(reasons("src/policy.rs", "pub fn reason(self)", "\n    }\n"));
     assert!(words.len() > 10, "{words:?}");
     for word in words {
         assert!(readme.contains(&format!("\n| `{word}` | ")), "{word} is not explained");

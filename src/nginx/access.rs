@@ -15,13 +15,14 @@ use super::callback::{Site, contain, last_panic};
 use super::headers_in::{self, OutOfMemory};
 use super::state::{self, Decided, Landed, RequestState, Wait};
 use super::{conf, headers_out, log, request, suspend, worker};
-use crate::access::{Need, Reason, Verdict, decide, need};
+use crate::access::{Need, Reason, Terms, Verdict, decide, need};
 use crate::cache_key::CacheKey;
 use crate::credentials::{Credentials, present};
 use crate::resolver::Outcome;
 use crate::resolver::error::ResolveError;
 use crate::resolver::question::Question;
 use crate::resolver::target::Target;
+use crate::session::Resolution;
 use crate::session::answer::{Answer, Finding};
 use crate::settings::Settings;
 use crate::single_flight::Role;
@@ -202,30 +203,43 @@ fn apply(
     resolved: &Resolved,
 ) -> Result<ngx_int_t, OutOfMemory> {
     let Resolved { outcome, reason, waited, role } = resolved;
-    let verdict = decide(outcome, settings.on_error);
-    let identity = match verdict {
-        Verdict::Decline(resolution) => resolution.and_then(|resolution| resolution.identity_headers()),
-        Verdict::Refuse(_) | Verdict::Fail(_) => None,
-    };
-    headers_in::replace(r, identity)?;
-    let decided = Decided { outcome: Some(Rc::clone(outcome)), reason: *reason, waited: *waited };
+    let now = u64::try_from(ngx_time()).unwrap_or(0);
+    let terms = Terms { on_error: settings.on_error, require: settings.require.as_ref(), now };
+    let verdict = decide(outcome, terms);
+    headers_in::replace(r, verdict.resolution().and_then(Resolution::identity_headers))?;
+    let reason = if let Verdict::Deny(unmet, _) = verdict { Reason::Unmet(unmet.reason()) } else { *reason };
+    let decided = Decided { outcome: Some(Rc::clone(outcome)), reason, waited: *waited };
     state.decided.replace(Some(decided));
     if settings.pass_set_cookie && *role == Role::Leader {
         pass_set_cookies(r, state, outcome)?;
     }
     match verdict {
         Verdict::Decline(_) => Ok(DECLINED),
-        Verdict::Fail(status) => Ok(ngx_int_t::try_from(status).unwrap_or(INTERNAL_ERROR)),
-        Verdict::Refuse(refusal) => {
-            if let Some(log) = suspend::request_log(r) {
-                log.info(format_args!("the resolver refuses the request with {}", refusal.status));
-            }
-            if !state.challenged.replace(true) {
-                headers_out::add_challenges(r, &refusal.challenges)?;
-            }
-            Ok(ngx_int_t::try_from(refusal.status).unwrap_or(INTERNAL_ERROR))
+        Verdict::Allow(_permit, _) => Ok(NGX_OK as ngx_int_t),
+        Verdict::Deny(unmet, _) => {
+            let challenge = unmet.challenge(&settings.realm, !state.kinds.get().is_empty());
+            refuse(r, state, unmet.status(), challenge.map(String::into_bytes).as_slice())
         }
+        Verdict::Fail(status) => Ok(ngx_int_t::try_from(status).unwrap_or(INTERNAL_ERROR)),
+        Verdict::Refuse(refusal) => refuse(r, state, refusal.status, &refusal.challenges),
     }
+}
+
+/// Refuses a request: a status, and once a request the challenges that go with it.
+fn refuse(
+    r: &mut ngx_http_request_t,
+    state: &RequestState,
+    status: u16,
+    challenges: &[Vec<u8>],
+) -> Result<ngx_int_t, OutOfMemory> {
+    if let Some(log) = suspend::request_log(r) {
+        let reason = state.decided.borrow().as_ref().map_or("-", |decided| decided.reason.as_str());
+        log.info(format_args!("request refused with {status}, reason: {reason}"));
+    }
+    if !challenges.is_empty() && !state.challenged.replace(true) {
+        headers_out::add_challenges(r, challenges)?;
+    }
+    Ok(ngx_int_t::try_from(status).unwrap_or(INTERNAL_ERROR))
 }
 
 /// The resolver clears a dead session's cookie; the client that caused the call may have that, and nobody else.

@@ -48,6 +48,7 @@ pub struct LocationConf {
     pub overrides: Overrides,
     pub resolve_place: Option<Place>,
     pub certificate_place: Option<Place>,
+    pub require_place: Option<Place>,
     merged: bool,
     settings: Option<Arc<Settings>>,
 }
@@ -91,6 +92,7 @@ impl Default for LocationConf {
             overrides: Overrides::default(),
             resolve_place: None,
             certificate_place: None,
+            require_place: None,
             merged: false,
             settings: None,
         }
@@ -132,6 +134,7 @@ impl LocationConf {
         self.overrides.inherit(&outer.overrides);
         self.resolve_place = self.resolve_place.take().or_else(|| outer.resolve_place.clone());
         self.certificate_place = self.certificate_place.take().or_else(|| outer.certificate_place.clone());
+        self.require_place = self.require_place.take().or_else(|| outer.require_place.clone());
         let settings = {
             let main = Module::main_conf(cf).ok_or(())?;
             Settings::new(&self.overrides, || main.system_roots.get_or_try_init(Roots::system).cloned())
@@ -153,6 +156,7 @@ impl LocationConf {
 
     fn refuse(&self, error: &SettingsError, cf: &mut ngx_conf_t) {
         let place = match error {
+            SettingsError::RequireWithoutResolve => &self.require_place,
             SettingsError::Tls(TlsError::NoSystemRoots | TlsError::Name) => &self.resolve_place,
             _ => &self.certificate_place,
         };

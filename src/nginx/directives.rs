@@ -6,17 +6,19 @@ use std::path::Path;
 use std::ptr::null_mut;
 
 use nginx_sys::{
-    NGX_CONF_FLAG, NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF,
-    NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET, NGX_OK, ngx_command_t, ngx_conf_full_name,
-    ngx_conf_set_flag_slot, ngx_conf_set_msec_slot, ngx_conf_t, ngx_int_t, ngx_msec_t, ngx_str_t, ngx_uint_t,
+    NGX_CONF_1MORE, NGX_CONF_FLAG, NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET,
+    NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET, NGX_OK, ngx_command_t,
+    ngx_conf_full_name, ngx_conf_set_flag_slot, ngx_conf_set_msec_slot, ngx_conf_t, ngx_int_t, ngx_msec_t,
+    ngx_parse_time, ngx_str_t, ngx_uint_t,
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::ngx_string;
 
 use super::callback::{Site, contain};
 use super::conf::{LocationConf, Place, ServerConf};
-use super::log::refuse_configuration;
+use super::log::{refuse_configuration, warn_of_configuration};
 use crate::endpoint::{self, Complaint};
+use crate::policy::Requirement;
 use crate::resolver::tls::{CertificateChain, PrivateKey, Roots, TlsError};
 use crate::settings::{Overrides, Resolve, parse};
 
@@ -26,7 +28,7 @@ const SERVER: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
 const ANYWHERE: u32 = SERVER | NGX_HTTP_LOC_CONF;
 
 /// How nginx reads the directives.
-pub static mut COMMANDS: [ngx_command_t; 16] = [
+pub static mut COMMANDS: [ngx_command_t; 17] = [
     text(ngx_string!("authgear_resolve"), cmd_resolve),
     text(ngx_string!("authgear_origin"), cmd_origin),
     text(ngx_string!("authgear_cookie_prefix"), cmd_cookie_prefix),
@@ -48,7 +50,8 @@ pub static mut COMMANDS: [ngx_command_t; 16] = [
     text(ngx_string!("authgear_ssl_certificate_key"), cmd_ssl_certificate_key),
     text(ngx_string!("authgear_ssl_name"), cmd_ssl_name),
     flag(ngx_string!("authgear_pass_set_cookie"), offset_of!(LocationConf, pass_set_cookie)),
-    ngx_command_t::empty(),
+    command(ngx_string!("authgear_require"), NGX_CONF_1MORE, cmd_require, 0),
+    text(ngx_string!("authgear_realm"), cmd_realm),
     ngx_command_t::empty(),
 ];
 
@@ -75,12 +78,14 @@ const fn command(name: ngx_str_t, arguments: u32, set: Setter, offset: usize) ->
 /// What nginx prints `"authgear_..." directive` before.
 const IS_DUPLICATE: *mut c_char = c"is duplicate".as_ptr().cast_mut();
 
-/// The directive that nginx reads: its name, its argument, and what the level has so far.
+/// The directive that nginx reads: its name, its arguments, and what the level has so far.
 struct Directive<'a> {
     cf: &'a mut ngx_conf_t,
     conf: &'a mut LocationConf,
     name: String,
+    /// The first, which for most is the only one.
     argument: String,
+    others: Vec<String>,
 }
 
 impl<'a> Directive<'a> {
@@ -95,8 +100,8 @@ impl<'a> Directive<'a> {
         // SAFETY: CONF: nginx passes what was made for the level, by the table's `conf` the location's.
         let Some(conf) = (unsafe { conf.cast::<LocationConf>().as_mut() }) else { return NGX_CONF_ERROR };
         let done = contain(Site::Directive, None, || {
-            let Some([name, argument]) = words(cf) else { return Some(NGX_CONF_ERROR) };
-            Some(set(Directive { cf, conf, name, argument }))
+            let Some((name, argument, others)) = words(cf) else { return Some(NGX_CONF_ERROR) };
+            Some(set(Directive { cf, conf, name, argument, others }))
         });
         done.unwrap_or_else(|| {
             refuse_configuration(
@@ -160,19 +165,22 @@ impl<'a> Directive<'a> {
     }
 }
 
-/// The two words of the directive that nginx reads. It checks their number before it calls a setter.
-fn words(cf: &mut ngx_conf_t) -> Option<[String; 2]> {
+/// The words of the directive that nginx reads: its name, its first argument, the others. nginx checks their number before
+/// it calls a setter.
+fn words(cf: &mut ngx_conf_t) -> Option<(String, String, Vec<String>)> {
     // SAFETY: CONF: the array of the directive's words.
     let args = unsafe { cf.args.as_ref() }?;
     // SAFETY: CONF: which are strings.
     let args = unsafe { args.as_slice::<ngx_str_t>() };
-    let [name, argument] = args else { return None };
-    if let (Ok(name), Ok(argument)) = (name.to_str(), argument.to_str()) {
-        return Some([name.to_owned(), argument.to_owned()]);
-    }
-    let name = name.to_string();
-    refuse_configuration(cf, format_args!("the argument of \"{name}\" directive is no valid UTF-8"));
-    None
+    let name = args.first()?.to_string();
+    let arguments: Result<Vec<_>, _> =
+        args.iter().skip(1).map(|word| word.to_str().map(str::to_owned)).collect();
+    let Ok(mut arguments) = arguments else {
+        refuse_configuration(cf, format_args!("an argument of \"{name}\" directive is no valid UTF-8"));
+        return None;
+    };
+    let others = arguments.split_off(1.min(arguments.len()));
+    Some((name, arguments.pop()?, others))
 }
 
 /// A path relative to the configuration's folder, as nginx takes the paths of certificates.
@@ -283,6 +291,50 @@ unsafe extern "C" fn cmd_ssl_name(
     conf: *mut c_void,
 ) -> *mut c_char {
     Directive::read(cf, conf, |directive| directive.set(|overrides| &mut overrides.ssl_name, parse::ssl_name))
+}
+
+unsafe extern "C" fn cmd_require(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    Directive::read(cf, conf, |directive| {
+        let Directive { cf, conf, name, argument, others } = directive;
+        if conf.overrides.require.is_some() {
+            return IS_DUPLICATE;
+        }
+        conf.require_place = Place::current(cf);
+        let arguments: Vec<_> = std::iter::once(&argument).chain(&others).map(String::as_str).collect();
+        match Requirement::parse(&arguments, parse_time) {
+            Ok(require) => {
+                if require.as_ref().is_some_and(Requirement::asks_for_amr) {
+                    let why =
+                        "can't be met by today's Authgear, whose resolver names no authentication methods";
+                    warn_of_configuration(cf, format_args!("\"amr=\" in \"{name}\" directive {why}"));
+                }
+                conf.overrides.require = Some(require);
+                NGX_CONF_OK
+            }
+            Err((argument, complaint)) => {
+                let why =
+                    format_args!("invalid parameter \"{argument}\" in \"{name}\" directive, {complaint}");
+                refuse_configuration(cf, why);
+                NGX_CONF_ERROR
+            }
+        }
+    })
+}
+
+/// A time as nginx reads it, in seconds.
+fn parse_time(text: &str) -> Option<u64> {
+    let mut text = ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() };
+    // SAFETY: C API: it only reads the text.
+    let seconds = unsafe { ngx_parse_time(&raw mut text, 1) };
+    u64::try_from(seconds).ok()
+}
+
+unsafe extern "C" fn cmd_realm(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
+    Directive::read(cf, conf, |directive| directive.set(|overrides| &mut overrides.realm, parse::realm))
 }
 
 /// nginx's own reading of a time, and then: a call that may take no time can't be made.

@@ -65,8 +65,17 @@ impl Log {
 
 /// Prints why a directive is refused, with the file and the line that nginx is at.
 pub fn refuse_configuration(cf: &mut ngx_conf_t, why: Arguments<'_>) {
-    let text = why.to_string();
-    let level = nginx_sys::NGX_LOG_EMERG as ngx_uint_t;
+    print_at_line(cf, nginx_sys::NGX_LOG_EMERG, why);
+}
+
+/// Prints what is odd about a directive, with the file and the line that nginx is at.
+pub fn warn_of_configuration(cf: &mut ngx_conf_t, what: Arguments<'_>) {
+    print_at_line(cf, nginx_sys::NGX_LOG_WARN, what);
+}
+
+fn print_at_line(cf: &mut ngx_conf_t, level: u32, words: Arguments<'_>) {
+    let text = words.to_string();
+    let level = level as ngx_uint_t;
     // SAFETY: C API: the format takes a length and the bytes, which nginx copies.
     unsafe { ngx_conf_log_error(level, cf, 0, c"%*s".as_ptr(), text.len(), text.as_ptr()) };
 }

@@ -61,6 +61,19 @@ fn is_dns_name(name: &str) -> bool {
     matches!(rustls::pki_types::ServerName::try_from(name), Ok(rustls::pki_types::ServerName::DnsName(_)))
 }
 
+/// `authgear_realm`: it goes between the quotes of a challenge (RFC 9110 §5.6.4) as it is.
+///
+/// # Errors
+/// If it has a byte that doesn't fit there.
+pub fn realm(text: &str) -> Result<String, Complaint> {
+    let fits = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && byte != b'"' && byte != b'\\';
+    if text.bytes().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err("it may contain visible ASCII, but no quotes and backslashes")
+    }
+}
+
 /// Digits only: Rust's own parser would take a leading `+` too.
 fn number(text: &str) -> Option<u32> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?

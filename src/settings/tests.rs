@@ -14,6 +14,10 @@ fn small_arguments_are_checked() {
     for text in ["0", "-1", "1000001", "1k", ""] {
         assert!(max_inflight(text).is_err(), "{text}");
     }
+    assert_eq!((realm(""), realm("my app")), (Ok("".into()), Ok("my app".into())));
+    for text in ["a\"b", "a\\b", "a\nb", "\u{e9}"] {
+        assert!(realm(text).is_err(), "{text}");
+    }
     assert_eq!((cookie_prefix(""), cookie_prefix("my_")), (Ok("".into()), Ok("my_".into())));
     for text in ["a;", "a=", "a b", "a,", "\"", "\u{e9}"] {
         assert!(cookie_prefix(text).is_err(), "{text}");
@@ -23,6 +27,18 @@ fn small_arguments_are_checked() {
         ["", "a b", "10.0.0.5", "1.2", "::1", "a/b", "a:443", "u@a", "*.a", "-", "a?b", "ex\u{e4}mple"]
     {
         assert!(ssl_name(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_requirement_needs_a_resolver() {
+    let require = Requirement::parse(&["valid"], |_| None).unwrap();
+    let none = || Err(TlsError::NoSystemRoots);
+    for resolve in [None, Some(Resolve::Off)] {
+        let open = Overrides { resolve, require: Some(require.clone()), ..Overrides::default() };
+        assert!(matches!(Settings::new(&open, none), Err(SettingsError::RequireWithoutResolve)));
+        let off = Overrides { require: Some(None), ..Overrides::default() };
+        assert!(Settings::new(&off, none).unwrap().is_none());
     }
 }
 
