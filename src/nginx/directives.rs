@@ -1,26 +1,26 @@
 //! The command table, in the order of the manual.
 
+mod read;
+
 use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
-use std::path::Path;
 use std::ptr::null_mut;
 
 use nginx_sys::{
     NGX_CONF_1MORE, NGX_CONF_FLAG, NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET,
-    NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET, NGX_OK, ngx_command_t,
-    ngx_conf_full_name, ngx_conf_set_flag_slot, ngx_conf_set_msec_slot, ngx_conf_t, ngx_int_t, ngx_msec_t,
-    ngx_parse_time, ngx_str_t, ngx_uint_t,
+    NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET, ngx_command_t, ngx_conf_set_flag_slot,
+    ngx_conf_set_msec_slot, ngx_conf_t, ngx_msec_t, ngx_str_t, ngx_uint_t,
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::ngx_string;
 
-use super::callback::{Site, contain};
 use super::conf::{LocationConf, Place, ServerConf};
 use super::log::{refuse_configuration, warn_of_configuration};
-use crate::endpoint::{self, Complaint};
+use crate::endpoint;
 use crate::policy::Requirement;
-use crate::resolver::tls::{CertificateChain, PrivateKey, Roots, TlsError};
-use crate::settings::{Overrides, Resolve, parse};
+use crate::resolver::tls::{CertificateChain, PrivateKey, Roots};
+use crate::settings::{Resolve, parse};
+use read::{Directive, IS_DUPLICATE, parse_time};
 
 type Setter = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char;
 
@@ -73,128 +73,6 @@ const fn time(name: ngx_str_t, offset: usize) -> ngx_command_t {
 const fn command(name: ngx_str_t, arguments: u32, set: Setter, offset: usize) -> ngx_command_t {
     let type_ = (ANYWHERE | arguments) as ngx_uint_t;
     ngx_command_t { name, type_, set: Some(set), conf: NGX_HTTP_LOC_CONF_OFFSET, offset, post: null_mut() }
-}
-
-/// What nginx prints `"authgear_..." directive` before.
-const IS_DUPLICATE: *mut c_char = c"is duplicate".as_ptr().cast_mut();
-
-/// The directive that nginx reads: its name, its arguments, and what the level has so far.
-struct Directive<'a> {
-    cf: &'a mut ngx_conf_t,
-    conf: &'a mut LocationConf,
-    name: String,
-    /// The first, which for most is the only one.
-    argument: String,
-    others: Vec<String>,
-}
-
-impl<'a> Directive<'a> {
-    /// Runs a setter; a panic in it is a refused configuration.
-    fn read(
-        cf: *mut ngx_conf_t,
-        conf: *mut c_void,
-        set: impl FnOnce(Directive<'_>) -> *mut c_char,
-    ) -> *mut c_char {
-        // SAFETY: CONF: nginx passes the configuration that it reads.
-        let Some(cf) = (unsafe { cf.as_mut() }) else { return NGX_CONF_ERROR };
-        // SAFETY: CONF: nginx passes what was made for the level, by the table's `conf` the location's.
-        let Some(conf) = (unsafe { conf.cast::<LocationConf>().as_mut() }) else { return NGX_CONF_ERROR };
-        let done = contain(Site::Directive, None, || {
-            let Some((name, argument, others)) = words(cf) else { return Some(NGX_CONF_ERROR) };
-            Some(set(Directive { cf, conf, name, argument, others }))
-        });
-        done.unwrap_or_else(|| {
-            refuse_configuration(
-                cf,
-                format_args!("the directive can't be read for a bug, see the alert before"),
-            );
-            NGX_CONF_ERROR
-        })
-    }
-
-    /// Keeps the argument's value, once a level.
-    fn set<T>(
-        self,
-        place: fn(&mut Overrides) -> &mut Option<T>,
-        parse: impl FnOnce(&str) -> Result<T, Complaint>,
-    ) -> *mut c_char {
-        let slot = place(&mut self.conf.overrides);
-        if slot.is_some() {
-            return IS_DUPLICATE;
-        }
-        match parse(&self.argument) {
-            Ok(value) => {
-                *slot = Some(value);
-                NGX_CONF_OK
-            }
-            Err(complaint) => {
-                let (name, argument) = (&self.name, &self.argument);
-                let why = format_args!("invalid value \"{argument}\" in \"{name}\" directive, {complaint}");
-                refuse_configuration(self.cf, why);
-                NGX_CONF_ERROR
-            }
-        }
-    }
-
-    /// Reads the file that the argument names, and keeps what it holds.
-    fn set_from_file<T>(
-        self,
-        place: fn(&mut Overrides) -> &mut Option<T>,
-        parse: impl FnOnce(&[u8]) -> Result<T, TlsError>,
-    ) -> *mut c_char {
-        let slot = place(&mut self.conf.overrides);
-        if slot.is_some() {
-            return IS_DUPLICATE;
-        }
-        let read = full_name(self.cf, &self.argument).map_or_else(
-            || Err("out of memory".to_owned()),
-            |path| read_file(&path).map_err(|error| format!("it can't be read: {error}")),
-        );
-        match read.and_then(|bytes| parse(&bytes).map_err(|error| error.to_string())) {
-            Ok(value) => {
-                *slot = Some(value);
-                NGX_CONF_OK
-            }
-            Err(complaint) => {
-                let (name, argument) = (&self.name, &self.argument);
-                let why = format_args!("invalid file \"{argument}\" in \"{name}\" directive, {complaint}");
-                refuse_configuration(self.cf, why);
-                NGX_CONF_ERROR
-            }
-        }
-    }
-}
-
-/// The words of the directive that nginx reads: its name, its first argument, the others. nginx checks their number before
-/// it calls a setter.
-fn words(cf: &mut ngx_conf_t) -> Option<(String, String, Vec<String>)> {
-    // SAFETY: CONF: the array of the directive's words.
-    let args = unsafe { cf.args.as_ref() }?;
-    // SAFETY: CONF: which are strings.
-    let args = unsafe { args.as_slice::<ngx_str_t>() };
-    let name = args.first()?.to_string();
-    let arguments: Result<Vec<_>, _> =
-        args.iter().skip(1).map(|word| word.to_str().map(str::to_owned)).collect();
-    let Ok(mut arguments) = arguments else {
-        refuse_configuration(cf, format_args!("an argument of \"{name}\" directive is no valid UTF-8"));
-        return None;
-    };
-    let others = arguments.split_off(1.min(arguments.len()));
-    Some((name, arguments.pop()?, others))
-}
-
-/// A path relative to the configuration's folder, as nginx takes the paths of certificates.
-fn full_name(cf: &mut ngx_conf_t, path: &str) -> Option<String> {
-    // SAFETY: CONF: a pool is there as long as a configuration is read.
-    let mut name = unsafe { ngx_str_t::from_bytes(cf.pool, path.as_bytes()) }?;
-    // SAFETY: C API: the name is in the pool, and is replaced by one in the cycle's pool.
-    let done = unsafe { ngx_conf_full_name(cf.cycle, &raw mut name, 1) };
-    if done == NGX_OK as ngx_int_t { name.to_str().ok().map(str::to_owned) } else { None }
-}
-
-#[allow(clippy::disallowed_methods, reason = "the master reads files at configuration time, as nginx does")]
-fn read_file(path: &str) -> std::io::Result<Vec<u8>> {
-    std::fs::read(Path::new(path))
 }
 
 unsafe extern "C" fn cmd_resolve(
@@ -323,14 +201,6 @@ unsafe extern "C" fn cmd_require(
             }
         }
     })
-}
-
-/// A time as nginx reads it, in seconds.
-fn parse_time(text: &str) -> Option<u64> {
-    let mut text = ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() };
-    // SAFETY: C API: it only reads the text.
-    let seconds = unsafe { ngx_parse_time(&raw mut text, 1) };
-    u64::try_from(seconds).ok()
 }
 
 unsafe extern "C" fn cmd_realm(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {

@@ -1,0 +1,144 @@
+//! Reads the words of a directive, and puts what they say into the level's configuration.
+
+use std::ffi::{c_char, c_void};
+use std::path::Path;
+
+use nginx_sys::{NGX_OK, ngx_conf_full_name, ngx_conf_t, ngx_int_t, ngx_parse_time, ngx_str_t};
+use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
+
+use crate::endpoint::Complaint;
+use crate::nginx::callback::{Site, contain};
+use crate::nginx::conf::LocationConf;
+use crate::nginx::log::refuse_configuration;
+use crate::resolver::tls::TlsError;
+use crate::settings::Overrides;
+
+/// What nginx prints `"authgear_..." directive` before.
+pub(super) const IS_DUPLICATE: *mut c_char = c"is duplicate".as_ptr().cast_mut();
+
+/// The directive that nginx reads: its name, its arguments, and what the level has so far.
+pub(super) struct Directive<'a> {
+    pub(super) cf: &'a mut ngx_conf_t,
+    pub(super) conf: &'a mut LocationConf,
+    pub(super) name: String,
+    /// The first, which for most is the only one.
+    pub(super) argument: String,
+    pub(super) others: Vec<String>,
+}
+
+impl<'a> Directive<'a> {
+    /// Runs a setter; a panic in it is a refused configuration.
+    pub(super) fn read(
+        cf: *mut ngx_conf_t,
+        conf: *mut c_void,
+        set: impl FnOnce(Directive<'_>) -> *mut c_char,
+    ) -> *mut c_char {
+        // SAFETY: CONF: nginx passes the configuration that it reads.
+        let Some(cf) = (unsafe { cf.as_mut() }) else { return NGX_CONF_ERROR };
+        // SAFETY: CONF: nginx passes what was made for the level, by the table's `conf` the location's.
+        let Some(conf) = (unsafe { conf.cast::<LocationConf>().as_mut() }) else { return NGX_CONF_ERROR };
+        let done = contain(Site::Directive, None, || {
+            let Some((name, argument, others)) = words(cf) else { return Some(NGX_CONF_ERROR) };
+            Some(set(Directive { cf, conf, name, argument, others }))
+        });
+        done.unwrap_or_else(|| {
+            refuse_configuration(
+                cf,
+                format_args!("the directive can't be read for a bug, see the alert before"),
+            );
+            NGX_CONF_ERROR
+        })
+    }
+
+    /// Keeps the argument's value, once a level.
+    pub(super) fn set<T>(
+        self,
+        place: fn(&mut Overrides) -> &mut Option<T>,
+        parse: impl FnOnce(&str) -> Result<T, Complaint>,
+    ) -> *mut c_char {
+        let slot = place(&mut self.conf.overrides);
+        if slot.is_some() {
+            return IS_DUPLICATE;
+        }
+        match parse(&self.argument) {
+            Ok(value) => {
+                *slot = Some(value);
+                NGX_CONF_OK
+            }
+            Err(complaint) => {
+                let (name, argument) = (&self.name, &self.argument);
+                let why = format_args!("invalid value \"{argument}\" in \"{name}\" directive, {complaint}");
+                refuse_configuration(self.cf, why);
+                NGX_CONF_ERROR
+            }
+        }
+    }
+
+    /// Reads the file that the argument names, and keeps what it holds.
+    pub(super) fn set_from_file<T>(
+        self,
+        place: fn(&mut Overrides) -> &mut Option<T>,
+        parse: impl FnOnce(&[u8]) -> Result<T, TlsError>,
+    ) -> *mut c_char {
+        let slot = place(&mut self.conf.overrides);
+        if slot.is_some() {
+            return IS_DUPLICATE;
+        }
+        let read = full_name(self.cf, &self.argument).map_or_else(
+            || Err("out of memory".to_owned()),
+            |path| read_file(&path).map_err(|error| format!("it can't be read: {error}")),
+        );
+        match read.and_then(|bytes| parse(&bytes).map_err(|error| error.to_string())) {
+            Ok(value) => {
+                *slot = Some(value);
+                NGX_CONF_OK
+            }
+            Err(complaint) => {
+                let (name, argument) = (&self.name, &self.argument);
+                let why = format_args!("invalid file \"{argument}\" in \"{name}\" directive, {complaint}");
+                refuse_configuration(self.cf, why);
+                NGX_CONF_ERROR
+            }
+        }
+    }
+}
+
+/// The words of the directive that nginx reads: its name, its first argument, the others. nginx checks their number before
+/// it calls a setter.
+fn words(cf: &mut ngx_conf_t) -> Option<(String, String, Vec<String>)> {
+    // SAFETY: CONF: the array of the directive's words.
+    let args = unsafe { cf.args.as_ref() }?;
+    // SAFETY: CONF: which are strings.
+    let args = unsafe { args.as_slice::<ngx_str_t>() };
+    let name = args.first()?.to_string();
+    let arguments: Result<Vec<_>, _> =
+        args.iter().skip(1).map(|word| word.to_str().map(str::to_owned)).collect();
+    let Ok(mut arguments) = arguments else {
+        refuse_configuration(cf, format_args!("an argument of \"{name}\" directive is no valid UTF-8"));
+        return None;
+    };
+    let others = arguments.split_off(1.min(arguments.len()));
+    Some((name, arguments.pop()?, others))
+}
+
+/// A path relative to the configuration's folder, as nginx takes the paths of certificates.
+fn full_name(cf: &mut ngx_conf_t, path: &str) -> Option<String> {
+    // SAFETY: CONF: a pool is there as long as a configuration is read.
+    let mut name = unsafe { ngx_str_t::from_bytes(cf.pool, path.as_bytes()) }?;
+    // SAFETY: C API: the name is in the pool, and is replaced by one in the cycle's pool.
+    let done = unsafe { ngx_conf_full_name(cf.cycle, &raw mut name, 1) };
+    if done == NGX_OK as ngx_int_t { name.to_str().ok().map(str::to_owned) } else { None }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the master reads files at configuration time, as nginx does")]
+fn read_file(path: &str) -> std::io::Result<Vec<u8>> {
+    std::fs::read(Path::new(path))
+}
+
+/// A time as nginx reads it, in seconds.
+pub(super) fn parse_time(text: &str) -> Option<u64> {
+    let mut text = ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() };
+    // SAFETY: C API: it only reads the text.
+    let seconds = unsafe { ngx_parse_time(&raw mut text, 1) };
+    u64::try_from(seconds).ok()
+}
