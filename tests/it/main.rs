@@ -31,6 +31,7 @@ mod live;
 mod memory;
 mod panics;
 mod phases;
+mod require;
 mod resolver_request;
 mod rig;
 mod secrets;

@@ -1,0 +1,29 @@
+//! `authgear_require`: who is let in, and what those get who are not.
+
+mod challenges;
+mod conditions;
+mod configuration;
+mod satisfy;
+
+use crate::harness::{Builder, Nginx, Request, Response};
+use crate::stage::Stage;
+
+/// A server whose `/` requires this, and which tells the reason; `/open` requires nothing.
+fn site(stage: &Stage, require: &str) -> Builder {
+    let (resolve, pass) = (stage.resolve(), stage.pass());
+    Nginx::builder().server(format!(
+        "{resolve} add_header X-Reason $authgear_reason always;
+         location / {{ authgear_require {require}; {pass} }}
+         location /open {{ {pass} }}"
+    ))
+}
+
+/// With the user's own bearer token.
+fn as_user(stage: &Stage, user: &str) -> Request {
+    let token = stage.resolver.accounts().login(user).bearer;
+    Request::get("/").header("Authorization", format!("Bearer {token}"))
+}
+
+fn reason(response: &Response) -> String {
+    response.header("x-reason").unwrap_or_default()
+}
