@@ -28,6 +28,7 @@ mod harness_self;
 mod identity_headers;
 mod lifecycle;
 mod live;
+mod manual;
 mod memory;
 mod panics;
 mod phases;
