@@ -1,6 +1,7 @@
 //! Why a call to the resolver came to nothing.
 
 use std::error::Error as StdError;
+use std::io;
 
 use thiserror::Error;
 
@@ -82,6 +83,9 @@ impl Failure {
 
 /// The innermost error names what happened; the ones around it say in which layer.
 fn root_cause(error: &reqwest::Error) -> String {
+    if let Some(http2) = find::<h2::Error>(error) {
+        return http2_cause(http2);
+    }
     let mut cause: &dyn StdError = error;
     while let Some(source) = cause.source() {
         cause = source;
@@ -89,13 +93,57 @@ fn root_cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
+/// The library's own text has the other side's debug data, and that may quote the request (RFC 9113 §6.8).
+fn http2_cause(error: &h2::Error) -> String {
+    match (error.get_io(), error.reason()) {
+        (Some(io), _) => io.to_string(),
+        (None, Some(reason)) => {
+            let what = if error.is_go_away() { "connection" } else { "stream" };
+            let who = if error.is_remote() { "ended by the resolver" } else { "given up" };
+            format!("HTTP/2 {what} {who}: {}", reason.description())
+        }
+        (None, None) => "HTTP/2 connection failed".to_owned(),
+    }
+}
+
 fn find<E: StdError + 'static>(error: &reqwest::Error) -> Option<&E> {
     let mut next: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(cause) = next {
-        if let Some(found) = cause.downcast_ref() {
+        // An io::Error doesn't name what it wraps as its source.
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(|io| io.get_ref()?.downcast_ref());
+        if let Some(found) = cause.downcast_ref().or(wrapped) {
             return Some(found);
         }
         next = cause.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    /// A GOAWAY frame (RFC 9113 §6.8) with INTERNAL_ERROR and this debug data.
+    fn go_away(debug_data: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(8 + debug_data.len()).unwrap().to_be_bytes();
+        let mut frame = length[1..].to_vec();
+        frame.extend_from_slice(&[7, 0, 0, 0, 0, 0]);
+        frame.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 2]);
+        frame.extend_from_slice(debug_data);
+        frame
+    }
+
+    #[tokio::test]
+    async fn what_the_other_side_says_is_not_repeated() {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        let (_requests, connection) = h2::client::handshake(ours).await.unwrap();
+        let empty_settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        theirs.write_all(&empty_settings).await.unwrap();
+        theirs.write_all(&go_away(b"authorization: Bearer sesame")).await.unwrap();
+        let error = connection.await.unwrap_err();
+        assert!(error.to_string().contains("sesame"), "{error}");
+        let cause = http2_cause(&error);
+        assert_eq!(cause, "HTTP/2 connection ended by the resolver: unexpected internal error encountered");
+    }
 }
