@@ -1,4 +1,4 @@
-//! Hands nginx-sys's findings on the nginx that is built for to rustc, and generates what nginx-sys leaves out.
+//! Tells rustc the version of the nginx that is built for, and generates what nginx-sys leaves out.
 
 use std::env;
 use std::error::Error;
@@ -7,26 +7,16 @@ use std::path::PathBuf;
 /// The oldest nginx that the module is tested with, as nginx's `nginx_version` number.
 const OLDEST_NGINX: u32 = 1_022_000;
 
-/// Where a change of nginx's structures matters to this crate.
-const VERSION_CFGS: &[(u32, &str)] = &[(1_023_000, "nginx1_23_0")];
+/// Header lines of one name are linked since then.
+const LINKED_HEADERS: u32 = 1_023_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
-    forward_features();
     forward_version()?;
     generate_bindings()?;
     // A thread or an exit handler may outlive a dlclose(): keep the code mapped.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     Ok(())
-}
-
-/// `cfg(ngx_feature = "...")`: how the nginx that is built for was configured.
-fn forward_features() {
-    let known = env::var("DEP_NGINX_FEATURES_CHECK").unwrap_or_else(|_| "any()".into());
-    println!("cargo::rustc-check-cfg=cfg(ngx_feature, values({known}))");
-    for feature in env::var("DEP_NGINX_FEATURES").unwrap_or_default().split(',') {
-        println!("cargo::rustc-cfg=ngx_feature=\"{feature}\"");
-    }
 }
 
 /// `cfg(nginx1_23_0)`, and a refusal of what was never tested.
@@ -41,11 +31,9 @@ fn forward_version() -> Result<(), Box<dyn Error>> {
         )
         .into());
     }
-    for (since, cfg) in VERSION_CFGS {
-        println!("cargo::rustc-check-cfg=cfg({cfg})");
-        if version >= *since {
-            println!("cargo::rustc-cfg={cfg}");
-        }
+    println!("cargo::rustc-check-cfg=cfg(nginx1_23_0)");
+    if version >= LINKED_HEADERS {
+        println!("cargo::rustc-cfg=nginx1_23_0");
     }
     Ok(())
 }

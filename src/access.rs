@@ -3,7 +3,6 @@
 use crate::credentials::{Credentials, Presented};
 use crate::policy::{Permit, Requirement, Unmet};
 use crate::resolver::Outcome;
-use crate::resolver::error::ResolveError;
 use crate::session::Resolution;
 use crate::session::answer::{Finding, Refusal};
 use crate::settings::OnError;
@@ -78,7 +77,7 @@ pub fn decide<'a>(outcome: &'a Outcome, terms: Terms<'_>) -> Verdict<'a> {
         (Err(_), None) if terms.on_error == OnError::Anonymous => Verdict::Decline(None),
         (Err(error), _) => match (terms.on_error, error) {
             (OnError::Status(status), _) => Verdict::Fail(status),
-            (_, ResolveError::Timeout) => Verdict::Fail(504),
+            _ if error.is_timeout() => Verdict::Fail(504),
             _ => Verdict::Fail(502),
         },
     }
@@ -142,6 +141,7 @@ pub fn result(outcome: &Outcome) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resolver::error::ResolveError;
     use crate::session::answer::{Answer, AnswerError};
 
     fn open(on_error: OnError) -> Terms<'static> {
@@ -171,6 +171,7 @@ mod tests {
     fn failures_get_what_is_configured() {
         let errors = [
             ResolveError::Timeout,
+            ResolveError::ConnectTimeout,
             ResolveError::Connect("x".into()),
             ResolveError::Closed("x".into()),
             ResolveError::Answer(AnswerError::Status(500)),
@@ -180,7 +181,7 @@ mod tests {
             ResolveError::Internal("x"),
         ];
         for error in errors {
-            let expected = if error == ResolveError::Timeout { 504 } else { 502 };
+            let expected = if error.is_timeout() { 504 } else { 502 };
             let outcome = Err(error);
             assert_eq!(decide(&outcome, open(OnError::Gateway)), Verdict::Fail(expected));
             assert_eq!(decide(&outcome, open(OnError::Status(429))), Verdict::Fail(429));

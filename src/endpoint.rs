@@ -118,11 +118,11 @@ fn url(text: &str) -> Result<Url, Complaint> {
         return Err("its port must be a number up to 65535");
     }
     if !is_literal(&url, authority) {
-        return Err("its host would be read as another, or is no valid name");
+        return Err("its host is not a valid name or address");
     }
     let path = &after_scheme[authority.len()..];
     if url.path() != path && !(path.is_empty() && url.path() == "/") {
-        return Err("its path would be read as another");
+        return Err("its path must not have \"..\" or \".\" in it, or characters that need escapes");
     }
     Ok(url)
 }

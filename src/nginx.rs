@@ -8,8 +8,11 @@
 //!   or calls what may end the request (`ngx_http_core_run_phases`, `ngx_http_finalize_request`).
 //! - POOL: memory of a pool stays where it is, writable and ours until the pool is destroyed. Cleanup handlers run
 //!   before any of it is freed.
+//! - STATE: a request's state is on the heap. The cleanup handler of the request's pool owns a count of it, and cancels
+//!   the waiting, timer included, before it gives that up.
 //! - WAITER: a request is in the registry of waiters only while it lives: its state's cleanup handler takes it out.
-//! - CONF: configuration is written at configuration time, by the master, and only read from then on.
+//! - CONF: configuration is written at configuration time, by the master, and only read from then on, but for the counts
+//!   of what requests share.
 //! - STRING: an `ngx_str_t` that nginx filled names `len` bytes at `data`, or is empty.
 //! - LIST: each part of an `ngx_list_t` holds `nelts` elements, the last one room for `nalloc`.
 //! - C API: an nginx function is called with the arguments that its own callers in nginx give it.
@@ -23,6 +26,7 @@ pub mod headers_in;
 pub mod headers_out;
 pub mod log;
 pub mod module;
+pub mod report;
 pub mod request;
 pub mod state;
 pub mod suspend;

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
+use crate::endpoint::Complaint;
 use crate::session::{IdentityHeaders, Resolution};
 
-/// Authgear's role keys: 1 to 40 of these.
-const MAX_ROLE: usize = 40;
-
-/// What is wrong with an argument: `invalid parameter "X" in "authgear_require" directive, <this>`.
-pub type Complaint = &'static str;
+/// The longest key that Authgear gives a role.
+const MAX_NAME: usize = 40;
 
 /// One condition. Each implies a valid session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,11 +168,13 @@ fn condition(argument: &str, time: impl Fn(&str) -> Option<u64>) -> Result<Condi
             "off" => Err("\"off\" stands alone"),
             _ => Err("it must be \"valid\", \"registered\", \"verified\", \"role=\", \"amr=\", \"max_age=\" or \"off\""),
         },
-        Some(("role", roles)) => names(roles).map(Condition::Role).ok_or(
+        Some(("role", roles)) => names(roles, |first| first.is_ascii_alphabetic() || first == b'_').map(Condition::Role).ok_or(
             "a role's key has up to 40 letters, digits, \"_\" and \":\", and doesn't begin with a digit or \":\"",
         ),
         Some(("amr", methods)) => {
-            names(methods).map(Condition::Amr).ok_or("a method's name is made of letters, digits, \"_\" and \":\"")
+            names(methods, |_| true)
+                .map(Condition::Amr)
+                .ok_or("a method's name is made of up to 40 letters, digits, \"_\" and \":\"")
         }
         Some(("max_age", age)) => time(age)
             .filter(|seconds| *seconds > 0)
@@ -185,12 +185,10 @@ fn condition(argument: &str, time: impl Fn(&str) -> Option<u64>) -> Result<Condi
 }
 
 /// Names as Authgear has them: what could never be met is a mistake.
-fn names(list: &str) -> Option<Vec<String>> {
+fn names(list: &str, may_begin: impl Fn(u8) -> bool) -> Option<Vec<String>> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_:".contains(&byte);
     let is_name = |name: &&str| {
-        let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
-        first
-            && name.len() <= MAX_ROLE
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_:".contains(&byte))
+        name.bytes().next().is_some_and(&may_begin) && name.len() <= MAX_NAME && name.bytes().all(is_part)
     };
     let names: Vec<_> = list.split(',').collect();
     names.iter().all(is_name).then(|| names.into_iter().map(str::to_owned).collect())

@@ -61,6 +61,26 @@ pub struct Overrides {
 }
 
 impl Overrides {
+    /// Whether nothing is written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.resolve.is_none()
+            && self.origin.is_none()
+            && self.cookie_prefix.is_none()
+            && self.connect_timeout.is_none()
+            && self.timeout.is_none()
+            && self.on_error.is_none()
+            && self.max_inflight.is_none()
+            && self.pass_set_cookie.is_none()
+            && self.ssl_verify.is_none()
+            && self.ssl_trusted.is_none()
+            && self.ssl_certificate.is_none()
+            && self.ssl_certificate_key.is_none()
+            && self.ssl_name.is_none()
+            && self.require.is_none()
+            && self.realm.is_none()
+    }
+
     /// Takes from the outer level what is not written at this one.
     pub fn inherit(&mut self, outer: &Self) {
         fn fill<T: Clone>(own: &mut Option<T>, outer: &Option<T>) {
@@ -97,7 +117,7 @@ pub enum SettingsError {
     NoKey,
     #[error("\"authgear_ssl_certificate_key\" needs \"authgear_ssl_certificate\"")]
     NoCertificate,
-    #[error("no TLS to the resolver of \"authgear_resolve\": {0}")]
+    #[error("{0}")]
     Tls(#[from] TlsError),
 }
 

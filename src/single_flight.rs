@@ -27,9 +27,12 @@ pub enum Joined {
     Follow,
 }
 
-/// Refused: the calls in flight are as many as may be.
+/// Refused: the calls in flight are as many as may be, in all or for this client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Overload;
+pub enum Overload {
+    Total,
+    Client { held: u32 },
+}
 
 /// A request that wants to join. Times are in milliseconds, on any one clock.
 #[derive(Clone, Copy, Debug)]
@@ -117,13 +120,13 @@ impl<W: Copy> Flights<W> {
 
     fn admit(&mut self, client: Option<IpAddr>, max: u32) -> Result<(), Overload> {
         if self.flights.len() >= max as usize {
-            return Err(Overload);
+            return Err(Overload::Total);
         }
         if let Some(client) = client {
             let held = self.by_client.entry(client).or_default();
             // However small the bound is, a client can have one.
             if *held >= max.div_ceil(4) {
-                return Err(Overload);
+                return Err(Overload::Client { held: *held });
             }
             *held += 1;
         }

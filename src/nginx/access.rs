@@ -11,24 +11,23 @@ use nginx_sys::{
 };
 use ngx::http::{HttpModuleMainConf, NgxHttpCoreModule};
 
-use super::callback::{Site, contain, last_panic};
+use super::callback::{Site, contain};
 use super::headers_in::{self, OutOfMemory};
-use super::state::{self, Decided, Landed, RequestState, Wait};
-use super::{conf, headers_out, log, request, suspend, worker};
+use super::state::{self, Decided, Landed, RequestState};
+use super::{conf, headers_out, report, request, suspend, worker};
 use crate::access::{Need, Reason, Terms, Verdict, decide, need};
 use crate::cache_key::CacheKey;
 use crate::credentials::{Credentials, present};
 use crate::resolver::Outcome;
 use crate::resolver::error::ResolveError;
 use crate::resolver::question::Question;
-use crate::resolver::target::Target;
 use crate::session::Resolution;
 use crate::session::answer::{Answer, Finding};
 use crate::settings::Settings;
 use crate::single_flight::Role;
 
 const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
-const INTERNAL_ERROR: ngx_int_t = NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+pub(super) const INTERNAL_ERROR: ngx_int_t = NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
 
 /// Adds the handlers to their phases.
 pub fn register(cf: &mut ngx_conf_t) -> ngx_int_t {
@@ -56,7 +55,7 @@ fn add_handler(core: &mut ngx_http_core_main_conf_t, phase: u32, handler: ngx_ht
     unsafe { place.as_mut() }.map(|place| *place = handler)
 }
 
-/// Runs a phase handler on its request. A panic in it, or its end of memory, is a 500.
+/// Runs a phase handler on its request. A panic in it, or an end of memory, is a 500.
 fn handle(
     site: Site,
     r: *mut ngx_http_request_t,
@@ -100,33 +99,30 @@ pub fn strip_once(r: &mut ngx_http_request_t) -> Result<ngx_int_t, OutOfMemory> 
 
 /// Resolves the request. Called again when the phases run again: after a suspension, after an internal redirect.
 unsafe extern "C" fn on_access(r: *mut ngx_http_request_t) -> ngx_int_t {
+    let pointer = r;
     handle(Site::Access, r, |r| {
         // nginx's access phase has no handler called for a subrequest.
-        let Some(settings) = conf::settings(r) else {
-            if let Some(state) = state::find(r) {
+        let state = state::find(r);
+        if let Some(state) = &state {
+            // A request that nginx took away while it was suspended, for `post_action`, waits no longer.
+            suspend::cancel(state);
+        }
+        let Ok(settings) = conf::settings(r) else { return Ok(INTERNAL_ERROR) };
+        let Some(settings) = settings else {
+            if let Some(state) = state {
                 state.decided_off();
             }
             return Ok(DECLINED);
         };
-        let state = &*state::find_or_create(r)?;
-        match state.wait.take() {
-            Wait::Landed(key, landed) => {
-                let rc = conclude(r, state, &settings, &landed);
-                state.answered.replace(Some((key, landed)));
-                rc
-            }
-            waiting => {
-                state.wait.replace(waiting);
-                suspend::cancel(state);
-                start(r, state, &settings)
-            }
-        }
+        let state = state.map_or_else(|| state::find_or_create(r), Ok)?;
+        start(r, pointer, &state, &settings)
     })
 }
 
 /// Looks at the credentials; answers from what is known of them, or has the request wait.
 fn start(
     r: &mut ngx_http_request_t,
+    pointer: *mut ngx_http_request_t,
     state: &RequestState,
     settings: &Settings,
 ) -> Result<ngx_int_t, OutOfMemory> {
@@ -138,41 +134,37 @@ fn start(
             let outcome = Rc::new(Ok(Answer { finding, set_cookies: Vec::new() }));
             apply(r, state, settings, &Resolved { outcome, reason, waited: None, role: Role::Follower })
         }
-        Need::Answer(credentials) => ask(r, state, settings, credentials),
+        Need::Answer(credentials) => ask(r, pointer, state, settings, credentials),
     }
 }
 
 fn ask(
     r: &mut ngx_http_request_t,
+    pointer: *mut ngx_http_request_t,
     state: &RequestState,
     settings: &Settings,
     credentials: Credentials,
 ) -> Result<ngx_int_t, OutOfMemory> {
-    let Some(key) =
-        worker::with(|worker| CacheKey::new(worker.secret(), &settings.target.id(), &credentials))
-    else {
-        // The worker could not be set up, and said so.
+    let key = worker::with(|worker| CacheKey::new(worker.secret(), &settings.target.id(), &credentials));
+    let (Some(key), Some(pointer)) = (key, NonNull::new(pointer)) else {
+        if let Some(log) = suspend::request_log(r) {
+            log.error(format_args!("no resolver in this worker: see the alert at its start"));
+        }
         return Ok(INTERNAL_ERROR);
     };
     let known =
-        state.answered.borrow().as_ref().filter(|(known, _)| *known == key).map(|(_, landed)| landed.clone());
+        state.answered.borrow().as_ref().filter(|(known, _)| *known == key).map(|(_, known)| known.clone());
     if let Some(landed) = known {
         return conclude(r, state, settings, &landed);
     }
     let question = Question::new(credentials, request::client_address(r), request::header_lines(r));
-    let pointer = NonNull::from(&mut *r);
-    match worker::with(|worker| worker.wait_for(pointer, key, settings, question, suspend::now())) {
-        Some(Ok(waiter)) => Ok(suspend::suspend(r, state, waiter, key, settings.timeout)),
-        Some(Err(_)) => {
-            let landed =
-                Landed { outcome: Rc::new(Err(ResolveError::Overload)), role: Role::Follower, waited: 0 };
-            log_overload(settings);
-            let rc = conclude(r, state, settings, &landed);
-            state.answered.replace(Some((key, landed)));
-            rc
-        }
-        None => Ok(INTERNAL_ERROR),
-    }
+    suspend::suspend(pointer, state, key, settings, question).or_else(|overload| {
+        report::overload(suspend::request_log(r), settings, overload);
+        let outcome = Rc::new(Err(ResolveError::Overload));
+        let landed = Landed { outcome, role: Role::Follower, waited: 0 };
+        state.answered.replace(Some((key, landed.clone())));
+        conclude(r, state, settings, &landed)
+    })
 }
 
 fn conclude(
@@ -255,40 +247,4 @@ fn pass_set_cookies(
         }
     }
     Ok(())
-}
-
-/// Says in the error log that a call failed: once a second for each kind of failure.
-pub fn log_failure(target: &Target, key: CacheKey, outcome: &Outcome) {
-    let Err(error) = outcome else { return };
-    let Some(unsaid) = worker::with(|worker| worker.failures.pass(error.reason(), ngx_time())).flatten()
-    else {
-        return;
-    };
-    let (endpoint, others) = (target.endpoint(), Unsaid(unsaid));
-    log::cycle().error(format_args!("resolver \"{endpoint}\" failed: {error}; flight {key}{others}"));
-    if matches!(error, ResolveError::Internal(_))
-        && let Some(place) = last_panic()
-    {
-        log::cycle().alert(format_args!("panic in the resolver thread at {place}: please report this bug"));
-    }
-}
-
-fn log_overload(settings: &Settings) {
-    let kind = ResolveError::Overload.reason();
-    let Some(unsaid) = worker::with(|worker| worker.failures.pass(kind, ngx_time())).flatten() else {
-        return;
-    };
-    let (max, others) = (settings.max_inflight, Unsaid(unsaid));
-    log::cycle().error(format_args!(
-        "no call to the resolver for a request: {max} calls (\"authgear_max_inflight\"), or a quarter of that for one client address, are in flight{others}"
-    ));
-}
-
-/// How many lines like this one weren't written.
-struct Unsaid(u32);
-
-impl std::fmt::Display for Unsaid {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0 == 0 { Ok(()) } else { write!(f, ", and {} more like this before", self.0) }
-    }
 }

@@ -51,7 +51,7 @@ pub fn open(
     // does not count it as a leak because it is a channel.
     let added = unsafe { ngx_add_channel_event(cycle, fd, NGX_AUTHGEAR_READ_EVENT, Some(handler)) };
     if added != NGX_OK as ngx_int_t {
-        return Err(io::Error::other("nginx has no free connection for it"));
+        return Err(io::Error::other("worker_connections are not enough"));
     }
     Ok(Arc::new(waker))
 }

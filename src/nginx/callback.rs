@@ -18,6 +18,9 @@ pub enum Site {
     PostRead,
     Preaccess,
     Access,
+    /// Not a callback, but a place in the one before: a call is being started.
+    #[cfg(feature = "fault-injection")]
+    Call,
     Variable,
     Wake,
     Resume,
@@ -71,7 +74,7 @@ fn install_panic_hook() {
 /// Panics on demand, for the tests of the boundary: `env AUTHGEAR_PANIC=Access:2` in nginx's configuration makes the
 /// second call at that site panic.
 #[cfg(feature = "fault-injection")]
-mod injected {
+pub mod injected {
     use super::Site;
     use std::cell::Cell;
 
@@ -80,7 +83,7 @@ mod injected {
     }
 
     #[allow(clippy::panic, reason = "this is what the feature is for")]
-    pub(super) fn panic_at(site: Site) {
+    pub fn panic_at(site: Site) {
         let Ok(wanted) = std::env::var("AUTHGEAR_PANIC") else {
             return;
         };

@@ -6,8 +6,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nginx_sys::{ngx_conf_t, ngx_flag_t, ngx_http_request_t, ngx_msec_t, ngx_uint_t};
-use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK, Pool};
+use nginx_sys::{ngx_conf_t, ngx_flag_t, ngx_http_request_t, ngx_msec_t, ngx_pool_cleanup_add, ngx_uint_t};
+use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
 use once_cell::unsync::OnceCell;
 
@@ -15,7 +15,7 @@ use super::callback::{Site, contain};
 use super::log::{refuse_configuration, refuse_configuration_at};
 use super::module::Module;
 use crate::resolver::tls::{Roots, TlsError};
-use crate::settings::{Overrides, Settings, SettingsError};
+use crate::settings::{Overrides, Resolve, Settings, SettingsError};
 
 /// What nginx's own setters find before a directive is read, and leave where it isn't written.
 const UNSET_FLAG: ngx_flag_t = -1;
@@ -99,10 +99,19 @@ impl Default for LocationConf {
     }
 }
 
+/// A request without a configuration of the module's: it must not go on.
+#[derive(Clone, Copy, Debug)]
+pub struct NoConfiguration;
+
 /// How requests are resolved where the request is; `None`: not at all.
-#[must_use]
-pub fn settings(r: &ngx_http_request_t) -> Option<Arc<Settings>> {
-    Module::location_conf(r)?.settings.clone()
+///
+/// # Errors
+/// [`NoConfiguration`], which nginx doesn't let happen.
+pub fn settings(r: &ngx_http_request_t) -> Result<Option<Arc<Settings>>, NoConfiguration> {
+    Module::location_conf(r)
+        .filter(|conf| conf.merged)
+        .map(|conf| conf.settings.clone())
+        .ok_or(NoConfiguration)
 }
 
 /// Whether identity headers that clients send are removed from every request of the server.
@@ -124,13 +133,20 @@ impl LocationConf {
     }
 
     fn merge(&mut self, outer: &mut Self, cf: &mut ngx_conf_t) -> Result<(), ()> {
+        self.collect();
+        self.merged = true;
+        if outer.merged && self.overrides.is_empty() {
+            self.share(outer);
+            return Ok(());
+        }
         if !outer.merged {
             // The http level: nothing is around it, and nginx merges it into others only.
             outer.collect();
-            outer.merged = true;
         }
-        self.collect();
-        self.merged = true;
+        if self.overrides.resolve == Some(Resolve::Off) {
+            // What is to be mended, should something be required that is written elsewhere.
+            self.require_place.clone_from(&self.resolve_place);
+        }
         self.overrides.inherit(&outer.overrides);
         self.resolve_place = self.resolve_place.take().or_else(|| outer.resolve_place.clone());
         self.certificate_place = self.certificate_place.take().or_else(|| outer.certificate_place.clone());
@@ -154,6 +170,15 @@ impl LocationConf {
         }
     }
 
+    /// Nothing is written here, so everything is as it is around.
+    fn share(&mut self, outer: &Self) {
+        self.overrides = outer.overrides.clone();
+        self.resolve_place.clone_from(&outer.resolve_place);
+        self.certificate_place.clone_from(&outer.certificate_place);
+        self.require_place.clone_from(&outer.require_place);
+        self.settings.clone_from(&outer.settings);
+    }
+
     fn refuse(&self, error: &SettingsError, cf: &mut ngx_conf_t) {
         let place = match error {
             SettingsError::RequireWithoutResolve => &self.require_place,
@@ -172,10 +197,23 @@ fn create<T: Default>(cf: *mut ngx_conf_t) -> *mut c_void {
     contain(Site::Configuration, std::ptr::null_mut(), || {
         // SAFETY: CONF: nginx passes the configuration that it reads.
         let pool = unsafe { (*cf).pool };
-        // SAFETY: CONF: which has a pool.
-        let pool = unsafe { Pool::from_ngx_pool(pool) };
-        pool.allocate(T::default()).cast()
+        // SAFETY: C API: it makes room for the structure as well.
+        let cleanup = unsafe { ngx_pool_cleanup_add(pool, size_of::<T>()) };
+        // SAFETY: POOL: either null or a cleanup handler in the pool.
+        let Some(cleanup) = (unsafe { cleanup.as_mut() }) else { return std::ptr::null_mut() };
+        // SAFETY: POOL: there is room for one, aligned as asserted below.
+        unsafe { cleanup.data.cast::<T>().write(T::default()) };
+        cleanup.handler = Some(drop_conf::<T>);
+        cleanup.data
     })
+}
+
+const _: () = assert!(align_of::<LocationConf>() <= nginx_sys::NGX_ALIGNMENT);
+
+/// Ends a structure with its configuration.
+unsafe extern "C" fn drop_conf<T>(data: *mut c_void) {
+    // SAFETY: POOL: `create` put one there, and nginx calls this once, before freeing.
+    contain(Site::Cleanup, (), || unsafe { data.cast::<T>().drop_in_place() });
 }
 
 /// # Safety
@@ -201,7 +239,7 @@ fn merge<T>(
     levels: (*mut ngx_conf_t, *mut c_void, *mut c_void),
     body: impl FnOnce(&mut ngx_conf_t, &mut T, &mut T) -> Result<(), ()>,
 ) -> *mut c_char {
-    contain(Site::Configuration, NGX_CONF_ERROR, || {
+    let done = contain(Site::Configuration, None, || {
         let (cf, outer, inner) = levels;
         // SAFETY: CONF: nginx passes the configuration that it reads.
         let cf = unsafe { cf.as_mut() };
@@ -209,8 +247,18 @@ fn merge<T>(
         let outer = NonNull::new(outer.cast::<T>()).map(|mut outer| unsafe { outer.as_mut() });
         // SAFETY: as above.
         let inner = NonNull::new(inner.cast::<T>()).map(|mut inner| unsafe { inner.as_mut() });
-        let (Some(cf), Some(outer), Some(inner)) = (cf, outer, inner) else { return NGX_CONF_ERROR };
-        if body(cf, outer, inner).is_ok() { NGX_CONF_OK } else { NGX_CONF_ERROR }
+        let (Some(cf), Some(outer), Some(inner)) = (cf, outer, inner) else { return Some(NGX_CONF_ERROR) };
+        Some(if body(cf, outer, inner).is_ok() { NGX_CONF_OK } else { NGX_CONF_ERROR })
+    });
+    done.unwrap_or_else(|| {
+        // SAFETY: CONF: nginx passes the configuration that it reads.
+        if let Some(cf) = unsafe { levels.0.as_mut() } {
+            refuse_configuration(
+                cf,
+                format_args!("internal error in the authgear module, see the [alert] line above"),
+            );
+        }
+        NGX_CONF_ERROR
     })
 }
 

@@ -21,28 +21,30 @@ pub fn add_set_cookie(r: &mut ngx_http_request_t, value: &[u8]) -> Result<(), Ou
 /// # Errors
 /// [`OutOfMemory`].
 pub fn add_challenges(r: &mut ngx_http_request_t, values: &[Vec<u8>]) -> Result<(), OutOfMemory> {
-    let mut previous: Option<NonNull<ngx_table_elt_t>> = None;
     for value in values {
         let line = push(r, "WWW-Authenticate", value)?;
-        match previous {
-            None => r.headers_out.www_authenticate = line.as_ptr(),
-            Some(previous) => link(previous, line),
-        }
-        previous = Some(line);
+        append_challenge(r, line);
     }
     Ok(())
 }
 
 /// Since 1.23.0 lines of one name are a linked list.
 #[cfg(nginx1_23_0)]
-fn link(mut previous: NonNull<ngx_table_elt_t>, line: NonNull<ngx_table_elt_t>) {
-    // SAFETY: POOL: an element of the list of headers.
-    unsafe { previous.as_mut() }.next = line.as_ptr();
+fn append_challenge(r: &mut ngx_http_request_t, line: NonNull<ngx_table_elt_t>) {
+    let mut end = &raw mut r.headers_out.www_authenticate;
+    // SAFETY: POOL: null, or an element of the list of headers.
+    while let Some(element) = unsafe { (*end).as_mut() } {
+        end = &raw mut element.next;
+    }
+    // SAFETY: POOL: the end of the list, in the request or in an element.
+    unsafe { *end = line.as_ptr() };
 }
 
 /// Before that nginx knows of one line only.
 #[cfg(not(nginx1_23_0))]
-fn link(_previous: NonNull<ngx_table_elt_t>, _line: NonNull<ngx_table_elt_t>) {}
+fn append_challenge(r: &mut ngx_http_request_t, line: NonNull<ngx_table_elt_t>) {
+    r.headers_out.www_authenticate = line.as_ptr();
+}
 
 fn push(
     r: &mut ngx_http_request_t,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Arguments;
+use std::hash::Hash;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
@@ -88,13 +89,18 @@ pub fn refuse_configuration_at(cf: &mut ngx_conf_t, why: Arguments<'_>, place: A
 }
 
 /// Lets one line of a kind through per second and worker, and counts the others.
-#[derive(Default)]
-pub struct RateLimit(HashMap<&'static str, (i64, u32)>);
+pub struct RateLimit<K>(HashMap<K, (i64, u32)>);
 
-impl RateLimit {
+impl<K> Default for RateLimit<K> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K: Hash + Eq> RateLimit<K> {
     /// `None`: say nothing now. Otherwise the number of lines of this kind that weren't said since the last one.
     #[must_use]
-    pub fn pass(&mut self, kind: &'static str, now_seconds: i64) -> Option<u32> {
+    pub fn pass(&mut self, kind: K, now_seconds: i64) -> Option<u32> {
         let (last, unsaid) = self.0.entry(kind).or_insert((i64::MIN, 0));
         if *last == now_seconds {
             *unsaid += 1;

@@ -1,9 +1,5 @@
 //! The module as nginx sees it: its tables, and its place in the life of a process.
 
-use std::ffi::{c_char, c_void};
-#[cfg(feature = "export-modules")]
-use std::ptr::null_mut;
-
 use nginx_sys::{
     NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_conf_t, ngx_cycle_t,
     ngx_http_module_t, ngx_int_t, ngx_module_t, ngx_process, ngx_uint_t,
@@ -25,7 +21,7 @@ pub struct Module;
 
 impl HttpModule for Module {
     fn module() -> &'static ngx_module_t {
-        // SAFETY: nginx writes to it while it starts, before it calls anything of the module's.
+        // SAFETY: nginx writes to it only while it reads a configuration, and no reference is kept across that.
         unsafe { &*MODULE }
     }
 }
@@ -74,7 +70,10 @@ pub static mut ngx_http_authgear_module: ngx_module_t = ngx_module_t {
 #[cfg(feature = "export-modules")]
 #[allow(unreachable_pub, reason = "nginx reaches them, by name")]
 mod exports {
-    use super::{NameTable, ngx_http_authgear_module, ngx_module_t, null_mut};
+    use std::ffi::c_char;
+    use std::ptr::null_mut;
+
+    use super::{ngx_http_authgear_module, ngx_module_t};
 
     #[used]
     #[unsafe(no_mangle)]
@@ -84,25 +83,21 @@ mod exports {
     #[used]
     #[unsafe(no_mangle)]
     #[allow(non_upper_case_globals, reason = "nginx's name")]
-    pub static mut ngx_module_names: NameTable<2> =
-        NameTable([c"ngx_http_authgear_module".as_ptr(), std::ptr::null()]);
+    pub static mut ngx_module_names: [*const c_char; 2] =
+        [c"ngx_http_authgear_module".as_ptr(), std::ptr::null()];
 
     /// Handlers run in the reverse order: auth_request, access, auth_basic, this module.
     #[used]
     #[unsafe(no_mangle)]
     #[allow(non_upper_case_globals, reason = "nginx's name")]
-    pub static mut ngx_module_order: NameTable<5> = NameTable([
+    pub static mut ngx_module_order: [*const c_char; 5] = [
         c"ngx_http_authgear_module".as_ptr(),
         c"ngx_http_auth_basic_module".as_ptr(),
         c"ngx_http_access_module".as_ptr(),
         c"ngx_http_auth_request_module".as_ptr(),
         std::ptr::null(),
-    ]);
+    ];
 }
-
-/// A list of names that ends with a null.
-#[repr(transparent)]
-pub struct NameTable<const N: usize>([*const c_char; N]);
 
 unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     contain(Site::Configuration, NGX_ERROR as ngx_int_t, || {
@@ -134,8 +129,9 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         if Module::main_conf(cycle).is_some_and(|main| main.resolves)
             && let Err(error) = bridge::open(cycle, suspend::on_wake).and_then(worker::start)
         {
-            let consequence = "requests that need the resolver get 500 from this worker";
-            log::cycle().alert(format_args!("a worker can't be set up, {consequence}: {error}"));
+            let consequence = "requests that need it get 500";
+            log::cycle()
+                .alert(format_args!("the resolver can't be set up in this worker, {consequence}: {error}"));
         }
         NGX_OK as ngx_int_t
     })
@@ -144,5 +140,3 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 unsafe extern "C" fn exit_process(_cycle: *mut ngx_cycle_t) {
     contain(Site::ExitProcess, (), worker::stop);
 }
-
-const _: () = assert!(size_of::<NameTable<2>>() == 2 * size_of::<*mut c_void>());

@@ -1,5 +1,5 @@
-//! What the module knows of one request. It lives in the request's pool, and survives what clears `r->ctx`: internal
-//! redirects and named locations.
+//! What the module knows of one request. A cleanup handler of the request's pool owns it, so that it survives what clears
+//! `r->ctx`: internal redirects and named locations.
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ffi::c_void;
@@ -23,7 +23,8 @@ use crate::single_flight::Role;
 pub struct RequestState {
     /// POST_READ has run, so what is in the headers since is trusted.
     pub stripped: Cell<bool>,
-    pub wait: RefCell<Wait>,
+    /// What it waits for, while it is suspended.
+    pub wait: Cell<Option<Wait>>,
     /// The kinds of credential that were presented last.
     pub kinds: Cell<Kinds>,
     /// What was decided last, for the variables.
@@ -43,16 +44,12 @@ impl RequestState {
     }
 }
 
-#[derive(Default)]
-pub enum Wait {
-    #[default]
-    Idle,
-    Suspended {
-        waiter: WaiterId,
-        key: CacheKey,
-        since: ngx_msec_t,
-    },
-    Landed(CacheKey, Landed),
+#[derive(Clone, Copy)]
+pub struct Wait {
+    pub waiter: WaiterId,
+    /// What the answer is to be for.
+    pub key: CacheKey,
+    pub since: ngx_msec_t,
 }
 
 /// A flight's outcome as one of its requests gets it.

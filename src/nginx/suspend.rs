@@ -6,56 +6,86 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nginx_sys::{
-    NGX_AGAIN, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_add_timer, ngx_current_msec, ngx_del_timer,
-    ngx_event_t, ngx_handle_read_event, ngx_http_block_reading, ngx_http_core_run_phases,
-    ngx_http_finalize_request, ngx_http_log_ctx_t, ngx_http_request_empty_handler, ngx_http_request_t,
-    ngx_http_run_posted_requests, ngx_http_test_reading, ngx_int_t, ngx_msec_t, ngx_post_event,
-    ngx_posted_events,
+    NGX_AGAIN, NGX_OK, ngx_add_timer, ngx_current_msec, ngx_del_timer, ngx_event_t, ngx_handle_read_event,
+    ngx_http_block_reading, ngx_http_core_run_phases, ngx_http_finalize_request, ngx_http_log_ctx_t,
+    ngx_http_request_t, ngx_http_run_posted_requests, ngx_http_test_reading, ngx_int_t, ngx_msec_t,
+    ngx_post_event, ngx_posted_events,
 };
 
+use super::access::INTERNAL_ERROR;
 use super::callback::{Site, contain};
 use super::state::{self, Landed, RequestState, Wait};
-use super::worker::{self, WaiterId};
-use super::{access, log};
+use super::worker;
+use super::{log, report};
 use crate::cache_key::CacheKey;
 use crate::resolver::error::ResolveError;
+use crate::resolver::question::Question;
 use crate::resolver::{Completion, Outcome};
-use crate::single_flight::Role;
+use crate::settings::Settings;
+use crate::single_flight::{Overload, Role};
 
 /// A request's timer runs this much longer than the call, so that it learns from the call itself that it timed out: the
 /// connection that is to blame has been left behind by then, and the next request gets another.
 const SLACK: Duration = Duration::from_millis(20);
 
-/// Has the request wait: the answer, the timer or the client's leaving ends that. Returns what the handler returns.
+/// Has a request wait for an answer, and asks for it where nobody has yet. The answer, the timer or the client's leaving
+/// ends the waiting. Returns what the handler returns.
 ///
 /// The timer also keeps a worker that exits gracefully from leaving before the request is done.
+///
+/// # Errors
+/// [`Overload`]: there are too many calls in flight to start one more.
 pub fn suspend(
-    r: &mut ngx_http_request_t,
+    r: NonNull<ngx_http_request_t>,
     state: &RequestState,
-    waiter: WaiterId,
     key: CacheKey,
-    timeout: Duration,
-) -> ngx_int_t {
-    state.wait.replace(Wait::Suspended { waiter, key, since: now() });
-    if watch_client(r).is_err() {
+    settings: &Settings,
+    question: Question,
+) -> Result<ngx_int_t, Overload> {
+    let Some(waiter) = worker::with(|worker| worker.enlist(r)) else { return Ok(INTERNAL_ERROR) };
+    // From here on the state's cleanup takes the waiter off the list, whatever happens.
+    state.wait.set(Some(Wait { waiter, key, since: now() }));
+    let boarded = worker::with(|worker| worker.board(waiter, key, settings, question, now()));
+    if let Some(Err(overload)) = boarded {
         cancel(state);
-        return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+        return Err(overload);
     }
-    r.read_event_handler = Some(ngx_http_test_reading);
-    r.write_event_handler = Some(ngx_http_request_empty_handler);
-
     // SAFETY: LIVE REQUEST.
-    let log = unsafe { (*r.connection).log };
+    let request = unsafe { &mut *r.as_ptr() };
+    // The client of a request that nginx goes on with for `post_action` has gone already.
+    if request.post_action() == 0 {
+        if watch_client(request).is_err() {
+            cancel(state);
+            return Ok(INTERNAL_ERROR);
+        }
+        request.read_event_handler = Some(ngx_http_test_reading);
+    }
+    request.write_event_handler = Some(on_write_while_suspended);
+    set_timer(r, request, state, settings.timeout.saturating_add(SLACK));
+    Ok(NGX_AGAIN as ngx_int_t)
+}
+
+/// Does nothing, and is the mark of a request that is suspended here: nginx puts other handlers in its place when it goes
+/// on with the request, or ends it.
+unsafe extern "C" fn on_write_while_suspended(_r: *mut ngx_http_request_t) {}
+
+fn set_timer(
+    r: NonNull<ngx_http_request_t>,
+    request: &ngx_http_request_t,
+    state: &RequestState,
+    time: Duration,
+) {
+    // SAFETY: LIVE REQUEST.
+    let log = unsafe { (*request.connection).log };
     let timer = state.timer.as_ptr();
-    // SAFETY: POOL: the state, and the timer in it, stay where they are; MAIN THREAD: nobody else writes to it now.
+    // SAFETY: STATE; MAIN THREAD: nobody else writes to it now.
     let event = unsafe { &mut *timer };
     event.handler = Some(on_timer);
     // nginx's debug log takes this for a connection, and prints the number where that has its descriptor.
-    event.data = (&raw mut *r).cast();
+    event.data = r.as_ptr().cast();
     event.log = log;
-    // SAFETY: C API; `cancel` deletes it before the memory goes.
-    unsafe { ngx_add_timer(timer, milliseconds(timeout.saturating_add(SLACK))) };
-    NGX_AGAIN as ngx_int_t
+    // SAFETY: C API; STATE: it is deleted before the memory goes.
+    unsafe { ngx_add_timer(timer, ngx_msec_t::try_from(time.as_millis()).unwrap_or(ngx_msec_t::MAX)) };
 }
 
 /// Has nginx tell when the client goes, as `limit_req` does.
@@ -77,14 +107,14 @@ fn watch_client(r: &ngx_http_request_t) -> Result<(), ()> {
 /// Ends a request's waiting, if it does wait; the flight goes on without it.
 pub fn cancel(state: &RequestState) {
     delete_timer(state);
-    if let Wait::Suspended { waiter, .. } = state.wait.take() {
-        worker::with(|worker| worker.forget(waiter));
+    if let Some(wait) = state.wait.take() {
+        worker::with(|worker| worker.take(wait.waiter));
     }
 }
 
 fn delete_timer(state: &RequestState) {
     let timer = state.timer.as_ptr();
-    // SAFETY: POOL, MAIN THREAD.
+    // SAFETY: STATE, MAIN THREAD.
     if unsafe { &*timer }.timer_set() != 0 {
         // SAFETY: C API: it is set.
         unsafe { ngx_del_timer(timer) };
@@ -100,13 +130,20 @@ pub unsafe extern "C" fn on_wake(_event: *mut ngx_event_t) {
         if let Some(waker) = worker::with(|worker| worker.waker()) {
             waker.clear();
         }
-        while let Some((completion, waiting)) = worker::with(|worker| worker.next_landing()).flatten() {
+        while let Some((completion, waiters)) = worker::with(|worker| worker.next_landing()).flatten() {
             let Completion { outcome, key, target, .. } = completion;
+            let leader =
+                waiters.first().and_then(|(waiter, _)| worker::with(|worker| worker.get(*waiter)).flatten());
+            // SAFETY: WAITER.
+            let leader = leader.and_then(|r| request_log(unsafe { r.as_ref() }));
+            report::failed_call(leader, &target, key, &outcome);
             let outcome = Rc::new(outcome);
-            for (r, role) in waiting {
-                land(r, &outcome, role);
+            for (waiter, role) in waiters {
+                // Only now: landing one request runs any code of nginx's, which may end another.
+                if let Some(r) = worker::with(|worker| worker.take(waiter)).flatten() {
+                    land(r, &outcome, role);
+                }
             }
-            access::log_failure(&target, key, &outcome);
         }
     });
 }
@@ -119,10 +156,8 @@ unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
     let forgotten = contain(Site::Timer, false, || {
         // SAFETY: WAITER: the timer is deleted before the request goes.
         let state = state::find(unsafe { r.as_ref() });
-        if let Some(state) = state
-            && let Wait::Suspended { waiter, .. } = *state.wait.borrow()
-        {
-            worker::with(|worker| worker.forget(waiter));
+        if let Some(wait) = state.and_then(|state| state.wait.get()) {
+            worker::with(|worker| worker.take(wait.waiter));
         }
         true
     });
@@ -139,9 +174,9 @@ fn land(r: NonNull<ngx_http_request_t>, outcome: &Rc<Outcome>, role: Role) {
         // SAFETY: WAITER.
         let Some(state) = state::find(unsafe { r.as_ref() }) else { return Some(false) };
         delete_timer(&state);
-        let Wait::Suspended { key, since, .. } = state.wait.take() else { return Some(false) };
+        let Some(Wait { key, since, .. }) = state.wait.take() else { return Some(false) };
         let waited = now().wrapping_sub(since);
-        state.wait.replace(Wait::Landed(key, Landed { outcome: Rc::clone(outcome), role, waited }));
+        state.answered.replace(Some((key, Landed { outcome: Rc::clone(outcome), role, waited })));
         Some(true)
     });
     match landed {
@@ -164,7 +199,7 @@ fn fail(r: NonNull<ngx_http_request_t>) {
     });
     resume(r, || {
         // SAFETY: C API: as any handler does that ends a request outside the phases.
-        unsafe { ngx_http_finalize_request(r.as_ptr(), NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t) };
+        unsafe { ngx_http_finalize_request(r.as_ptr(), INTERNAL_ERROR) };
     });
 }
 
@@ -172,11 +207,11 @@ fn fail(r: NonNull<ngx_http_request_t>) {
 fn resume(r: NonNull<ngx_http_request_t>, go_on: impl FnOnce()) {
     // SAFETY: WAITER: it was taken off the registry just now, and nothing has run since.
     let request = unsafe { &mut *r.as_ptr() };
-    let ours = request
+    let is_suspended = request
         .write_event_handler
-        .is_some_and(|handler| handler as usize == ngx_http_request_empty_handler as *const () as usize);
-    if !ours {
-        // nginx is ending the request: ngx_http_terminate_request puts a handler of its own there.
+        .is_some_and(|handler| handler as usize == on_write_while_suspended as *const () as usize);
+    if !is_suspended {
+        // nginx has taken the request on: it is ending it, or has redirected it for `post_action`.
         return;
     }
     request.read_event_handler = Some(ngx_http_block_reading);
@@ -199,10 +234,6 @@ fn set_log_request(request: &mut ngx_http_request_t) {
     if let Some(context) = unsafe { context.as_mut() } {
         context.current_request = r;
     }
-}
-
-fn milliseconds(time: Duration) -> ngx_msec_t {
-    ngx_msec_t::try_from(time.as_millis()).unwrap_or(ngx_msec_t::MAX)
 }
 
 /// The event loop's clock, in milliseconds: monotonic, read once a turn.

@@ -4,7 +4,8 @@ use std::ptr::NonNull;
 
 use nginx_sys::{
     NGX_ERROR, NGX_HTTP_VAR_NOCACHEABLE, NGX_HTTP_VAR_PREFIX, NGX_OK, ngx_conf_t, ngx_http_add_variable,
-    ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t, ngx_uint_t,
+    ngx_http_get_variable_pt, ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t,
+    ngx_uint_t,
 };
 
 use ngx::ngx_string;
@@ -57,7 +58,10 @@ static VARIABLES: [(&str, Shows); 15] = [
 /// Makes the variables known to nginx. Not cacheable: a value that is read before the access phase must not stick.
 pub fn register(cf: &mut ngx_conf_t) -> ngx_int_t {
     for (index, (name, shows)) in VARIABLES.iter().enumerate() {
-        let prefix = if matches!(shows, Shows::HeaderByName) { NGX_HTTP_VAR_PREFIX } else { 0 };
+        let (prefix, getter): (u32, ngx_http_get_variable_pt) = match shows {
+            Shows::HeaderByName => (NGX_HTTP_VAR_PREFIX, Some(var_header)),
+            _ => (0, Some(var_authgear)),
+        };
         let mut name = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };
         let flags = (NGX_HTTP_VAR_NOCACHEABLE | prefix) as ngx_uint_t;
         // SAFETY: C API: nginx copies the name.
@@ -66,7 +70,7 @@ pub fn register(cf: &mut ngx_conf_t) -> ngx_int_t {
         let Some(variable) = (unsafe { variable.as_mut() }) else {
             return NGX_ERROR as ngx_int_t;
         };
-        variable.get_handler = Some(var_authgear);
+        variable.get_handler = getter;
         variable.data = index;
     }
     register_http(cf)
@@ -84,11 +88,34 @@ fn register_http(cf: &mut ngx_conf_t) -> ngx_int_t {
     OK
 }
 
-/// Gets any of the variables. A panic in it leaves the variable unset.
+/// Gets a variable of the table.
 unsafe extern "C" fn var_authgear(
     r: *mut ngx_http_request_t,
     value: *mut ngx_http_variable_value_t,
     data: usize,
+) -> ngx_int_t {
+    get(r, value, |r| show(r, VARIABLES.get(data)?.1))
+}
+
+/// Gets `$authgear_header_NAME`: `x-authgear-NAME` of the answer.
+unsafe extern "C" fn var_header(
+    r: *mut ngx_http_request_t,
+    value: *mut ngx_http_variable_value_t,
+    data: usize,
+) -> ngx_int_t {
+    get(r, value, |r| {
+        // SAFETY: CONF: for a prefix variable nginx passes a pointer to its whole name.
+        let name = bytes(unsafe { (data as *const ngx_str_t).as_ref() }?);
+        let name = name.get(NAME_PREFIX.len()..)?;
+        identity(&*state::find(r)?, |headers| headers.get_by_variable(name))
+    })
+}
+
+/// Gives nginx a value. A panic leaves the variable unset.
+fn get(
+    r: *mut ngx_http_request_t,
+    value: *mut ngx_http_variable_value_t,
+    find: impl FnOnce(&ngx_http_request_t) -> Option<Vec<u8>>,
 ) -> ngx_int_t {
     // SAFETY: C API: nginx passes room for a value.
     let Some(value) = (unsafe { value.as_mut() }) else {
@@ -97,22 +124,15 @@ unsafe extern "C" fn var_authgear(
     let found = contain(Site::Variable, None, || {
         // SAFETY: LIVE REQUEST.
         let r = unsafe { r.as_ref() }?;
-        let text = show(r, data)?;
-        copy(r, &text)
+        copy(r, &find(r)?)
     });
     value.set_no_cacheable(1);
     value.set_escape(0);
-    match found {
-        Some(text) => {
-            value.set_valid(1);
-            value.set_not_found(0);
-            value.set_len(u32::try_from(text.len).unwrap_or(0));
-            value.data = text.data;
-        }
-        None => {
-            value.set_valid(0);
-            value.set_not_found(1);
-        }
+    value.set_valid(u32::from(found.is_some()));
+    value.set_not_found(u32::from(found.is_none()));
+    if let Some(text) = found {
+        value.set_len(u32::try_from(text.len).unwrap_or(0));
+        value.data = text.data;
     }
     OK
 }
@@ -156,22 +176,13 @@ unsafe fn unknown_header(
 }
 
 /// The text of a variable; `None` where it is unset.
-fn show(r: &ngx_http_request_t, data: usize) -> Option<Vec<u8>> {
+fn show(r: &ngx_http_request_t, shows: Shows) -> Option<Vec<u8>> {
     let state = state::find(r);
     let state = state.as_deref();
-    // nginx passes a pointer to the name for a prefix variable, which is no index of this table.
-    let shows = VARIABLES.get(data).map_or(Shows::HeaderByName, |(_, shows)| *shows);
     match shows {
         Shows::Header(name) => identity(state?, |headers| headers.get(name)),
-        Shows::HeaderByName => {
-            if data < VARIABLES.len() {
-                return None;
-            }
-            // SAFETY: CONF: for a prefix variable `data` is a pointer to its whole name.
-            let name = bytes(unsafe { (data as *const ngx_str_t).as_ref() }?);
-            let name = name.get(NAME_PREFIX.len()..)?;
-            identity(state?, |headers| headers.get_by_variable(name))
-        }
+        // Its getter is another.
+        Shows::HeaderByName => None,
         Shows::Result => Some(text(state.and_then(result))),
         Shows::Reason => {
             let reason = |state: &RequestState| Some(state.decided.borrow().as_ref()?.reason.as_str());

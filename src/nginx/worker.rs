@@ -13,7 +13,7 @@ use slotmap::{SlotMap, new_key_type};
 
 use super::bridge::Waker;
 use super::log::{self, RateLimit};
-use crate::cache_key::{CacheKey, Secret};
+use crate::cache_key::{CacheKey, ResolverId, Secret};
 use crate::resolver::error::ResolveError;
 use crate::resolver::question::Question;
 use crate::resolver::thread::ResolverThread;
@@ -29,9 +29,6 @@ new_key_type! {
     pub struct WaiterId;
 }
 
-/// A request that waits for a flight that has landed.
-pub type Waiting = (NonNull<ngx_http_request_t>, Role);
-
 pub struct Worker {
     secret: Secret,
     waiters: SlotMap<WaiterId, NonNull<ngx_http_request_t>>,
@@ -42,7 +39,8 @@ pub struct Worker {
     /// Started by the first call: a worker that never resolves has no second thread, and one that can't start it now may
     /// be able to with the next call.
     thread: OnceCell<ResolverThread>,
-    pub failures: RateLimit,
+    /// For the lines about failures, by resolver and kind.
+    pub failures: RateLimit<(ResolverId, &'static str)>,
 }
 
 thread_local! {
@@ -89,19 +87,23 @@ impl Worker {
         &self.secret
     }
 
-    /// Has a request wait for an answer, and asks for it where nobody has yet.
+    /// Lists a request as one that waits.
+    pub fn enlist(&mut self, r: NonNull<ngx_http_request_t>) -> WaiterId {
+        self.waiters.insert(r)
+    }
+
+    /// Joins a waiter to the flight of a key, and makes the call where there is none.
     ///
     /// # Errors
     /// [`Overload`]: there are too many calls in flight to start one more.
-    pub fn wait_for(
+    pub fn board(
         &mut self,
-        r: NonNull<ngx_http_request_t>,
+        waiter: WaiterId,
         key: CacheKey,
         settings: &Settings,
         question: Question,
         now: ngx_msec_t,
-    ) -> Result<WaiterId, Overload> {
-        let waiter = self.waiters.insert(r);
+    ) -> Result<(), Overload> {
         let boarding = Boarding {
             waiter,
             client: question.client,
@@ -109,23 +111,18 @@ impl Worker {
             timeout: u64::try_from(settings.timeout.as_millis()).unwrap_or(u64::MAX),
             max: settings.max_inflight,
         };
-        match self.flights.join(key, &boarding) {
-            Ok(Joined::Follow) => Ok(waiter),
-            Ok(Joined::Lead(flight)) => {
-                self.start_call(flight, key, settings, question);
-                Ok(waiter)
-            }
-            Err(overload) => {
-                self.waiters.remove(waiter);
-                Err(overload)
-            }
+        if let Joined::Lead(flight) = self.flights.join(key, &boarding)? {
+            self.start_call(flight, key, settings, question);
         }
+        Ok(())
     }
 
     fn start_call(&self, flight: FlightId, key: CacheKey, settings: &Settings, question: Question) {
         let waker = Arc::clone(&self.waker);
         let target = Arc::clone(&settings.target);
         let lease = Lease::new(flight, key, target, self.completion_sender.clone(), waker);
+        #[cfg(feature = "fault-injection")]
+        super::callback::injected::panic_at(super::callback::Site::Call);
         match self.thread.get_or_try_init(start_thread) {
             Ok(thread) => thread.submit(Job { timeout: settings.timeout, question, lease }),
             Err(error) => {
@@ -135,13 +132,11 @@ impl Worker {
         }
     }
 
-    /// The next call that is over, with the waiters of its flight that are still there.
-    pub fn next_landing(&mut self) -> Option<(Completion, Vec<Waiting>)> {
+    /// The next call that is over, with the waiters that its flight had, the leader first.
+    pub fn next_landing(&mut self) -> Option<(Completion, Vec<(WaiterId, Role)>)> {
         let completion = self.completions.try_recv().ok()?;
-        let listed = self.flights.land(completion.flight);
-        let waiting =
-            listed.filter_map(|(waiter, role)| Some((self.waiters.remove(waiter)?, role))).collect();
-        Some((completion, waiting))
+        let waiters = self.flights.land(completion.flight).collect();
+        Some((completion, waiters))
     }
 
     #[must_use]
@@ -149,24 +144,45 @@ impl Worker {
         Arc::clone(&self.waker)
     }
 
-    /// Takes a request off the waiters: it goes, or has waited long enough.
-    pub fn forget(&mut self, waiter: WaiterId) {
-        self.waiters.remove(waiter);
+    /// The request that has this id, if it still waits.
+    #[must_use]
+    pub fn get(&self, waiter: WaiterId) -> Option<NonNull<ngx_http_request_t>> {
+        self.waiters.get(waiter).copied()
+    }
+
+    /// Takes a request off the list.
+    pub fn take(&mut self, waiter: WaiterId) -> Option<NonNull<ngx_http_request_t>> {
+        self.waiters.remove(waiter)
     }
 }
 
 /// Signals are for nginx's thread: the new one starts with all of them blocked, as it inherits the mask.
 fn start_thread() -> io::Result<ResolverThread> {
-    let mut all = std::mem::MaybeUninit::uninit();
-    // SAFETY: sigfillset writes the whole set.
-    unsafe { libc::sigfillset(all.as_mut_ptr()) };
-    let mut before = std::mem::MaybeUninit::uninit();
-    // SAFETY: `all` was filled above, and the call writes the old mask to `before`.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
-    let started = ResolverThread::start();
-    // SAFETY: `before` was written by the first call, which can't fail with these arguments.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
-    started
+    let _blocked = SignalsBlocked::new();
+    ResolverThread::start()
+}
+
+/// Blocks all signals of this thread as long as it lives.
+struct SignalsBlocked(libc::sigset_t);
+
+impl SignalsBlocked {
+    fn new() -> Self {
+        let mut all = std::mem::MaybeUninit::uninit();
+        // SAFETY: sigfillset writes the whole set.
+        unsafe { libc::sigfillset(all.as_mut_ptr()) };
+        let mut before = std::mem::MaybeUninit::uninit();
+        // SAFETY: `all` was filled above, and the call writes the old mask to `before`.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
+        // SAFETY: written by the call, which can't fail with these arguments.
+        Self(unsafe { before.assume_init() })
+    }
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        // SAFETY: the set is the one that was in force before.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+    }
 }
 
 fn random_bytes() -> io::Result<[u8; 32]> {

@@ -44,7 +44,7 @@ fn bad_arguments_are_refused_by_a_sentence() {
         ("role=1a", "role=1a", role),
         ("role=a-b", "role=a-b", role),
         (&long, &long, role),
-        ("amr=", "amr=", "a method's name is made of letters, digits, \"_\" and \":\""),
+        ("amr=", "amr=", "a method's name is made of up to 40 letters, digits, \"_\" and \":\""),
         ("max_age=x", "max_age=x", "it must be a time of a second or more"),
         ("max_age=0", "max_age=0", "it must be a time of a second or more"),
         ("role=a role=b", "role=b", twice),

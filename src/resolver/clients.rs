@@ -35,18 +35,19 @@ pub(crate) struct PooledClient {
 
 #[derive(Default)]
 struct Health {
-    speaks_http2: AtomicBool,
+    speaks_http1: AtomicBool,
     is_suspect: AtomicBool,
 }
 
 impl PooledClient {
     pub(crate) fn answered(&self, version: http::Version) {
-        self.health.speaks_http2.store(version == http::Version::HTTP_2, Ordering::Relaxed);
+        self.health.speaks_http1.store(version != http::Version::HTTP_2, Ordering::Relaxed);
     }
 
-    /// A call timed out. Over HTTP/2 the one connection that all calls share may be the cause: leave it behind.
+    /// A call timed out. Over HTTP/2 the one connection that all calls share may be the cause: leave it behind, unless
+    /// answers have come over HTTP/1.1.
     pub(crate) fn timed_out(&self) {
-        if self.health.speaks_http2.load(Ordering::Relaxed) {
+        if !self.health.speaks_http1.load(Ordering::Relaxed) {
             self.health.is_suspect.store(true, Ordering::Relaxed);
         }
     }

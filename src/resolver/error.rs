@@ -14,6 +14,8 @@ pub enum ResolveError {
     Connect(String),
     #[error("timed out")]
     Timeout,
+    #[error("timed out while connecting")]
+    ConnectTimeout,
     #[error("connection lost: {0}")]
     Closed(String),
     #[error("unexpected answer: {0}")]
@@ -27,12 +29,17 @@ pub enum ResolveError {
 }
 
 impl ResolveError {
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout | Self::ConnectTimeout)
+    }
+
     /// The word that `$authgear_reason` has for it.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Connect(_) => "connect",
-            Self::Timeout => "timeout",
+            Self::Timeout | Self::ConnectTimeout => "timeout",
             Self::Closed(_) => "closed",
             Self::Answer(AnswerError::Status(_)) => "status",
             Self::Answer(AnswerError::Malformed(_)) | Self::Protocol(_) => "malformed",
@@ -58,7 +65,8 @@ impl Failure {
     pub(crate) fn before_answer(error: &reqwest::Error) -> Self {
         let cause = root_cause(error);
         if error.is_connect() {
-            let error = if error.is_timeout() { ResolveError::Timeout } else { ResolveError::Connect(cause) };
+            let error =
+                if error.is_timeout() { ResolveError::ConnectTimeout } else { ResolveError::Connect(cause) };
             return Self { error, may_retry: true };
         }
         if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {

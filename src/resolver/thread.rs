@@ -1,12 +1,15 @@
 //! The thread that runs the calls: one per worker, with a tokio runtime of its own.
 
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use tokio::runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::{LocalSet, spawn_local};
 use tokio::time::Instant;
 
 use super::Job;
@@ -44,25 +47,32 @@ impl ResolverThread {
     pub fn stop(self, deadline: Duration) {
         drop(self.jobs);
         if self.ended.recv_timeout(deadline) != Err(RecvTimeoutError::Timeout) {
-            // It is past its last instruction of ours, so this doesn't wait; a panic in it was contained before.
+            // It is past its last instruction of ours, so this doesn't wait.
             let _ = self.thread.join();
         }
     }
 }
 
 fn run(runtime: runtime::Runtime, queue: UnboundedReceiver<Job>, end: &SyncSender<()>) {
-    runtime.block_on(serve(queue));
+    runtime.block_on(LocalSet::new().run_until(serve(queue)));
     // Without waiting for anything: tasks are dropped, and their leases complete their flights.
     runtime.shutdown_background();
     let _ = end.try_send(());
 }
 
+/// Makes a task of each job. Nothing else is done here: tokio contains the panic of a task, and one here would end the
+/// thread.
 async fn serve(mut queue: UnboundedReceiver<Job>) {
-    let mut clients = Clients::default();
+    let clients = Rc::new(RefCell::new(Clients::default()));
     while let Some(job) = queue.recv().await {
-        match clients.get(job.lease.target(), Instant::now()) {
-            Ok(client) => drop(tokio::spawn(perform(job, client))),
-            Err(_) => job.lease.complete(Err(ResolveError::Internal("the HTTP client can't be set up"))),
-        }
+        drop(spawn_local(start(job, Rc::clone(&clients))));
+    }
+}
+
+async fn start(job: Job, clients: Rc<RefCell<Clients>>) {
+    let client = clients.borrow_mut().get(job.lease.target(), Instant::now());
+    match client {
+        Ok(client) => perform(job, client).await,
+        Err(_) => job.lease.complete(Err(ResolveError::Internal("the HTTP client can't be set up"))),
     }
 }

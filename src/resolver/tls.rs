@@ -22,10 +22,10 @@ pub enum TlsError {
     #[error("a certificate in it can't be used: {0}")]
     BadCertificate(rustls::Error),
     #[error(
-        "the system's root certificates can't be found; name a file by \"authgear_ssl_trusted_certificate\""
+        "\"authgear_resolve\" is https, and no root certificates of the system can be found; name a file in \"authgear_ssl_trusted_certificate\""
     )]
     NoSystemRoots,
-    #[error("\"authgear_ssl_certificate\" and \"authgear_ssl_certificate_key\" don't go together: {0}")]
+    #[error("\"authgear_ssl_certificate\" and \"authgear_ssl_certificate_key\" don't match: {0}")]
     Identity(rustls::Error),
     #[error("\"authgear_ssl_name\" can't be used")]
     Name,

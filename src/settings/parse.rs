@@ -27,10 +27,15 @@ pub fn on_error(text: &str) -> Result<OnError, Complaint> {
         "anonymous" => Ok(OnError::Anonymous),
         _ => number(text)
             .and_then(|status| u16::try_from(status).ok())
-            .filter(|status| (400..=599).contains(status))
+            .filter(|status| (400..=599).contains(status) && !is_nginxs_own(*status))
             .map(OnError::Status)
-            .ok_or("it must be \"anonymous\" or a status between 400 and 599"),
+            .ok_or("it must be \"anonymous\" or a status between 400 and 599, other than 408, 444 and 494 to 499"),
     }
+}
+
+/// Statuses at which nginx closes the connection, or which it turns into others.
+fn is_nginxs_own(status: u16) -> bool {
+    matches!(status, 408 | 444 | 494..=499)
 }
 
 /// `authgear_max_inflight`.
@@ -70,7 +75,7 @@ pub fn realm(text: &str) -> Result<String, Complaint> {
     if text.bytes().all(fits) {
         Ok(text.to_owned())
     } else {
-        Err("it may contain visible ASCII, but no quotes and backslashes")
+        Err("quotes, backslashes and control characters are not allowed")
     }
 }
 

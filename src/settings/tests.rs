@@ -7,7 +7,21 @@ use proptest::prelude::*;
 fn small_arguments_are_checked() {
     assert_eq!(on_error("anonymous"), Ok(OnError::Anonymous));
     assert_eq!((on_error("400"), on_error("599")), (Ok(OnError::Status(400)), Ok(OnError::Status(599))));
-    for text in ["399", "600", "", "+503", "5 03", "Anonymous", "70000", "-1", "99999999999"] {
+    for text in [
+        "408",
+        "444",
+        "494",
+        "499",
+        "399",
+        "600",
+        "",
+        "+503",
+        "5 03",
+        "Anonymous",
+        "70000",
+        "-1",
+        "99999999999",
+    ] {
         assert!(on_error(text).is_err(), "{text}");
     }
     assert_eq!((max_inflight("1"), max_inflight("1000000")), (Ok(1), Ok(1_000_000)));

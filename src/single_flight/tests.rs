@@ -56,7 +56,7 @@ fn beyond_the_bound_a_flight_can_be_followed_but_not_started() {
     let mut flights = Flights::default();
     let first = lead(&mut flights, 1, boarding(1, 2));
     lead(&mut flights, 2, boarding(2, 2));
-    assert_eq!(flights.join(key(3), &boarding(3, 2)), Err(Overload));
+    assert_eq!(flights.join(key(3), &boarding(3, 2)), Err(Overload::Total));
     assert_eq!(flights.join(key(2), &boarding(4, 2)), Ok(Joined::Follow));
     assert_eq!(flights.land(first).count(), 1);
     lead(&mut flights, 3, boarding(3, 2));
@@ -67,8 +67,11 @@ fn one_address_holds_at_most_a_quarter() {
     let mut flights = Flights::default();
     let first = lead(&mut flights, 0, from("192.0.2.1", boarding(0, 8)));
     lead(&mut flights, 1, from("192.0.2.1", boarding(1, 8)));
-    assert_eq!(flights.join(key(2), &from("192.0.2.1", boarding(2, 8))), Err(Overload));
-    assert_eq!(flights.join(key(2), &from("::ffff:192.0.2.1", boarding(2, 8))), Err(Overload));
+    assert_eq!(flights.join(key(2), &from("192.0.2.1", boarding(2, 8))), Err(Overload::Client { held: 2 }));
+    assert_eq!(
+        flights.join(key(2), &from("::ffff:192.0.2.1", boarding(2, 8))),
+        Err(Overload::Client { held: 2 })
+    );
     lead(&mut flights, 3, from("192.0.2.2", boarding(3, 8)));
     assert_eq!(flights.land(first).count(), 1);
     lead(&mut flights, 2, from("192.0.2.1", boarding(2, 8)));
@@ -79,7 +82,10 @@ fn one_address_holds_at_most_a_quarter() {
 fn an_ipv6_network_counts_as_one_address() {
     let mut flights = Flights::default();
     lead(&mut flights, 1, from("2001:db8::1", boarding(1, 4)));
-    assert_eq!(flights.join(key(2), &from("2001:db8::ffff:0:0:2", boarding(2, 4))), Err(Overload));
+    assert_eq!(
+        flights.join(key(2), &from("2001:db8::ffff:0:0:2", boarding(2, 4))),
+        Err(Overload::Client { held: 1 })
+    );
     lead(&mut flights, 3, from("2001:db8:0:1::1", boarding(3, 4)));
 }
 
@@ -101,7 +107,7 @@ proptest! {
                 match flights.join(key(name), &boarding) {
                     Ok(Joined::Lead(id)) => flying.push(id),
                     Ok(Joined::Follow) => {}
-                    Err(Overload) => continue,
+                    Err(_) => continue,
                 }
                 waiting.insert(event);
             }

@@ -2,6 +2,7 @@
 
 mod early;
 mod nested;
+mod post_action;
 mod redirects;
 mod refused_requests;
 mod replaced;

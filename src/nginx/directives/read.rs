@@ -44,7 +44,7 @@ impl<'a> Directive<'a> {
         done.unwrap_or_else(|| {
             refuse_configuration(
                 cf,
-                format_args!("the directive can't be read for a bug, see the alert before"),
+                format_args!("internal error in the authgear module, see the [alert] line above"),
             );
             NGX_CONF_ERROR
         })
@@ -84,18 +84,16 @@ impl<'a> Directive<'a> {
         if slot.is_some() {
             return IS_DUPLICATE;
         }
-        let read = full_name(self.cf, &self.argument).map_or_else(
-            || Err("out of memory".to_owned()),
-            |path| read_file(&path).map_err(|error| format!("it can't be read: {error}")),
-        );
+        let Some(path) = full_name(self.cf, &self.argument) else { return NGX_CONF_ERROR };
+        let read = read_file(&path).map_err(|error| format!("it can't be read: {error}"));
         match read.and_then(|bytes| parse(&bytes).map_err(|error| error.to_string())) {
             Ok(value) => {
                 *slot = Some(value);
                 NGX_CONF_OK
             }
             Err(complaint) => {
-                let (name, argument) = (&self.name, &self.argument);
-                let why = format_args!("invalid file \"{argument}\" in \"{name}\" directive, {complaint}");
+                let name = &self.name;
+                let why = format_args!("invalid file \"{path}\" in \"{name}\" directive, {complaint}");
                 refuse_configuration(self.cf, why);
                 NGX_CONF_ERROR
             }
@@ -114,7 +112,10 @@ fn words(cf: &mut ngx_conf_t) -> Option<(String, String, Vec<String>)> {
     let arguments: Result<Vec<_>, _> =
         args.iter().skip(1).map(|word| word.to_str().map(str::to_owned)).collect();
     let Ok(mut arguments) = arguments else {
-        refuse_configuration(cf, format_args!("an argument of \"{name}\" directive is no valid UTF-8"));
+        refuse_configuration(
+            cf,
+            format_args!("invalid value in \"{name}\" directive, it is not valid UTF-8"),
+        );
         return None;
     };
     let others = arguments.split_off(1.min(arguments.len()));

@@ -115,7 +115,7 @@ fn a_cookie_prefix_is_made_of_what_cookie_names_are_made_of() {
 
 #[test]
 fn an_error_s_end_is_a_status_or_anonymous() {
-    let why = "it must be \"anonymous\" or a status between 400 and 599";
+    let why = "it must be \"anonymous\" or a status between 400 and 599, other than 408, 444 and 494 to 499";
     for value in [
         "",
         "399",
@@ -127,6 +127,10 @@ fn an_error_s_end_is_a_status_or_anonymous() {
         "+502",
         "5xx",
         "502.0",
+        "408",
+        "444",
+        "494",
+        "499",
         "Anonymous",
         "off",
         "99999999999",

@@ -97,8 +97,8 @@ fn a_certificate_and_its_key_go_together() {
         Place::Http.put(Nginx::builder(), &fragment).check().assert_refused(&fragment, sentence, 3);
     }
     let fragment = identity(folder.path(), "client.pem", "good.key");
-    let sentence = "\"authgear_ssl_certificate\" and \"authgear_ssl_certificate_key\" don't go together: ";
-    let refusal = "no TLS to the resolver of \"authgear_resolve\": ".to_owned() + sentence;
+    let sentence = "\"authgear_ssl_certificate\" and \"authgear_ssl_certificate_key\" don't match: ";
+    let refusal = "".to_owned() + sentence;
     Place::Http.put(Nginx::builder(), &fragment).check().assert_refused_somewhere(&refusal);
 }
 
@@ -108,7 +108,7 @@ fn an_inner_certificate_must_fit_the_inherited_key() {
     let path = folder.path().display();
     let builder = Nginx::builder().http(identity(folder.path(), "client.pem", "client.key"));
     let inner = format!("location /in/ {{ authgear_ssl_certificate {path}/good.pem; }}");
-    builder.clone().server(inner).check().assert_refused_somewhere("no TLS to the resolver");
+    builder.clone().server(inner).check().assert_refused_somewhere("\"authgear_ssl_certificate\" and");
     let both = format!(
         "location /in/ {{ authgear_ssl_certificate {path}/good.pem; authgear_ssl_certificate_key {path}/good.key; }}"
     );
@@ -117,8 +117,8 @@ fn an_inner_certificate_must_fit_the_inherited_key() {
 
 #[test]
 fn https_without_any_root_is_refused_and_http_is_not() {
-    let sentence = "no TLS to the resolver of \"authgear_resolve\": the system's root certificates can't be found; \
-                    name a file by \"authgear_ssl_trusted_certificate\"";
+    let sentence = "\"authgear_resolve\" is https, and no root certificates of the system can be found; \
+                    name a file in \"authgear_ssl_trusted_certificate\"";
     let folder = folder();
     let rootless = || {
         Nginx::builder()

@@ -101,7 +101,7 @@ fn each_directive_stands_once_at_a_level() {
 fn the_line_is_told_in_every_place() {
     let fragment = "# one\n\nauthgear_on_error 200;";
     let sentence = "invalid value \"200\" in \"authgear_on_error\" directive, \
-                    it must be \"anonymous\" or a status between 400 and 599";
+                    it must be \"anonymous\" or a status between 400 and 599, other than 408, 444 and 494 to 499";
     for place in [Place::Http, Place::Server, Place::Location] {
         assert_refused(place, fragment, sentence, 3);
     }

@@ -95,3 +95,26 @@ fn failures_of_one_kind_fill_no_log() {
     assert!(lines >= 1 && lines <= seconds + 2, "{lines} lines in {seconds} s");
     live.finish();
 }
+
+/// Two that fail at the same time: each has its line, with its own count of what was left out.
+#[test]
+fn each_resolver_that_fails_is_named() {
+    let live = Live::with(
+        Resolver::start(),
+        "location /one { authgear_resolve http://127.0.0.1:1; proxy_pass http://127.0.0.1:1; }\n\
+         location /two { authgear_resolve http://localhost:1; proxy_pass http://127.0.0.1:1; }",
+    );
+    for _ in 0..4 {
+        for path in ["/one", "/two"] {
+            let request = crate::harness::Request { target: path.into(), ..live.unique() };
+            assert_ending(&send(&live.nginx, Wire::Http1, request), 502, "error", "connect");
+        }
+    }
+    let log = live.nginx.error_log();
+    for resolver in ["http://127.0.0.1:1/", "http://localhost:1/"] {
+        let line = log.lines().find(|line| line.contains(&format!("resolver \"{resolver}")));
+        let line = line.unwrap_or_else(|| panic!("{resolver} is not named in\n{log}"));
+        assert!(line.contains("connect failed: ") && line.contains(", client: 127.0.0.1, "), "{line}");
+    }
+    live.finish();
+}

@@ -24,7 +24,7 @@ fn a_panic_while_the_configuration_is_read_refuses_it() {
             assert!(!check.stderr.contains("panicked"), "{}", check.stderr);
             if site == "Directive" {
                 check.assert_refused_somewhere(
-                    "the directive can't be read for a bug, see the alert before in ",
+                    "internal error in the authgear module, see the [alert] line above in ",
                 );
             }
         }

@@ -22,6 +22,20 @@ fn a_panic_after_the_wait_is_a_500() {
     }
 }
 
+/// The request is on the list of those that wait by then, and has to be taken off it.
+#[test]
+fn a_panic_while_a_call_is_started_leaves_no_trap() {
+    for_each_wire(|wire| {
+        let rig = Rig::start();
+        let site = panicking(rig.site(), "Call", 1).allow_log("panic in Access callback");
+        let nginx = site.start();
+        assert_eq!(send(&nginx, wire, rig.fresh_request()).status, 500);
+        assert_eq!(rig.backend.requests().len(), 0, "the backend saw the request");
+        rig.assert_serves(&nginx);
+        finish(nginx, "Access");
+    });
+}
+
 /// All of them wait for one call: one panics on resuming, the others get the answer.
 #[test]
 fn a_panic_on_resuming_costs_one_of_many() {

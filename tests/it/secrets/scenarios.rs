@@ -31,7 +31,7 @@ enum Happens {
 use Happens::{Answer, ClosedPort, Connection, Echo, Nothing, Tls};
 
 const FAILED: Option<&str> = Some("failed: ");
-const REFUSED: Option<&str> = Some("refuses");
+const REFUSED: Option<&str> = Some("request refused with");
 
 const fn scenario(name: &'static str, status: u16, told: Option<&'static str>, happens: Happens) -> Scenario {
     Scenario { name, status, told, happens, http: "", change: |request, _| request }
