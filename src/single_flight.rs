@@ -108,16 +108,6 @@ impl<W: Copy> Flights<W> {
         })
     }
 
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.flights.len()
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.flights.is_empty()
-    }
-
     fn admit(&mut self, client: Option<IpAddr>, max: u32) -> Result<(), Overload> {
         if self.flights.len() >= max as usize {
             return Err(Overload::Total);

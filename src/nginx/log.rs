@@ -7,8 +7,7 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use nginx_sys::{
-    NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, ngx_conf_log_error, ngx_conf_t, ngx_log_t,
-    ngx_uint_t,
+    NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_INFO, ngx_conf_log_error, ngx_conf_t, ngx_log_t, ngx_uint_t,
 };
 use ngx::log::{LOG_BUFFER_SIZE, log_error, write_fmt};
 
@@ -30,21 +29,12 @@ impl Log {
         Self(log)
     }
 
-    #[must_use]
-    pub fn as_ptr(self) -> *mut ngx_log_t {
-        self.0.as_ptr()
-    }
-
     pub fn alert(self, line: Arguments<'_>) {
         self.write(NGX_LOG_ALERT, line);
     }
 
     pub fn error(self, line: Arguments<'_>) {
         self.write(NGX_LOG_ERR, line);
-    }
-
-    pub fn notice(self, line: Arguments<'_>) {
-        self.write(NGX_LOG_NOTICE, line);
     }
 
     pub fn info(self, line: Arguments<'_>) {

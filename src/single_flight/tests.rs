@@ -111,14 +111,14 @@ proptest! {
                 }
                 waiting.insert(event);
             }
-            prop_assert!(flights.len() <= max as usize);
+            prop_assert!(flights.flights.len() <= max as usize);
         }
         for id in flying {
             for (waiter, _) in flights.land(id) {
                 prop_assert!(waiting.remove(&waiter) && woken.insert(waiter));
             }
         }
-        prop_assert!(waiting.is_empty() && flights.is_empty());
+        prop_assert!(waiting.is_empty() && flights.flights.is_empty());
         prop_assert!(flights.current.is_empty() && flights.by_client.is_empty());
     }
 }
