@@ -32,8 +32,11 @@ pub fn add_challenges(r: &mut ngx_http_request_t, values: &[Vec<u8>]) -> Result<
 #[cfg(nginx1_23_0)]
 fn append_challenge(r: &mut ngx_http_request_t, line: NonNull<ngx_table_elt_t>) {
     let mut end = &raw mut r.headers_out.www_authenticate;
-    // SAFETY: POOL: null, or an element of the list of headers.
-    while let Some(element) = unsafe { (*end).as_mut() } {
+    loop {
+        // SAFETY: POOL: a link in the request or in an element.
+        let next = unsafe { *end };
+        // SAFETY: POOL: null, or an element of the list of headers.
+        let Some(element) = (unsafe { next.as_mut() }) else { break };
         end = &raw mut element.next;
     }
     // SAFETY: POOL: the end of the list, in the request or in an element.
