@@ -13,6 +13,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpStream;
+
+use super::http1::ReadError;
 use super::net::Server;
 
 mod cgi;
@@ -76,6 +79,24 @@ pub struct Echo {
 }
 
 impl Echo {
+    /// Serves each connection by this, which adds to the log what it gets.
+    fn serving<F>(
+        addr: SocketAddr,
+        log: Log,
+        serve: impl Fn(TcpStream, Arc<Log>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<(), ReadError>> + Send + 'static,
+    {
+        let log = Arc::new(log);
+        let for_connections = log.clone();
+        let server = Server::start(addr, move |stream| {
+            let connection = serve(stream, for_connections.clone());
+            async move { drop(connection.await) }
+        });
+        Self { server: server.expect("a port for the echo"), log }
+    }
+
     pub fn addr(&self) -> SocketAddr {
         self.server.addr()
     }

@@ -1,12 +1,37 @@
 //! What FastCGI, SCGI and uwsgi have in common: requests as parameters, answers as CGI.
 
-use super::{Body, Seen, Switches};
+use std::sync::Arc;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use super::{Body, Log, Seen, Switches};
+use crate::standin::http1::{ReadError, Reader};
 use crate::standin::resolver::answer::reason;
 
 pub(super) type Params = Vec<(Vec<u8>, Vec<u8>)>;
 
+/// One request a connection, as SCGI and uwsgi have it: parameters, then as much of a body as they say.
+pub(super) async fn serve<F>(
+    stream: TcpStream,
+    log: Arc<Log>,
+    read_params: impl FnOnce(Reader<TcpStream>) -> F,
+) -> Result<(), ReadError>
+where
+    F: Future<Output = Result<(Params, Reader<TcpStream>), ReadError>>,
+{
+    let (params, mut reader) = read_params(Reader::new(stream)).await?;
+    let mut body = Body::default();
+    reader.read_exactly(content_length(&params), &mut |bytes| body.add(bytes)).await?;
+    let seen = seen(params, &body);
+    log.add(seen.clone());
+    let answer = answer(&seen).await;
+    reader.stream.write_all(&answer).await?;
+    Ok(reader.stream.shutdown().await?)
+}
+
 /// How long the body is, by the parameters.
-pub(super) fn content_length(params: &Params) -> u64 {
+fn content_length(params: &Params) -> u64 {
     text(params, b"CONTENT_LENGTH").parse().unwrap_or(0)
 }
 

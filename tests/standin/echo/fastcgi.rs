@@ -9,7 +9,6 @@ use tokio::net::TcpStream;
 use super::cgi::{self, Params};
 use super::{ANY_PORT, Body, Echo, Log};
 use crate::standin::http1::{ReadError, Reader};
-use crate::standin::net::Server;
 
 const BEGIN_REQUEST: u8 = 1;
 const ABORT_REQUEST: u8 = 2;
@@ -28,17 +27,11 @@ impl FastCgi {
     }
 
     pub fn listen(addr: SocketAddr) -> Echo {
-        let log = Arc::new(Log::default());
-        let for_connections = log.clone();
-        let server = Server::start(addr, move |stream| {
-            let log = for_connections.clone();
-            async move { drop(serve(stream, &log).await) }
-        });
-        Echo { server: server.expect("a port for the echo"), log }
+        Echo::serving(addr, Log::default(), serve)
     }
 }
 
-async fn serve(stream: TcpStream, log: &Log) -> Result<(), ReadError> {
+async fn serve(stream: TcpStream, log: Arc<Log>) -> Result<(), ReadError> {
     let mut reader = Reader::new(stream);
     loop {
         let request = read_request(&mut reader).await?;

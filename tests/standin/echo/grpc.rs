@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::net::TcpStream;
 
 use super::{ANY_PORT, Body, Echo, Log, Seen, Switches};
-use crate::standin::net::Server;
+use crate::standin::http1::ReadError;
 
 pub struct Grpc;
 
@@ -20,21 +20,18 @@ impl Grpc {
     }
 
     pub fn listen(addr: SocketAddr) -> Echo {
-        let log = Arc::new(Log::default());
-        let for_connections = log.clone();
-        let server = Server::start(addr, move |stream| serve(stream, for_connections.clone()));
-        Echo { server: server.expect("a port for the echo"), log }
+        Echo::serving(addr, Log::default(), serve)
     }
 }
 
-async fn serve(stream: TcpStream, log: Arc<Log>) {
-    let Ok(mut connection) = h2::server::handshake(stream).await else {
-        return;
-    };
+async fn serve(stream: TcpStream, log: Arc<Log>) -> Result<(), ReadError> {
+    let handshake = h2::server::handshake(stream).await;
+    let mut connection = handshake.map_err(|_| ReadError::Malformed("no HTTP/2"))?;
     while let Some(Ok((request, respond))) = connection.accept().await {
         let log = log.clone();
         tokio::spawn(async move { answer(request, respond, &log).await });
     }
+    Ok(())
 }
 
 async fn answer(

@@ -8,7 +8,6 @@ use tokio::net::TcpStream;
 
 use super::{ANY_PORT, Body, Echo, Log, Seen, Switches};
 use crate::standin::http1::{ReadError, Reader};
-use crate::standin::net::Server;
 use crate::standin::resolver::answer::reason;
 
 pub struct Http;
@@ -24,17 +23,11 @@ impl Http {
 
     /// Keeps only the latest `keep` requests.
     pub fn listen_keeping(addr: SocketAddr, keep: usize) -> Echo {
-        let log = Arc::new(Log { keep, ..Log::default() });
-        let for_connections = log.clone();
-        let server = Server::start(addr, move |stream| {
-            let log = for_connections.clone();
-            async move { drop(serve(stream, &log).await) }
-        });
-        Echo { server: server.expect("a port for the echo"), log }
+        Echo::serving(addr, Log { keep, ..Log::default() }, serve)
     }
 }
 
-async fn serve(stream: TcpStream, log: &Log) -> Result<(), ReadError> {
+async fn serve(stream: TcpStream, log: Arc<Log>) -> Result<(), ReadError> {
     let mut reader = Reader::new(stream);
     loop {
         let head = match reader.read_head().await {

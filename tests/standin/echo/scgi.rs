@@ -1,15 +1,12 @@
 //! SCGI: parameters in a netstring, one request a connection.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::cgi::{self, Params};
-use super::{ANY_PORT, Body, Echo, Log};
+use super::{ANY_PORT, Echo, Log};
 use crate::standin::http1::{ReadError, Reader};
-use crate::standin::net::Server;
 
 pub struct Scgi;
 
@@ -19,29 +16,11 @@ impl Scgi {
     }
 
     pub fn listen(addr: SocketAddr) -> Echo {
-        let log = Arc::new(Log::default());
-        let for_connections = log.clone();
-        let server = Server::start(addr, move |stream| {
-            let log = for_connections.clone();
-            async move { drop(serve(stream, &log).await) }
-        });
-        Echo { server: server.expect("a port for the echo"), log }
+        Echo::serving(addr, Log::default(), |stream, log| cgi::serve(stream, log, read_params))
     }
 }
 
-async fn serve(stream: TcpStream, log: &Log) -> Result<(), ReadError> {
-    let mut reader = Reader::new(stream);
-    let params = read_params(&mut reader).await?;
-    let mut body = Body::default();
-    reader.read_exactly(cgi::content_length(&params), &mut |bytes| body.add(bytes)).await?;
-    let seen = cgi::seen(params, &body);
-    log.add(seen.clone());
-    let answer = cgi::answer(&seen).await;
-    reader.stream.write_all(&answer).await?;
-    Ok(reader.stream.shutdown().await?)
-}
-
-async fn read_params(reader: &mut Reader<TcpStream>) -> Result<Params, ReadError> {
+async fn read_params(mut reader: Reader<TcpStream>) -> Result<(Params, Reader<TcpStream>), ReadError> {
     let mut length = 0;
     loop {
         match reader.take(1).await?[..] {
@@ -58,5 +37,5 @@ async fn read_params(reader: &mut Reader<TcpStream>) -> Result<Params, ReadError
     while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
         params.push((name, value));
     }
-    Ok(params)
+    Ok((params, reader))
 }

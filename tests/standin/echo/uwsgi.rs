@@ -1,15 +1,12 @@
 //! uwsgi: parameters with 16-bit lengths, one request a connection.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::cgi::{self, Params};
-use super::{ANY_PORT, Body, Echo, Log};
+use super::{ANY_PORT, Echo, Log};
 use crate::standin::http1::{ReadError, Reader};
-use crate::standin::net::Server;
 
 pub struct Uwsgi;
 
@@ -19,29 +16,11 @@ impl Uwsgi {
     }
 
     pub fn listen(addr: SocketAddr) -> Echo {
-        let log = Arc::new(Log::default());
-        let for_connections = log.clone();
-        let server = Server::start(addr, move |stream| {
-            let log = for_connections.clone();
-            async move { drop(serve(stream, &log).await) }
-        });
-        Echo { server: server.expect("a port for the echo"), log }
+        Echo::serving(addr, Log::default(), |stream, log| cgi::serve(stream, log, read_params))
     }
 }
 
-async fn serve(stream: TcpStream, log: &Log) -> Result<(), ReadError> {
-    let mut reader = Reader::new(stream);
-    let params = read_params(&mut reader).await?;
-    let mut body = Body::default();
-    reader.read_exactly(cgi::content_length(&params), &mut |bytes| body.add(bytes)).await?;
-    let seen = cgi::seen(params, &body);
-    log.add(seen.clone());
-    let answer = cgi::answer(&seen).await;
-    reader.stream.write_all(&answer).await?;
-    Ok(reader.stream.shutdown().await?)
-}
-
-async fn read_params(reader: &mut Reader<TcpStream>) -> Result<Params, ReadError> {
+async fn read_params(mut reader: Reader<TcpStream>) -> Result<(Params, Reader<TcpStream>), ReadError> {
     let header = reader.take(4).await?;
     let block = reader.take(u64::from(u16::from_le_bytes([header[1], header[2]]))).await?;
     let mut rest = block.as_slice();
@@ -51,7 +30,7 @@ async fn read_params(reader: &mut Reader<TcpStream>) -> Result<Params, ReadError
         let value = take_field(&mut rest).ok_or(ReadError::Malformed(""))?;
         params.push((name, value));
     }
-    Ok(params)
+    Ok((params, reader))
 }
 
 fn take_field(bytes: &mut &[u8]) -> Option<Vec<u8>> {
