@@ -30,6 +30,8 @@ const ANYWHERE: u32 = SERVER | NGX_HTTP_LOC_CONF;
 /// How nginx reads the directives.
 pub static mut COMMANDS: [ngx_command_t; 17] = [
     text(ngx_string!("authgear_resolve"), cmd_resolve),
+    command(ngx_string!("authgear_require"), NGX_CONF_1MORE, cmd_require, 0),
+    text(ngx_string!("authgear_realm"), cmd_realm),
     text(ngx_string!("authgear_origin"), cmd_origin),
     text(ngx_string!("authgear_cookie_prefix"), cmd_cookie_prefix),
     ngx_command_t {
@@ -50,8 +52,6 @@ pub static mut COMMANDS: [ngx_command_t; 17] = [
     text(ngx_string!("authgear_ssl_certificate_key"), cmd_ssl_certificate_key),
     text(ngx_string!("authgear_ssl_name"), cmd_ssl_name),
     flag(ngx_string!("authgear_pass_set_cookie"), offset_of!(LocationConf, pass_set_cookie)),
-    command(ngx_string!("authgear_require"), NGX_CONF_1MORE, cmd_require, 0),
-    text(ngx_string!("authgear_realm"), cmd_realm),
     ngx_command_t::empty(),
 ];
 
