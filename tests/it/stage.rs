@@ -44,6 +44,11 @@ impl Stage {
         ))
     }
 
+    /// That server with these lines as well, and every odd header name let in.
+    pub(crate) fn start_lax(&self, lines: impl Into<String>) -> Nginx {
+        self.builder().http(LAX).server(lines.into()).start()
+    }
+
     /// What the backend got. The request must be answered with 200, and reach the backend once.
     #[track_caller]
     pub(crate) fn ask(&self, nginx: &Nginx, wire: Wire, request: impl Borrow<Request>) -> Seen {

@@ -167,7 +167,7 @@ fn what_nginx_reads_itself_stays_intact_between_forged_headers() {
     let stage = Stage::new();
     let variables = "proxy_set_header x-seen \"$http_host|$host|$http_user_agent|$http_referer|$cookie_a$cookie_b|\
                      $http_x_forwarded_for|$http_range|$content_type|$content_length|$http_x_authgear_user_id\";";
-    let nginx = stage.builder().http(LAX).server(variables).start();
+    let nginx = stage.start_lax(variables);
     for_each_wire(|wire| {
         for run in [0, 1, 7, 18, 19, 20, 21] {
             let request = KNOWN.iter().fold(Request::post("/", "twelve bytes"), |request, (name, value)| {

@@ -14,7 +14,7 @@ fn sent(target: &str) -> Request {
 #[test]
 fn headers_of_the_outer_nginx_pass_where_resolving_is_off() {
     let stage = Stage::new();
-    let nginx = stage.builder().http(LAX).server("authgear_strip_headers off;").start();
+    let nginx = stage.start_lax("authgear_strip_headers off;");
     for_each_wire(|wire| {
         let seen = stage.ask(&nginx, wire, by("alice", sent("/open/")));
         for name in SENT {
@@ -43,8 +43,7 @@ fn they_are_replaced_where_resolving_is_on() {
 fn they_are_gone_after_a_failure_that_lets_through() {
     let stage = Stage::new();
     stage.resolver.set_fault(Some(Fault::Status(500)));
-    let nginx =
-        stage.builder().http(LAX).server("authgear_strip_headers off; authgear_on_error anonymous;").start();
+    let nginx = stage.start_lax("authgear_strip_headers off; authgear_on_error anonymous;");
     for_each_wire(|wire| assert_eq!(identity(&stage.ask(&nginx, wire, by("alice", sent("/")))), []));
     nginx.finish();
 }

@@ -1,24 +1,20 @@
 //! Blocks inside a location are no way around resolving.
 
 use super::super::harness::{Request, for_each_wire};
-use super::super::stage::{LAX, Stage, by, identity, identity_of};
+use super::super::stage::{Stage, by, identity, identity_of};
 use super::forged;
 
 #[test]
 fn blocks_inside_a_location_resolve_as_it_does() {
     let stage = Stage::new();
     let pass = stage.pass();
-    let nginx = stage
-        .builder()
-        .http(LAX)
-        .server(format!(
+    let nginx = stage.start_lax(format!(
             "location /if {{ if ($arg_a) {{ {pass} }} {pass} }}
              location /ifs {{ if ($arg_a) {{ set $x 1; }} if ($arg_b) {{ add_header x-b 1; }} {pass} }}
              location /limited {{ limit_except GET {{ allow all; }} {pass} }}
              location /outer/ {{ location /outer/inner {{ {pass} }} location ~ /deep/ {{ {pass} }} {pass} }}
              location = /exact {{ {pass} }} location ^~ /prefix {{ {pass} }} location ~* \\.php$ {{ {pass} }}"
-        ))
-        .start();
+        ));
     let targets = [
         "/if",
         "/if?a=1",
@@ -48,14 +44,10 @@ fn blocks_inside_a_location_resolve_as_it_does() {
 fn blocks_inside_a_location_without_resolving_carry_nothing_forged() {
     let stage = Stage::new();
     let pass = stage.pass();
-    let nginx = stage
-        .builder()
-        .http(LAX)
-        .server(format!(
+    let nginx = stage.start_lax(format!(
             "location /off/ {{ authgear_resolve off; if ($arg_a) {{ {pass} }} location /off/on/ {{ {} {pass} }} {pass} }}",
             stage.resolve()
-        ))
-        .start();
+        ));
     for_each_wire(|wire| {
         for (target, expected) in [("/off/", vec![]), ("/off/?a=1", vec![]), ("/off/on/", identity_of("bob"))]
         {

@@ -133,14 +133,10 @@ fn a_failure_is_not_asked_about_again() {
 fn an_error_page_of_a_failure_that_does_not_resolve_gets_no_identity() {
     let stage = Stage::new();
     let pass = stage.pass();
-    let nginx = stage
-        .builder()
-        .http(LAX)
-        .server(format!(
-            "error_page 401 502 /uri; error_page 403 = @named; location /uri {{ authgear_resolve off; {pass} }}
+    let nginx = stage.start_lax(format!(
+        "error_page 401 502 /uri; error_page 403 = @named; location /uri {{ authgear_resolve off; {pass} }}
              location @named {{ authgear_resolve off; {pass} }}"
-        ))
-        .start();
+    ));
     for_each_wire(|wire| {
         for (fault, status) in [(500, 502), (401, 401), (403, 200)] {
             stage.resolver.set_fault(Some(Fault::Status(fault)));

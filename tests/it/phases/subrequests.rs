@@ -29,13 +29,9 @@ fn assert_each_carries_the_identity(stage: &Stage, nginx: &Nginx, target: &str, 
 fn a_mirror_carries_the_identity() {
     let stage = Stage::new();
     let pass = stage.pass();
-    let nginx = stage
-        .builder()
-        .http(LAX)
-        .server(format!(
+    let nginx = stage.start_lax(format!(
             "location /mirrored {{ mirror /mirror; mirror /mirror; {pass} }} location /mirror {{ internal; {pass} }}"
-        ))
-        .start();
+        ));
     assert_each_carries_the_identity(&stage, &nginx, "/mirrored", 3);
     nginx.finish();
 }
@@ -46,8 +42,7 @@ fn an_included_page_carries_the_identity() {
     let pass = stage.pass();
     let page = "location = /page { ssi on; ssi_types *; root .; }";
     for inside in ["", "authgear_resolve off;"] {
-        let nginx =
-            stage.builder().http(LAX).server(format!("{page} location /part/ {{ {inside} {pass} }}")).start();
+        let nginx = stage.start_lax(format!("{page} location /part/ {{ {inside} {pass} }}"));
         let page = "<!--# include virtual=\"/part/1\" --><!--# include virtual=\"/part/2\" wait=\"yes\" -->\
                     <!--# include virtual=\"/part/3\" -->";
         std::fs::write(nginx.prefix().join("page"), page).expect("the folder is writable");
@@ -61,7 +56,7 @@ fn a_page_included_by_a_page_carries_the_identity() {
     let stage = Stage::new();
     let pass = stage.pass();
     let pages = "location ~ ^/page { ssi on; ssi_types *; root .; }";
-    let nginx = stage.builder().http(LAX).server(format!("{pages} location /part/ {{ {pass} }}")).start();
+    let nginx = stage.start_lax(format!("{pages} location /part/ {{ {pass} }}"));
     let write = |name: &str, text: &str| {
         std::fs::write(nginx.prefix().join(name), text).expect("the folder is writable");
     };
@@ -75,14 +70,10 @@ fn a_page_included_by_a_page_carries_the_identity() {
 fn added_bodies_carry_the_identity() {
     let stage = Stage::new();
     let pass = stage.pass();
-    let nginx = stage
-        .builder()
-        .http(LAX)
-        .server(format!(
-            "location /framed {{ add_before_body /before; add_after_body /after; addition_types *; {pass} }}
+    let nginx = stage.start_lax(format!(
+        "location /framed {{ add_before_body /before; add_after_body /after; addition_types *; {pass} }}
              location /before {{ {pass} }} location /after {{ {pass} }}"
-        ))
-        .start();
+    ));
     assert_each_carries_the_identity(&stage, &nginx, "/framed", 3);
     nginx.finish();
 }
@@ -92,14 +83,10 @@ fn an_auth_request_sees_no_forged_header() {
     // It runs before the resolver is asked, so there is no identity yet.
     let stage = Stage::new();
     let pass = stage.pass();
-    let nginx = stage
-        .builder()
-        .http(LAX)
-        .server(format!(
-            "location /guarded {{ auth_request /auth; {pass} }}
+    let nginx = stage.start_lax(format!(
+        "location /guarded {{ auth_request /auth; {pass} }}
              location /auth {{ proxy_pass_request_body off; {pass} }}"
-        ))
-        .start();
+    ));
     for_each_wire(|wire| {
         stage.echo.clear();
         let request = forged(by("alice", Request::get("/guarded")));
@@ -117,7 +104,7 @@ fn a_subrequest_of_an_unresolved_page_is_not_resolved() {
     let stage = Stage::new();
     let pass = stage.pass();
     let page = "location = /page { authgear_resolve off; ssi on; ssi_types *; root .; }";
-    let nginx = stage.builder().http(LAX).server(format!("{page} location /part/ {{ {pass} }}")).start();
+    let nginx = stage.start_lax(format!("{page} location /part/ {{ {pass} }}"));
     std::fs::write(nginx.prefix().join("page"), "<!--# include virtual=\"/part/1\" -->").expect("writable");
     for_each_wire(|wire| {
         stage.echo.clear();
