@@ -1,6 +1,7 @@
 //! The name under which an answer is shared: a keyed hash over everything that the resolver's answer depends on.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use crate::credentials::Credentials;
 
@@ -32,7 +33,7 @@ impl ResolverId {
 }
 
 /// Two requests with the same key get the same answer.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CacheKey([u8; 32]);
 
 impl CacheKey {
@@ -43,6 +44,40 @@ impl CacheKey {
         update(&mut hasher, credentials.authorization().unwrap_or_default());
         update(&mut hasher, credentials.cookie().unwrap_or_default());
         Self(*hasher.finalize().as_bytes())
+    }
+
+    /// For what keeps keys outside the process, as the bytes that they are.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Keys are as even as hashes already.
+impl Hash for CacheKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+    }
+}
+
+/// Takes the 64 bits of a [`CacheKey`] as the hash.
+#[derive(Clone, Copy, Default)]
+pub struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, bits: u64) {
+        self.0 = bits;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
     }
 }
 

@@ -11,7 +11,9 @@ pub mod credentials;
 pub mod cache_key;
 pub mod endpoint;
 pub mod policy;
+pub mod freshness;
 // Mechanisms.
+pub mod blocks;
 pub mod single_flight;
 pub mod resolver;
 // Decisions.

@@ -12,13 +12,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in the order of dependency: each may use the ones before it, and itself.
-const ORDER: [&str; 10] = [
+const ORDER: [&str; 12] = [
     "identity_header",
     "session",
     "credentials",
     "cache_key",
     "endpoint",
     "policy",
+    "freshness",
+    "blocks",
     "single_flight",
     "resolver",
     "settings",

@@ -1,0 +1,98 @@
+//! Whether an answer may still be given: by its own bounds, and by the times of the location that wants it.
+
+/// Milliseconds, or a moment in milliseconds of the machine's clock that runs on in suspend (CLOCK_BOOTTIME).
+pub type Millis = u64;
+
+/// What an answer says, as far as times depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Valid,
+    Invalid,
+    None,
+}
+
+/// What is kept of an answer besides its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    pub kind: Kind,
+    /// When its call was sent: the answer may be as old as that.
+    pub asked: Millis,
+    /// From here on it may not be given at all.
+    pub until: Millis,
+}
+
+/// `authgear_cache_valid`: for how long an answer of each kind is fresh. 0 is never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    pub valid: Millis,
+    pub invalid: Millis,
+    pub none: Millis,
+}
+
+impl Times {
+    #[must_use]
+    pub fn of(&self, kind: Kind) -> Millis {
+        match kind {
+            Kind::Valid => self.valid,
+            Kind::Invalid => self.invalid,
+            Kind::None => self.none,
+        }
+    }
+}
+
+/// `authgear_cache_use_stale`: for how long after it was fresh a valid answer may still be given. 0 is not at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StaleWindows {
+    /// When the resolver fails.
+    pub error: Millis,
+    /// While it is asked again.
+    pub updating: Millis,
+}
+
+/// How an answer stands at a moment, for a location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    Fresh,
+    Stale {
+        on_error: bool,
+        while_updating: bool,
+    },
+    /// It may not be given.
+    Expired,
+}
+
+impl Stamp {
+    /// The stamp of an answer that may be kept. `max_age` is the answer's own bound in seconds, `expires` the moment at which
+    /// the credentials end.
+    ///
+    /// `None`: its bounds let nobody have it again.
+    #[must_use]
+    pub fn new(kind: Kind, asked: Millis, max_age: Option<u64>, expires: Option<Millis>) -> Option<Self> {
+        let by_answer = max_age.map(|seconds| asked.saturating_add(seconds.saturating_mul(1000)));
+        // That credentials end is a bound on what they are good for, and on nothing else.
+        let by_credentials = expires.filter(|_| kind == Kind::Valid);
+        let until = by_answer.into_iter().chain(by_credentials).min().unwrap_or(Millis::MAX);
+        (until > asked).then_some(Self { kind, asked, until })
+    }
+
+    /// Judges the answer. One from the future is of no use: the clock it was made by isn't ours.
+    #[must_use]
+    pub fn judge(&self, now: Millis, times: &Times, windows: &StaleWindows) -> Age {
+        let fresh = times.of(self.kind);
+        let Some(age) = now.checked_sub(self.asked).filter(|_| now < self.until && fresh > 0) else {
+            return Age::Expired;
+        };
+        if age < fresh {
+            return Age::Fresh;
+        }
+        let within = |window: Millis| self.kind == Kind::Valid && age - fresh < window;
+        match (within(windows.error), within(windows.updating)) {
+            (false, false) => Age::Expired,
+            (on_error, while_updating) => Age::Stale { on_error, while_updating },
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "freshness/tests.rs"]
+mod tests;
