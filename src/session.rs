@@ -1,6 +1,7 @@
 //! What the resolver can say of a request's credentials.
 
 pub mod answer;
+pub mod codec;
 
 use crate::identity_header::PREFIX;
 

@@ -1,5 +1,7 @@
 //! Reads the resolver's answer, strictly: what is not exactly one of the known forms is an error, never an identity.
 
+mod lifetime;
+
 use http::header::{HeaderMap, SET_COOKIE, WWW_AUTHENTICATE};
 use thiserror::Error;
 
@@ -7,7 +9,7 @@ use super::{IdentityHeader, IdentityHeaders, Resolution, Session};
 use crate::identity_header::{PREFIX, is_exempt};
 
 pub(crate) const SESSION_VALID: &str = "x-authgear-session-valid";
-const USER_ID: &str = "x-authgear-user-id";
+pub(crate) const USER_ID: &str = "x-authgear-user-id";
 
 /// The most that an answer's header section may weigh, names and values.
 pub const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -20,6 +22,9 @@ pub struct Answer {
     pub finding: Finding,
     /// The resolver's own `Set-Cookie` lines.
     pub set_cookies: Vec<Vec<u8>>,
+    /// For how many seconds after it was asked for the answer may be reused by its own word, where it has one on that.
+    /// A refusal has none: it isn't kept.
+    pub max_age: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,12 +59,14 @@ pub fn read(status: u16, headers: &HeaderMap, has_body: bool) -> Result<Answer, 
     if size > MAX_HEAD_BYTES {
         return Err(AnswerError::Malformed("more than 64k of headers"));
     }
-    let finding = match status {
-        200 | 204 => Finding::Resolved(resolution(headers, has_body)?),
-        401 | 403 => Finding::Refused(Refusal { status, challenges: lines(headers, &WWW_AUTHENTICATE) }),
+    let (finding, max_age) = match status {
+        200 | 204 => (Finding::Resolved(resolution(headers, has_body)?), lifetime::max_age(headers)),
+        401 | 403 => {
+            (Finding::Refused(Refusal { status, challenges: lines(headers, &WWW_AUTHENTICATE) }), None)
+        }
         _ => return Err(AnswerError::Status(status)),
     };
-    Ok(Answer { finding, set_cookies: lines(headers, &SET_COOKIE) })
+    Ok(Answer { finding, set_cookies: lines(headers, &SET_COOKIE), max_age })
 }
 
 fn lines(headers: &HeaderMap, name: &http::HeaderName) -> Vec<Vec<u8>> {

@@ -122,6 +122,18 @@ fn set_cookie_lines_are_kept_apart() {
     assert_eq!(answer.set_cookies, [b"a=1".to_vec(), b"b=2".to_vec()]);
 }
 
+#[test]
+fn only_a_resolution_has_a_time_of_its_own() {
+    let max_age = |status, lines: &[_]| read(status, &map(lines), false).unwrap().max_age;
+    let bound = ("Cache-Control", "max-age=60");
+    for status in [200, 204] {
+        assert_eq!(max_age(status, &[VALID, USER, bound]), Some(60));
+        assert_eq!(max_age(status, &[bound, ("Age", "20")]), Some(40));
+        assert_eq!(max_age(status, &[VALID, USER]), None);
+    }
+    assert_eq!((max_age(401, &[bound]), max_age(403, &[bound])), (None, None));
+}
+
 proptest! {
     /// An identity comes out only if the answer holds exactly one `true` and one user id.
     #[test]

@@ -1,0 +1,154 @@
+//! A resolution as few bytes, for shared memory.
+//!
+//! What is read there may have been written by another process, of another version, or only in part. So the decoder takes
+//! any bytes, and what comes out of it is a resolution that the reading of an answer could have made; anything else is none.
+//!
+//! ```text
+//! VERSION, kind, then for each header: code, [length, name after PREFIX], length, value
+//! ```
+//! A code is the place of a name in `KNOWN`, from 1; 0 is for other names, and only those are spelled out. Lengths are u16,
+//! little-endian. There is one form of each resolution: what decodes is exactly what encoding gives.
+
+use super::answer::{MAX_IDENTITY_BYTES, SESSION_VALID, USER_ID};
+use super::{IdentityHeader, IdentityHeaders, Resolution, Session};
+use crate::identity_header::{PREFIX, is_exempt};
+
+const VERSION: u8 = 1;
+
+const NONE: u8 = 0;
+const INVALID: u8 = 1;
+const VALID: u8 = 2;
+
+/// Names that an answer is likely to have, after `PREFIX`. Another list or order is another `VERSION`.
+const KNOWN: [&str; 9] = [
+    "session-valid",
+    "user-id",
+    "user-anonymous",
+    "user-verified",
+    "user-roles",
+    "user-can-reauthenticate",
+    "session-amr",
+    "session-acr",
+    "session-authenticated-at",
+];
+const SPELLED_OUT: u8 = 0;
+
+/// No encoding is longer. With its code and lengths (5 bytes at most) a header is shorter than with its prefix, so the
+/// bound on headers is one on their encoding.
+pub const MAX_ENCODED: usize = 2 + MAX_IDENTITY_BYTES;
+
+/// Appends the bytes of a resolution.
+pub fn encode(resolution: &Resolution, out: &mut Vec<u8>) {
+    let kind = match resolution {
+        Resolution::None => NONE,
+        Resolution::Invalid(_) => INVALID,
+        Resolution::Valid(_) => VALID,
+    };
+    out.extend([VERSION, kind]);
+    for header in resolution.identity_headers().into_iter().flat_map(IdentityHeaders::iter) {
+        // All names of identity headers start with it.
+        let name = header.name.strip_prefix(PREFIX).unwrap_or_default();
+        match code(name) {
+            Some(code) => out.push(code),
+            None => {
+                out.push(SPELLED_OUT);
+                put(name.as_bytes(), out);
+            }
+        }
+        put(&header.value, out);
+    }
+}
+
+/// The resolution that these bytes are the encoding of.
+#[must_use]
+pub fn decode(bytes: &[u8]) -> Option<Resolution> {
+    let [VERSION, kind, rest @ ..] = bytes else { return None };
+    let headers = headers(rest)?;
+    match (*kind, headers.get(SESSION_VALID), headers.get(USER_ID)) {
+        (NONE, None, None) if headers.is_empty() => Some(Resolution::None),
+        (INVALID, Some(b"false"), None) => Some(Resolution::Invalid(headers)),
+        (VALID, Some(b"true"), Some(_)) => Some(Resolution::Valid(Session { headers })),
+        _ => None,
+    }
+}
+
+fn code(name: &str) -> Option<u8> {
+    let place = KNOWN.iter().position(|known| *known == name)?;
+    u8::try_from(place + 1).ok()
+}
+
+/// A length that u16 doesn't hold is beyond what headers may weigh, and isn't decoded.
+fn put(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend(u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (len, after) = rest.split_first_chunk()?;
+    let (bytes, after) = after.split_at_checked(u16::from_le_bytes(*len).into())?;
+    *rest = after;
+    Some(bytes)
+}
+
+fn headers(mut rest: &[u8]) -> Option<IdentityHeaders> {
+    let mut headers = Vec::with_capacity(if rest.is_empty() { 0 } else { KNOWN.len() });
+    let mut names = Names::default();
+    let mut size = 0;
+    while let Some((&code, after)) = rest.split_first() {
+        rest = after;
+        let name = names.next(code, &mut rest)?;
+        let value = take(&mut rest).filter(|value| is_value(value))?;
+        size += PREFIX.len() + name.len() + value.len();
+        if size > MAX_IDENTITY_BYTES {
+            return None;
+        }
+        headers.push(IdentityHeader { name: [PREFIX, name].concat(), value: value.to_vec() });
+    }
+    names.differ().then_some(IdentityHeaders(headers))
+}
+
+/// The names that were read, to tell that each was there once.
+#[derive(Default)]
+struct Names<'a> {
+    /// One bit for each of `KNOWN`.
+    known: u16,
+    spelled_out: Vec<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    /// Reads the name of the next header, after `PREFIX`.
+    fn next(&mut self, code: u8, rest: &mut &'a [u8]) -> Option<&'a str> {
+        if code == SPELLED_OUT {
+            let name = str::from_utf8(take(rest)?).ok().filter(|name| is_other_name(name))?;
+            self.spelled_out.push(name);
+            return Some(name);
+        }
+        let place = code - 1;
+        let name = KNOWN.get(usize::from(place))?;
+        let bit = 1 << place;
+        let first = self.known & bit == 0;
+        self.known |= bit;
+        first.then_some(name)
+    }
+
+    fn differ(mut self) -> bool {
+        self.spelled_out.sort_unstable();
+        self.spelled_out.windows(2).all(|pair| pair.first() != pair.last())
+    }
+}
+
+/// Whether an answer may have a header of this name (after `PREFIX`), and there is no code for it.
+fn is_other_name(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && code(name).is_none()
+        && !is_exempt([PREFIX, name].concat().as_bytes())
+}
+
+/// RFC 9110 §5.5, as `http::HeaderValue` has it.
+fn is_value(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
+}
+
+#[cfg(test)]
+#[path = "codec/tests.rs"]
+mod tests;
