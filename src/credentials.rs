@@ -3,7 +3,11 @@
 //! One value is both what is sent to the resolver and what is keyed: it is made of the client's own bytes, cut at
 //! places on which every parser agrees, so the resolver can't find anything in it that the key doesn't cover.
 
+mod expiry;
+
 use std::fmt;
+
+use memchr::memchr;
 
 /// More than this in all can't be a credential that Authgear issued; such a request is invalid without a call.
 pub const MAX_BYTES: usize = 16 * 1024;
@@ -71,27 +75,40 @@ impl fmt::Display for Kinds {
 /// The credentials of one request, as they are sent to the resolver.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    authorization: Option<Vec<u8>>,
-    cookie: Vec<u8>,
+    /// How long the value of `Authorization` is (in [`PREFIX_BYTES`]), that value, and that of `Cookie`.
+    bytes: Vec<u8>,
     kinds: Kinds,
 }
+
+const PREFIX_BYTES: usize = size_of::<u32>();
 
 impl Credentials {
     /// The value of the `Authorization` field, scheme included.
     #[must_use]
     pub fn authorization(&self) -> Option<&[u8]> {
-        self.authorization.as_deref()
+        self.parts().map(|(authorization, _)| authorization).filter(|value| !value.is_empty())
     }
 
     /// The value of the `Cookie` field: the pairs that are credentials, in the client's order.
     #[must_use]
     pub fn cookie(&self) -> Option<&[u8]> {
-        (!self.cookie.is_empty()).then_some(self.cookie.as_slice())
+        self.parts().map(|(_, cookie)| cookie).filter(|value| !value.is_empty())
     }
 
     #[must_use]
     pub fn kinds(&self) -> Kinds {
         self.kinds
+    }
+
+    /// Everything that is sent, in a form that no other credentials have.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn parts(&self) -> Option<(&[u8], &[u8])> {
+        let (length, values) = self.bytes.split_first_chunk()?;
+        values.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
     }
 }
 
@@ -127,61 +144,92 @@ impl Presented {
 /// `Authorization` counts if it is the first of its name and its scheme is Bearer; Authgear splits it at the first
 /// space and compares the scheme without regard to case. Cookie pairs are split at `;` only, as Go's `net/http` does.
 pub fn present<'a>(lines: impl IntoIterator<Item = (&'a [u8], &'a [u8])>, cookie_prefix: &[u8]) -> Presented {
-    let mut found = Credentials { authorization: None, cookie: Vec::new(), kinds: Kinds::default() };
-    let mut authorization_seen = false;
-    let mut size = 0;
+    let mut found = Found::default();
     for (name, value) in lines {
         if name.eq_ignore_ascii_case(b"cookie") {
-            size += found.add_cookies(value, cookie_prefix);
-        } else if name.eq_ignore_ascii_case(b"authorization") && !authorization_seen {
-            authorization_seen = true;
-            size += found.add_authorization(value);
+            found.add_cookies(value, cookie_prefix);
+        } else if name.eq_ignore_ascii_case(b"authorization") {
+            found.add_authorization(value);
         }
     }
-    match found.kinds {
-        kinds if kinds.is_empty() => Presented::Nothing,
-        kinds if size > MAX_BYTES => Presented::TooLarge(kinds),
-        _ => Presented::Credentials(found),
-    }
+    found.present()
 }
 
-/// The `add` functions return the bytes that they found, and keep them only up to [`MAX_BYTES`].
-impl Credentials {
-    fn add_authorization(&mut self, value: &[u8]) -> usize {
+/// What is found so far; the bytes of it are kept up to [`MAX_BYTES`] only.
+#[derive(Default)]
+struct Found<'a> {
+    authorization_seen: bool,
+    authorization: &'a [u8],
+    /// [`PREFIX_BYTES`] and the pairs.
+    cookie: Vec<u8>,
+    kinds: Kinds,
+    size: usize,
+}
+
+impl<'a> Found<'a> {
+    fn add_authorization(&mut self, value: &'a [u8]) {
+        if std::mem::replace(&mut self.authorization_seen, true) {
+            return;
+        }
         let value = trim(value);
-        if !is_bearer(value) || !is_field_value(value) {
-            return 0;
+        if is_bearer(value) && is_field_value(value) {
+            self.kinds.insert(Kind::Bearer);
+            self.size += value.len();
+            self.authorization = value;
         }
-        self.kinds.insert(Kind::Bearer);
-        if value.len() <= MAX_BYTES {
-            self.authorization = Some(value.to_vec());
-        }
-        value.len()
     }
 
-    fn add_cookies(&mut self, line: &[u8], prefix: &[u8]) -> usize {
-        let mut size = 0;
-        for pair in line.split(|&byte| byte == b';').map(trim) {
-            let Some(kind) = cookie_kind(pair, prefix).filter(|_| is_field_value(pair)) else {
-                continue;
-            };
-            self.kinds.insert(kind);
-            let separator: &[u8] = if self.cookie.is_empty() { b"" } else { b"; " };
-            size += separator.len() + pair.len();
-            if self.cookie.len() + pair.len() <= MAX_BYTES {
-                self.cookie.extend_from_slice(separator);
-                self.cookie.extend_from_slice(pair);
+    fn add_cookies(&mut self, mut line: &[u8], prefix: &[u8]) {
+        loop {
+            let end = memchr(b';', line);
+            let (pair, rest) = end.and_then(|end| line.split_at_checked(end)).unwrap_or((line, b""));
+            self.add_pair(trim(pair), prefix);
+            if end.is_none() {
+                return;
             }
+            line = rest.get(1..).unwrap_or_default();
         }
-        size
+    }
+
+    fn add_pair(&mut self, pair: &[u8], prefix: &[u8]) {
+        let Some(kind) = cookie_kind(pair, prefix).filter(|_| is_field_value(pair)) else { return };
+        self.kinds.insert(kind);
+        let separator: &[u8] = if self.cookie.is_empty() { &[0; PREFIX_BYTES] } else { b"; " };
+        self.size += pair.len() + if self.cookie.is_empty() { 0 } else { separator.len() };
+        if self.size <= MAX_BYTES {
+            self.cookie.reserve(separator.len() + pair.len());
+            self.cookie.extend_from_slice(separator);
+            self.cookie.extend_from_slice(pair);
+        }
+    }
+
+    fn present(self) -> Presented {
+        let Self { authorization, cookie, kinds, size, .. } = self;
+        if kinds.is_empty() {
+            return Presented::Nothing;
+        }
+        if size > MAX_BYTES {
+            return Presented::TooLarge(kinds);
+        }
+        let bytes = if authorization.is_empty() {
+            cookie
+        } else {
+            let length = u32::try_from(authorization.len()).unwrap_or(u32::MAX).to_le_bytes();
+            [&length, authorization, cookie.get(PREFIX_BYTES..).unwrap_or_default()].concat()
+        };
+        Presented::Credentials(Credentials { bytes, kinds })
     }
 }
 
 /// Which of Authgear's cookies a pair is. A pair without `=` has an empty value there, and is a bad credential.
 fn cookie_kind(pair: &[u8], prefix: &[u8]) -> Option<Kind> {
-    let name = pair.split(|&byte| byte == b'=').next().map(trim)?;
-    let name = name.strip_prefix(prefix)?;
-    COOKIES.iter().find(|(cookie, _)| *cookie == name).map(|(_, kind)| *kind)
+    let pair = pair.strip_prefix(prefix)?;
+    COOKIES.iter().find(|(name, _)| pair.strip_prefix(*name).is_some_and(ends_name)).map(|(_, kind)| *kind)
+}
+
+/// Whether a cookie's name ends before this: space and tab are no part of it.
+fn ends_name(rest: &[u8]) -> bool {
+    matches!(trim(rest).first(), None | Some(b'='))
 }
 
 fn is_bearer(value: &[u8]) -> bool {
@@ -191,7 +239,8 @@ fn is_bearer(value: &[u8]) -> bool {
 
 /// RFC 9110 §5.5: a field value has no control byte but the tab.
 fn is_field_value(value: &[u8]) -> bool {
-    value.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
+    // Not `all`: what doesn't stop early is done many bytes at a time.
+    value.iter().fold(true, |so_far, &byte| so_far & ((byte == b'\t') | ((byte >= b' ') & (byte != 0x7f))))
 }
 
 /// RFC 9110 §5.5 and Go's `textproto.TrimString`: space and tab around a value are no part of it.
