@@ -114,3 +114,7 @@ fn at_mut(blocks: &mut [Block], link: u32) -> Result<&mut Block, Damaged> {
 pub fn place(link: u32) -> Result<usize, Damaged> {
     (link as usize).checked_sub(1).ok_or(Damaged)
 }
+
+#[cfg(test)]
+#[path = "blocks/tests.rs"]
+mod tests;

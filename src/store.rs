@@ -1,0 +1,314 @@
+//! The session store of one zone of shared memory: answers by key, the least recently used go first.
+//!
+//! Whoever calls holds the zone's mutex, so nothing here panics, allocates or loops without a bound, whatever bytes the
+//! memory holds. What can't be in memory that this module alone has written is [`Damaged`]: the caller formats then.
+//!
+//! Valid and negative answers share slots and blocks, but each class has a bound of its own, so that no number of
+//! negative answers costs a valid one.
+
+mod chain;
+mod layout;
+mod recency;
+mod slot;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::blocks::{self, Block, Damaged, FreeBlocks, NIL, blocks_for};
+use crate::cache_key::CacheKey;
+use crate::freshness::{Millis, Stamp};
+use chain::By;
+use layout::Bounds;
+use recency::List;
+use slot::{Class, Slot, at, at_mut};
+
+pub use layout::{Capacity, Layout};
+
+/// How many valid entries one user has at most: who puts random cookies beside a good one makes any number of keys.
+pub const MAX_PER_USER: usize = 16;
+
+/// The longest payload that is kept.
+pub const MAX_PAYLOAD: usize = 12 * 1024;
+
+/// What came of putting an entry in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// `crowded_out`: when the youngest was asked for of the valid entries that went because the zone is full.
+    Stored { crowded_out: Option<Millis> },
+    /// The entry of this key was asked for later, and stays.
+    Older,
+    /// It is more than can be kept. Nothing is kept under its key: an entry from before would contradict it.
+    TooLarge,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    pub valid: u32,
+    pub negative: u32,
+    /// The entries of both classes that went because their class was full. A format doesn't end the count; damage may
+    /// have made it any number.
+    pub evictions: u64,
+}
+
+/// Who may use the memory of a zone, while the zone's mutex is held.
+pub struct Store<'a> {
+    head: &'a mut Head,
+    /// The first slots of the chains of keys, and of users.
+    buckets: &'a mut [u32],
+    users: &'a mut [u32],
+    slots: &'a mut [Slot],
+    blocks: &'a mut [Block],
+    layout: Layout,
+}
+
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+struct Head {
+    evictions: u64,
+    valid: List,
+    negative: List,
+    free_blocks: FreeBlocks,
+    /// The slots that were given back, chained as in a bucket.
+    free_slots: u32,
+    /// The slots from here on never were in use.
+    untouched_slots: u32,
+}
+
+impl Head {
+    fn list(&mut self, class: Class) -> &mut List {
+        match class {
+            Class::Valid => &mut self.valid,
+            Class::Negative => &mut self.negative,
+        }
+    }
+}
+
+impl<'a> Store<'a> {
+    /// Sees memory as a store. New memory (all zeros) has to be formatted first.
+    ///
+    /// `None`: it is not of the layout's size, or not aligned to 8 bytes.
+    pub fn over(memory: &'a mut [u8], layout: &Layout) -> Option<Self> {
+        if memory.len() != layout.bytes() {
+            return None;
+        }
+        let (slots, blocks) = (layout.slots(), layout.blocks());
+        let (head, rest) = Head::mut_from_prefix(memory).ok()?;
+        let (slots_part, rest) = <[Slot]>::mut_from_prefix_with_elems(rest, slots).ok()?;
+        let (blocks_part, rest) = <[Block]>::mut_from_prefix_with_elems(rest, blocks).ok()?;
+        let (buckets, rest) = <[u32]>::mut_from_prefix_with_elems(rest, slots).ok()?;
+        let (users, _) = <[u32]>::mut_from_prefix_with_elems(rest, slots).ok()?;
+        Some(Self { head, buckets, users, slots: slots_part, blocks: blocks_part, layout: *layout })
+    }
+
+    /// Empties the store. Slots and blocks are not touched, so that memory which was never used stays unused.
+    pub fn format(&mut self) {
+        (self.head.valid, self.head.negative) = (List::EMPTY, List::EMPTY);
+        self.head.free_blocks.format();
+        (self.head.free_slots, self.head.untouched_slots) = (NIL, 0);
+        self.buckets.fill(NIL);
+        self.users.fill(NIL);
+    }
+
+    /// Copies the payload of this key's entry to the front of `out`, and marks the entry as the most recently used one.
+    ///
+    /// `out` should have room for [`MAX_PAYLOAD`]: an entry that it has no room for is not found.
+    ///
+    /// # Errors
+    /// [`Damaged`] where the memory says what can't be.
+    pub fn get(&mut self, key: &CacheKey, out: &mut [u8]) -> Result<Option<(Stamp, usize)>, Damaged> {
+        let Some(link) = self.find(key)? else { return Ok(None) };
+        let slot = at(self.slots, link)?;
+        let (stamp, size) = (slot.stamp()?, slot.size()?);
+        if size > out.len() {
+            return Ok(None);
+        }
+        blocks::read(self.blocks, slot.payload, size, out)?;
+        self.head.list(Class::of(stamp.kind)).touch(self.slots, link)?;
+        Ok(Some((stamp, size)))
+    }
+
+    /// Puts an entry in, instead of the one of this key unless that was asked for later; of two that were asked for at one
+    /// moment the last stays. `user` is a keyed hash of whose session it is, as even as a key; negative answers have no
+    /// user, so there it may be anything.
+    ///
+    /// # Errors
+    /// [`Damaged`] where the memory says what can't be. The change may have been made in part.
+    pub fn put(&mut self, key: &CacheKey, user: u64, stamp: Stamp, payload: &[u8]) -> Result<Put, Damaged> {
+        if let Some(link) = self.find(key)? {
+            if at(self.slots, link)?.stamp()?.asked > stamp.asked {
+                return Ok(Put::Older);
+            }
+            self.remove(link)?;
+        }
+        let class = Class::of(stamp.kind);
+        let Some(size) = u16::try_from(payload.len()).ok().filter(|_| self.fits(class, payload.len())) else {
+            return Ok(Put::TooLarge);
+        };
+        if class == Class::Valid {
+            self.make_room_for_user(user)?;
+        }
+        let crowded_out = self.make_room(class, weight(payload.len()))?;
+        let payload = self.head.free_blocks.write(self.blocks, payload)?;
+        self.insert(Slot::new(*key.as_bytes(), user, stamp, payload, size))?;
+        Ok(Put::Stored { crowded_out })
+    }
+
+    /// Makes a valid entry of this key void, if it was asked for at this moment or before: it is there, and may not be given.
+    ///
+    /// # Errors
+    /// [`Damaged`] where the memory says what can't be.
+    pub fn void(&mut self, key: &CacheKey, asked: Millis) -> Result<(), Damaged> {
+        if let Some(link) = self.find(key)? {
+            let slot = at_mut(self.slots, link)?;
+            if slot.asked <= asked && slot.class()? == Class::Valid {
+                slot.end(asked);
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks the entry of this key as the most recently used one.
+    ///
+    /// # Errors
+    /// [`Damaged`] where the memory says what can't be.
+    pub fn touch(&mut self, key: &CacheKey) -> Result<(), Damaged> {
+        let Some(link) = self.find(key)? else { return Ok(()) };
+        let class = at(self.slots, link)?.class()?;
+        self.head.list(class).touch(self.slots, link)
+    }
+
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let Head { valid, negative, evictions, .. } = &*self.head;
+        Usage { valid: valid.entries, negative: negative.entries, evictions: *evictions }
+    }
+
+    fn fits(&self, class: Class, len: usize) -> bool {
+        len <= MAX_PAYLOAD && weight(len) <= self.bounds(class).blocks
+    }
+
+    fn bounds(&self, class: Class) -> Bounds {
+        self.layout.bounds(class)
+    }
+
+    fn find(&self, key: &CacheKey) -> Result<Option<u32>, Damaged> {
+        let first = self.buckets.get(bucket(key.as_bytes(), self.buckets)).ok_or(Damaged)?;
+        for step in chain::walk(self.slots, *first, By::Key) {
+            let (link, slot) = step?;
+            if slot.key == *key.as_bytes() {
+                return Ok(Some(link));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the user's oldest entry out if the user has as many as may be.
+    fn make_room_for_user(&mut self, user: u64) -> Result<(), Damaged> {
+        let first = self.users.get(spread(user, self.users.len())).ok_or(Damaged)?;
+        let mut held = 0;
+        let mut oldest: Option<(Millis, u32)> = None;
+        for step in chain::walk(self.slots, *first, By::User) {
+            let (link, slot) = step?;
+            if slot.user != user {
+                continue;
+            }
+            held += 1;
+            // Of equally old ones the one that was put in first; the chain has the last ones first.
+            if oldest.is_none_or(|(asked, _)| slot.asked <= asked) {
+                oldest = Some((slot.asked, link));
+            }
+        }
+        match oldest {
+            _ if held > MAX_PER_USER => Err(Damaged),
+            Some((_, link)) if held == MAX_PER_USER => self.remove(link),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes out the least recently used entries of a class until there is room for one of this weight. Returns when the
+    /// youngest valid one of them was asked for.
+    fn make_room(&mut self, class: Class, weight: u32) -> Result<Option<Millis>, Damaged> {
+        let bounds = self.bounds(class);
+        let mut crowded_out = None;
+        // Each entry that goes makes room for a block at least, so no more have to go than the longest payload has blocks.
+        for _ in 0..=blocks_for(MAX_PAYLOAD) {
+            let list = self.head.list(class);
+            if list.has_room(bounds, weight) {
+                return Ok(crowded_out);
+            }
+            let oldest = list.oldest;
+            if class == Class::Valid {
+                crowded_out = crowded_out.max(Some(at(self.slots, oldest)?.asked));
+            }
+            self.remove(oldest)?;
+            self.head.evictions = self.head.evictions.wrapping_add(1);
+        }
+        Err(Damaged)
+    }
+
+    fn insert(&mut self, slot: Slot) -> Result<(), Damaged> {
+        let (class, weight) = (slot.class()?, weight(slot.size()?));
+        let (bucket, user) = (bucket(&slot.key, self.buckets), spread(slot.user, self.users.len()));
+        let link = self.take_slot()?;
+        *at_mut(self.slots, link)? = slot;
+        chain::push(self.buckets.get_mut(bucket).ok_or(Damaged)?, self.slots, link, By::Key)?;
+        if class == Class::Valid {
+            chain::push(self.users.get_mut(user).ok_or(Damaged)?, self.slots, link, By::User)?;
+        }
+        let list = self.head.list(class);
+        list.push(self.slots, link)?;
+        list.count(weight)
+    }
+
+    fn remove(&mut self, link: u32) -> Result<(), Damaged> {
+        let slot = at(self.slots, link)?;
+        let (class, size, payload) = (slot.class()?, slot.size()?, slot.payload);
+        let (bucket, user) = (bucket(&slot.key, self.buckets), spread(slot.user, self.users.len()));
+        chain::unlink(self.buckets.get_mut(bucket).ok_or(Damaged)?, self.slots, link, By::Key)?;
+        if class == Class::Valid {
+            chain::unlink(self.users.get_mut(user).ok_or(Damaged)?, self.slots, link, By::User)?;
+        }
+        let list = self.head.list(class);
+        list.unlink(self.slots, link)?;
+        list.discount(weight(size))?;
+        self.head.free_blocks.release(self.blocks, payload, size)?;
+        at_mut(self.slots, link)?.set_free();
+        chain::push(&mut self.head.free_slots, self.slots, link, By::Key)
+    }
+
+    fn take_slot(&mut self) -> Result<u32, Damaged> {
+        let link = self.head.free_slots;
+        if link != NIL {
+            let slot = at(self.slots, link)?;
+            if !slot.is_free() {
+                return Err(Damaged);
+            }
+            self.head.free_slots = slot.next(By::Key);
+            return Ok(link);
+        }
+        if self.head.untouched_slots as usize >= self.slots.len() {
+            return Err(Damaged);
+        }
+        self.head.untouched_slots += 1;
+        Ok(self.head.untouched_slots)
+    }
+}
+
+/// How many blocks an entry counts as. One without a payload counts as one, so that whatever goes makes room.
+fn weight(len: usize) -> u32 {
+    blocks_for(len).max(1)
+}
+
+/// The bucket of a key, whose bits are as even as those of any hash.
+fn bucket(key: &[u8; 32], buckets: &[u32]) -> usize {
+    let [a, b, c, d, e, f, g, h, ..] = *key;
+    spread(u64::from_le_bytes([a, b, c, d, e, f, g, h]), buckets.len())
+}
+
+/// Maps an even hash to a number below `count`, without a division.
+fn spread(hash: u64, count: usize) -> usize {
+    ((u128::from(hash) * count as u128) >> 64) as usize
+}
+
+#[cfg(test)]
+#[path = "store/tests.rs"]
+mod tests;

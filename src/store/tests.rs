@@ -1,0 +1,284 @@
+use super::*;
+use crate::cache_key::{KeyMaker, ResolverId, Secret};
+use crate::credentials::{Credentials, Presented, present};
+use crate::freshness::Kind;
+
+#[path = "tests/bounds.rs"]
+mod bounds;
+#[path = "tests/damage.rs"]
+mod damage;
+#[path = "tests/model.rs"]
+mod model;
+
+/// 40 slots: 35 valid entries with 70 blocks, 5 negative ones with 10.
+const SMALL: usize = 56 + 40 * 216;
+
+/// What a session typically weighs.
+const TYPICAL: [u8; 100] = [b's'; 100];
+
+struct Memory {
+    words: Vec<u64>,
+    layout: Layout,
+}
+
+impl Memory {
+    /// New memory, formatted.
+    fn new(bytes: usize) -> Self {
+        let layout = Layout::of(bytes).unwrap();
+        let mut memory = Self { words: vec![0; bytes.div_ceil(8)], layout };
+        memory.store().format();
+        memory
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        let len = self.layout.bytes();
+        &mut self.words.as_mut_bytes()[..len]
+    }
+
+    fn store(&mut self) -> Store<'_> {
+        let layout = self.layout;
+        Store::over(self.bytes(), &layout).unwrap()
+    }
+}
+
+impl Store<'_> {
+    fn got(&mut self, name: u64) -> Option<(Stamp, Vec<u8>)> {
+        let mut out = [0; MAX_PAYLOAD];
+        let found = self.get(&key(name), &mut out).unwrap();
+        found.map(|(stamp, size)| (stamp, out[..size].to_vec()))
+    }
+
+    fn has(&self, name: u64) -> bool {
+        self.find(&key(name)).unwrap().is_some()
+    }
+
+    /// Puts a session of a user of its own in.
+    fn put_valid(&mut self, name: u64, asked: Millis) -> Put {
+        self.put(&key(name), even(name), valid(asked), &TYPICAL).unwrap()
+    }
+
+    fn put_negative(&mut self, name: u64, asked: Millis) -> Put {
+        self.put(&key(name), 0, stamp(Kind::Invalid, asked), b"no").unwrap()
+    }
+
+    fn counts(&self) -> (u32, u32) {
+        (self.usage().valid, self.usage().negative)
+    }
+
+    /// All that must hold in memory that only this module has written.
+    fn assert_sound(&self) {
+        let in_chains = |firsts: &[u32], by| {
+            let links = firsts.iter().flat_map(|first| chain::walk(self.slots, *first, by));
+            links.map(|step| step.unwrap().0).collect::<Vec<_>>()
+        };
+        let (keys, users) = (in_chains(self.buckets, By::Key), in_chains(self.users, By::User));
+        let free = in_chains(&[self.head.free_slots], By::Key);
+        let mut entries = 0;
+        for (class, list) in [(Class::Valid, &self.head.valid), (Class::Negative, &self.head.negative)] {
+            let listed = links(list, self.slots);
+            let slots: Vec<_> = listed.iter().map(|link| at(self.slots, *link).unwrap()).collect();
+            assert!(slots.iter().all(|slot| slot.class() == Ok(class)));
+            let weighs = slots.iter().map(|slot| weight(slot.size().unwrap())).sum::<u32>();
+            assert_eq!((list.entries, list.blocks), (listed.len() as u32, weighs));
+            assert!(listed.len() as u32 <= self.bounds(class).entries && weighs <= self.bounds(class).blocks);
+            assert!(listed.iter().all(|link| keys.contains(link)));
+            assert_eq!(
+                listed.iter().filter(|link| users.contains(link)).count() as u32,
+                match class {
+                    Class::Valid => list.entries,
+                    Class::Negative => 0,
+                }
+            );
+            entries += listed.len();
+        }
+        assert_eq!((keys.len(), users.len()), (entries, self.head.valid.entries as usize));
+        assert!(free.iter().all(|link| at(self.slots, *link).unwrap().is_free()));
+        assert_eq!(entries + free.len(), self.head.untouched_slots as usize);
+    }
+}
+
+/// The links of a list, newest first, checked both ways.
+fn links(list: &List, slots: &[Slot]) -> Vec<u32> {
+    let (mut links, mut newer, mut link) = (Vec::new(), NIL, list.newest);
+    while link != NIL {
+        assert!(links.len() < slots.len());
+        let slot = at(slots, link).unwrap();
+        assert_eq!(slot.newer, newer);
+        links.push(link);
+        (newer, link) = (link, slot.older);
+    }
+    assert_eq!(list.oldest, newer);
+    links
+}
+
+fn credentials() -> Credentials {
+    match present([(&b"authorization"[..], &b"Bearer a"[..])], b"") {
+        Presented::Credentials(found) => found,
+        _ => panic!("no credentials"),
+    }
+}
+
+fn key(name: u64) -> CacheKey {
+    thread_local!(static CREDENTIALS: Credentials = credentials());
+    let resolver = ResolverId::digest(&[&name.to_le_bytes()]);
+    CREDENTIALS.with(|credentials| KeyMaker::new(&Secret::new([0; 32]), &resolver).key(credentials))
+}
+
+/// A user's hash: as even as the caller's are.
+fn even(user: u64) -> u64 {
+    (user + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+fn stamp(kind: Kind, asked: Millis) -> Stamp {
+    Stamp { kind, asked, until: asked + 1000 }
+}
+
+fn valid(asked: Millis) -> Stamp {
+    stamp(Kind::Valid, asked)
+}
+
+const STORED: Put = Put::Stored { crowded_out: None };
+
+#[test]
+fn what_is_put_is_got() {
+    let mut memory = Memory::new(1 << 20);
+    let mut store = memory.store();
+    let kinds = [Kind::Valid, Kind::Invalid, Kind::None];
+    for (name, len) in [0, 1, 59, 60, 61, 120, 121, 4000, MAX_PAYLOAD].into_iter().enumerate() {
+        for (number, kind) in kinds.into_iter().enumerate() {
+            let (name, stamp) = ((3 * name + number) as u64, stamp(kind, name as u64));
+            let payload: Vec<u8> = (0..len).map(|place| (place + number) as u8).collect();
+            assert_eq!(store.got(name), None);
+            assert_eq!(store.put(&key(name), even(name), stamp, &payload), Ok(STORED));
+            assert_eq!(store.got(name), Some((stamp, payload)));
+            store.assert_sound();
+        }
+    }
+    assert_eq!(store.usage(), Usage { valid: 9, negative: 18, evictions: 0 });
+}
+
+#[test]
+fn another_process_sees_the_same() {
+    let mut memory = Memory::new(SMALL);
+    memory.store().put_valid(1, 5);
+    let mut other = Memory { words: memory.words.clone(), layout: Layout::of(SMALL).unwrap() };
+    assert_eq!(other.store().got(1), Some((valid(5), TYPICAL.to_vec())));
+}
+
+#[test]
+fn keys_are_compared_in_full() {
+    let mut memory = Memory::new(SMALL);
+    let mut store = memory.store();
+    store.put_valid(1, 0);
+    for place in 0..32 {
+        store.slots[0].key[place] ^= 1;
+        assert!(!store.has(1), "{place}");
+        store.slots[0].key[place] ^= 1;
+    }
+    assert!(store.has(1));
+}
+
+#[test]
+fn an_entry_that_the_buffer_has_no_room_for_is_not_found() {
+    let mut memory = Memory::new(SMALL);
+    let mut store = memory.store();
+    store.put_valid(1, 0);
+    assert_eq!(store.get(&key(1), &mut [0; 99]), Ok(None));
+    assert_eq!(store.get(&key(1), &mut [0; 100]), Ok(Some((valid(0), 100))));
+}
+
+#[test]
+fn what_was_asked_for_later_stays() {
+    let mut memory = Memory::new(SMALL);
+    let mut store = memory.store();
+    let mut put = |kind, asked, payload: &[u8]| {
+        let put = store.put(&key(1), even(1), stamp(kind, asked), payload).unwrap();
+        (put, store.got(1).unwrap().1, store.counts())
+    };
+    assert_eq!(put(Kind::Valid, 10, b"a"), (STORED, b"a".to_vec(), (1, 0)));
+    assert_eq!(put(Kind::Valid, 9, b"b"), (Put::Older, b"a".to_vec(), (1, 0)));
+    assert_eq!(put(Kind::Invalid, 9, b"c"), (Put::Older, b"a".to_vec(), (1, 0)));
+    assert_eq!(put(Kind::Valid, 10, b"d"), (STORED, b"d".to_vec(), (1, 0)));
+    assert_eq!(put(Kind::Invalid, 11, b"e"), (STORED, b"e".to_vec(), (0, 1)));
+    assert_eq!(put(Kind::Valid, 10, b"f"), (Put::Older, b"e".to_vec(), (0, 1)));
+    assert_eq!(put(Kind::None, 12, b""), (STORED, b"".to_vec(), (0, 1)));
+    assert_eq!(put(Kind::Valid, 13, b"g"), (STORED, b"g".to_vec(), (1, 0)));
+    store.assert_sound();
+    assert_eq!(store.usage().evictions, 0);
+}
+
+#[test]
+fn format_empties_and_goes_on_counting() {
+    let mut memory = Memory::new(SMALL);
+    let mut store = memory.store();
+    for name in 0..36 {
+        store.put_valid(name, 0);
+    }
+    assert_eq!(store.usage(), Usage { valid: 35, negative: 0, evictions: 1 });
+    store.format();
+    assert_eq!(store.usage(), Usage { valid: 0, negative: 0, evictions: 1 });
+    for name in 0..36 {
+        assert_eq!(store.got(name), None);
+        store.put_valid(name, 0);
+    }
+    assert_eq!(store.usage().evictions, 2);
+    store.assert_sound();
+}
+
+#[test]
+fn format_touches_no_slots_and_no_blocks() {
+    let mut memory = Memory::new(SMALL);
+    memory.bytes().fill(0xaa);
+    memory.store().format();
+    let store = memory.store();
+    assert!(store.slots.as_bytes().iter().all(|byte| *byte == 0xaa));
+    assert!(store.blocks.as_bytes().iter().all(|byte| *byte == 0xaa));
+}
+
+#[test]
+fn what_is_used_again_costs_no_new_memory() {
+    let mut memory = Memory::new(SMALL);
+    memory.bytes().fill(0xaa);
+    let mut store = memory.store();
+    store.format();
+    for name in 0..1000 {
+        store.put_valid(1, name);
+        store.put_negative(1, name);
+    }
+    assert!(store.slots[1..].as_bytes().iter().all(|byte| *byte == 0xaa));
+    assert!(store.blocks[2..].as_bytes().iter().all(|byte| *byte == 0xaa));
+}
+
+#[test]
+fn memory_is_divided_by_its_size_alone() {
+    assert_eq!((size_of::<Head>(), size_of::<Slot>(), size_of::<Block>()), (56, 80, 64));
+    let capacity = |bytes| Layout::of(bytes).map(|layout| layout.capacity());
+    for bytes in [0, 8, 4096, 56 + 32 * 216 - 1] {
+        assert_eq!(capacity(bytes), None, "{bytes}");
+    }
+    assert_eq!(capacity(56 + 32 * 216), Some(Capacity { valid: 28, negative: 4 }));
+    assert_eq!(capacity(SMALL), Some(Capacity { valid: 35, negative: 5 }));
+    assert_eq!(capacity(1 << 20), Some(Capacity { valid: 4248, negative: 606 }));
+    let Capacity { valid, negative } = capacity(usize::MAX).unwrap();
+    assert_eq!(valid + negative, u32::MAX / 2 - 1);
+}
+
+#[test]
+fn memory_of_another_size_or_alignment_is_refused() {
+    let layout = Layout::of(SMALL).unwrap();
+    let mut words = vec![0_u64; SMALL / 8 + 1];
+    let bytes = words.as_mut_bytes();
+    assert!(Store::over(&mut bytes[..SMALL], &layout).is_some());
+    for len in [0, 1, 8, SMALL - 8, SMALL - 1, SMALL + 1, SMALL + 8] {
+        assert!(Store::over(&mut bytes[..len], &layout).is_none(), "{len}");
+    }
+    for start in 1..8 {
+        assert!(Store::over(&mut bytes[start..start + SMALL], &layout).is_none(), "{start}");
+    }
+    assert!(Store::over(&mut bytes[8..8 + SMALL], &layout).is_some());
+    // A size that isn't a whole number of slots leaves a rest.
+    for rest in 0..8 {
+        let layout = Layout::of(SMALL + rest).unwrap();
+        assert!(Store::over(&mut bytes[..SMALL + rest], &layout).is_some());
+    }
+}
