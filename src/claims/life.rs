@@ -1,0 +1,134 @@
+//! What becomes of a claim: it flies, ends, is kept for its followers if it has any, and is free again.
+
+use super::memory::{self, ABANDONED, Claim, FLYING, FREE, LANDED, at, at_mut};
+use super::{ClaimId, Claims, Collected, KEEP_LANDED, MAX_OUTCOME, Owner, Wakes};
+use crate::blocks::{self, Damaged, NIL, blocks_for};
+use crate::cache_key::CacheKey;
+use crate::freshness::Millis;
+
+/// How many claims of each kind that are past due an operation ends on the side.
+const SWEEP: usize = 4;
+
+impl Claims<'_> {
+    /// The state of a claim, unless the id is stale. What was never in use may hold anything, as of before formatting.
+    pub(super) fn find(&self, id: ClaimId) -> Result<Option<u32>, Damaged> {
+        if id.link > self.head.touched(self.claims)? {
+            return Ok(None);
+        }
+        let claim = at(self.claims, id.link)?;
+        match claim.state {
+            state @ (FLYING | LANDED | ABANDONED) => {
+                let is_it = claim.serial == id.serial && claim.key == *id.key.as_bytes();
+                Ok(is_it.then_some(state))
+            }
+            FREE => Ok(None),
+            _ => Err(Damaged),
+        }
+    }
+
+    /// The flight to follow. One that is past its deadline ends: it can only bring word of that.
+    pub(super) fn current(&mut self, key: &CacheKey, now: Millis) -> Result<Option<u32>, Damaged> {
+        let Some(link) = memory::look_up(self.buckets, self.claims, key.as_bytes())? else { return Ok(None) };
+        let claim = at(self.claims, link)?;
+        if claim.state != FLYING {
+            return Err(Damaged);
+        }
+        if now < claim.until {
+            return Ok(Some(link));
+        }
+        self.end(link, now)?;
+        Ok(None)
+    }
+
+    pub(super) fn start(
+        &mut self,
+        key: &CacheKey,
+        owner: Owner,
+        deadline: Millis,
+    ) -> Result<Option<ClaimId>, Damaged> {
+        let Some(link) = self.head.take(self.claims)? else { return Ok(None) };
+        let serial = self.head.next_serial();
+        let claim = at_mut(self.claims, link)?;
+        *claim =
+            Claim { key: *key.as_bytes(), serial, until: deadline, owner, state: FLYING, ..Claim::EMPTY };
+        memory::list(self.buckets, self.claims, link)?;
+        self.head.flying.push(self.claims, link)?;
+        Ok(Some(ClaimId { link, serial, key: *key }))
+    }
+
+    /// Ends a flight; whom to wake. Where nobody is registered nothing is kept of it.
+    pub(super) fn end(&mut self, link: u32, now: Millis) -> Result<Wakes, Damaged> {
+        memory::unlist(self.buckets, self.claims, link)?;
+        self.head.flying.remove(self.claims, link)?;
+        let claim = at_mut(self.claims, link)?;
+        if claim.pending == 0 {
+            self.free(link)?;
+            return Ok(Wakes::default());
+        }
+        (claim.state, claim.until) = (ABANDONED, now.saturating_add(KEEP_LANDED));
+        let wakes = Wakes(claim.followers);
+        self.head.kept.push(self.claims, link)?;
+        Ok(wakes)
+    }
+
+    /// Lets an ended flight have an outcome after all.
+    pub(super) fn store(&mut self, link: u32, outcome: &[u8]) -> Result<(), Damaged> {
+        if outcome.len() > MAX_OUTCOME {
+            return Ok(());
+        }
+        let used = self.head.used_blocks.checked_add(blocks_for(outcome.len())).ok_or(Damaged)?;
+        if used as usize > self.blocks.len() {
+            return Ok(());
+        }
+        let claim = at_mut(self.claims, link)?;
+        claim.chain = self.head.blocks.write(self.blocks, outcome)?;
+        claim.len = u32::try_from(outcome.len()).map_err(|_| Damaged)?;
+        claim.state = LANDED;
+        self.head.used_blocks = used;
+        Ok(())
+    }
+
+    pub(super) fn outcome(&self, link: u32, out: &mut [u8]) -> Result<Collected, Damaged> {
+        let claim = at(self.claims, link)?;
+        let len = claim.outcome_len()?;
+        if len > out.len() {
+            return Ok(Collected::Gone);
+        }
+        blocks::read(self.blocks, claim.chain, len, out)?;
+        Ok(Collected::Landed(len))
+    }
+
+    /// Makes the record of a claim that is in no queue free, and its blocks.
+    pub(super) fn free(&mut self, link: u32) -> Result<(), Damaged> {
+        let claim = at(self.claims, link)?;
+        let len = claim.outcome_len()?;
+        self.head.blocks.release(self.blocks, claim.chain, len)?;
+        self.head.used_blocks = self.head.used_blocks.checked_sub(blocks_for(len)).ok_or(Damaged)?;
+        self.head.give_back(self.claims, link)
+    }
+
+    /// Ends what is past due, a few at a time.
+    pub(super) fn sweep(&mut self, now: Millis) -> Result<(), Damaged> {
+        self.sweep_landed(now)?;
+        for _ in 0..SWEEP {
+            let link = self.head.flying.first();
+            if link == NIL || now < at(self.claims, link)?.until.saturating_add(KEEP_LANDED) {
+                break;
+            }
+            self.end(link, now)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn sweep_landed(&mut self, now: Millis) -> Result<(), Damaged> {
+        for _ in 0..SWEEP {
+            let link = self.head.kept.first();
+            if link == NIL || now < at(self.claims, link)?.until {
+                break;
+            }
+            self.head.kept.remove(self.claims, link)?;
+            self.free(link)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,899 @@
+use super::*;
+use crate::blocks::BLOCK_BYTES;
+use crate::cache_key::{KeyMaker, ResolverId, Secret};
+use crate::credentials::{Presented, present};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+fn key(name: usize) -> CacheKey {
+    let value = format!("Bearer {name}");
+    let Presented::Credentials(found) = present([(&b"authorization"[..], value.as_bytes())], b"") else {
+        panic!("no credentials")
+    };
+    KeyMaker::new(&Secret::new([0; 32]), &ResolverId::digest(&[])).key(&found)
+}
+
+fn worker(slot: u32) -> Owner {
+    Owner { pid: 1000 + slot, slot, generation: 1 }
+}
+
+/// Memory as the zone has it.
+struct Arena {
+    memory: Vec<u64>,
+    layout: Layout,
+}
+
+impl Arena {
+    fn new(bytes: usize) -> Self {
+        Self { memory: vec![0; bytes / 8], layout: Layout::of(bytes).unwrap() }
+    }
+
+    fn claims(&mut self) -> Claims<'_> {
+        Claims::over(self.memory.as_mut_slice().as_mut_bytes(), &self.layout).unwrap()
+    }
+}
+
+const SMALL: usize = 12 * 224;
+/// Has blocks for one outcome of any length.
+const ROOMY: usize = 32 * 1024;
+
+fn lead(claims: &mut Claims<'_>, name: usize, slot: u32, now: Millis) -> ClaimId {
+    match claims.join(&key(name), worker(slot), now, now + 100) {
+        Ok(Joined::Lead(id)) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn follow(claims: &mut Claims<'_>, name: usize, slot: u32, now: Millis) -> ClaimId {
+    match claims.join(&key(name), worker(slot), now, now + 100) {
+        Ok(Joined::Follow(id, _)) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What there is for a follower: the outcome, if it landed.
+fn collect(claims: &mut Claims<'_>, id: ClaimId) -> Result<Vec<u8>, Collected> {
+    let mut out = vec![0xee; MAX_OUTCOME];
+    match claims.collect(id, &mut out) {
+        Ok(Collected::Landed(len)) => {
+            assert!(out.drain(len..).all(|byte| byte == 0xee));
+            Ok(out)
+        }
+        Ok(other) => Err(other),
+        Err(Damaged) => panic!("damaged"),
+    }
+}
+
+fn slots(wakes: Wakes) -> Vec<u32> {
+    (0..64).filter(|slot| wakes.has(*slot)).collect()
+}
+
+fn usage(claims: &Claims<'_>) -> (u32, u32) {
+    let Usage { flying, landed } = claims.usage();
+    (flying, landed)
+}
+
+/// Nothing is in use, so all of it can be: every record leads, and every block holds a part of an outcome.
+fn assert_all_free(claims: &mut Claims<'_>, now: Millis) {
+    assert_eq!((usage(claims), claims.head.used_blocks), ((0, 0), 0));
+    let (records, blocks) = (claims.claims.len(), claims.blocks.len());
+    let ids: Vec<_> = (0..records).map(|name| lead(claims, name, 1, now)).collect();
+    assert_eq!(claims.join(&key(records), worker(1), now, now + 1), Ok(Joined::Full));
+    assert_eq!(claims.lead(&key(records), worker(1), now, now + 1), Ok(None));
+    let most = MAX_OUTCOME / BLOCK_BYTES;
+    let shares: Vec<_> =
+        (0..records).map(|place| blocks.saturating_sub(place * most).min(most) * BLOCK_BYTES).collect();
+    for (name, id) in ids.iter().enumerate() {
+        follow(claims, name, 2, now);
+        claims.land(*id, now, &vec![7; shares[name]]).unwrap();
+    }
+    assert_eq!(claims.head.used_blocks as usize, blocks.min(most * records));
+    for (id, share) in ids.iter().zip(shares) {
+        assert_eq!(collect(claims, *id), Ok(vec![7; share]));
+    }
+    assert_eq!((usage(claims), claims.head.used_blocks), ((0, 0), 0));
+}
+
+#[test]
+fn two_megabytes_hold_thousands_of_claims() {
+    let bytes = 2 * 1024 * 1024;
+    // The slab takes some of the zone.
+    for bytes in [bytes, bytes - 64 * 1024] {
+        let mut arena = Arena::new(bytes);
+        let claims = arena.claims();
+        assert!(claims.claims.len() >= 8192 && claims.buckets.len() >= 8192);
+        assert!(claims.blocks.len() * BLOCK_BYTES > bytes / 2, "{}", claims.blocks.len());
+    }
+}
+
+#[test]
+fn layouts_never_exceed_their_memory() {
+    assert_eq!(Layout::of(0), None);
+    for bytes in (0..40_000).step_by(8) {
+        let Some(layout) = Layout::of(bytes) else { continue };
+        let mut memory = vec![0u64; bytes / 8];
+        assert!(Claims::over(memory.as_mut_slice().as_mut_bytes(), &layout).is_some(), "{bytes}");
+    }
+    let mut memory = [0u64; SMALL / 8];
+    let layout = Layout::of(SMALL).unwrap();
+    assert!(Claims::over(&mut memory.as_mut_bytes()[..SMALL / 2], &layout).is_none());
+    let mut unaligned = [0u64; SMALL / 8 + 1];
+    assert!(Claims::over(&mut unaligned.as_mut_bytes()[4..], &layout).is_none());
+    assert!(Layout::of(ROOMY).is_some() && Layout::of(usize::MAX).is_none());
+}
+
+#[test]
+fn all_room_can_be_used_at_once() {
+    for bytes in [SMALL, ROOMY] {
+        assert_all_free(&mut Arena::new(bytes).claims(), 5);
+    }
+}
+
+#[test]
+fn the_first_leads_and_the_others_follow_until_it_lands() {
+    let mut arena = Arena::new(ROOMY);
+    let mut claims = arena.claims();
+    let first = lead(&mut claims, 1, 3, 0);
+    assert_eq!(claims.join(&key(1), worker(5), 99, 500), Ok(Joined::Follow(first, worker(3))));
+    assert_eq!(claims.join(&key(1), worker(63), 99, 500), Ok(Joined::Follow(first, worker(3))));
+    let other = lead(&mut claims, 2, 5, 0);
+    assert_eq!(collect(&mut claims, first), Err(Collected::Flying(worker(3))));
+    assert_eq!(slots(claims.land(first, 50, b"one").unwrap()), [5, 63]);
+    assert_eq!(usage(&claims), (1, 1));
+    let later = lead(&mut claims, 1, 7, 50);
+    assert_ne!(later, first);
+    assert_eq!(claims.land(other, 50, b"two"), Ok(Wakes::default()));
+    assert_eq!(collect(&mut claims, first), Ok(b"one".to_vec()));
+    assert_eq!(collect(&mut claims, first), Ok(b"one".to_vec()));
+    assert_eq!(collect(&mut claims, first), Err(Collected::Gone));
+    assert_eq!(usage(&claims), (1, 0));
+    assert_eq!(claims.head.used_blocks, 0);
+}
+
+#[test]
+fn outcomes_of_any_length_come_whole() {
+    let mut arena = Arena::new(ROOMY);
+    let mut claims = arena.claims();
+    for len in [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, MAX_OUTCOME] {
+        let outcome: Vec<u8> = (0..len).map(|place| place as u8).collect();
+        let id = lead(&mut claims, 1, 1, 0);
+        follow(&mut claims, 1, 2, 0);
+        assert_eq!(slots(claims.land(id, 0, &outcome).unwrap()), [2]);
+        assert_eq!(collect(&mut claims, id), Ok(outcome));
+    }
+    assert_all_free(&mut claims, 0);
+}
+
+#[test]
+fn an_outcome_without_room_is_gone() {
+    for (bytes, len) in [(ROOMY, MAX_OUTCOME + 1), (SMALL, MAX_OUTCOME), (SMALL, 100 * 1024)] {
+        let mut arena = Arena::new(bytes);
+        let mut claims = arena.claims();
+        let id = lead(&mut claims, 1, 1, 0);
+        follow(&mut claims, 1, 2, 0);
+        assert_eq!(slots(claims.land(id, 0, &vec![1; len]).unwrap()), [2]);
+        assert_eq!(collect(&mut claims, id), Err(Collected::Gone));
+        assert_all_free(&mut claims, 0);
+    }
+}
+
+#[test]
+fn room_is_made_of_what_is_past_due() {
+    let mut arena = Arena::new(SMALL);
+    let mut claims = arena.claims();
+    let most = claims.blocks.len() * BLOCK_BYTES;
+    for now in [0, KEEP_LANDED] {
+        let id = lead(&mut claims, 1, 1, now);
+        follow(&mut claims, 1, 2, now);
+        claims.land(id, now, &vec![1; most]).unwrap();
+        let late = lead(&mut claims, 2, 1, now);
+        follow(&mut claims, 2, 2, now);
+        claims.land(late, now + KEEP_LANDED - 1, b"x").unwrap();
+        assert_eq!(collect(&mut claims, late), Err(Collected::Gone));
+        assert_eq!(usage(&claims), (0, 1));
+        let later = lead(&mut claims, 3, 1, now);
+        follow(&mut claims, 3, 2, now);
+        claims.land(later, now + KEEP_LANDED, b"x").unwrap();
+        assert_eq!(collect(&mut claims, later), Ok(b"x".to_vec()));
+        assert_eq!(collect(&mut claims, id), Err(Collected::Gone));
+    }
+    assert_all_free(&mut claims, KEEP_LANDED);
+}
+
+#[test]
+fn a_buffer_that_is_too_short_gets_nothing() {
+    let mut arena = Arena::new(ROOMY);
+    let mut claims = arena.claims();
+    let id = lead(&mut claims, 1, 1, 0);
+    follow(&mut claims, 1, 2, 0);
+    claims.land(id, 0, b"four").unwrap();
+    assert_eq!(claims.collect(id, &mut [0; 3]), Ok(Collected::Gone));
+    assert_all_free(&mut claims, 0);
+}
+
+#[test]
+fn nothing_is_kept_where_nobody_is_registered() {
+    let mut arena = Arena::new(ROOMY);
+    let mut claims = arena.claims();
+    for end in 0..3 {
+        let id = lead(&mut claims, 1, 1, 0);
+        if end == 2 {
+            follow(&mut claims, 1, 2, 0);
+            claims.forsake(id).unwrap();
+        }
+        let wakes = if end == 0 { claims.abandon(id, 0) } else { claims.land(id, 0, b"x") };
+        assert_eq!(wakes, Ok(Wakes::default()));
+        assert_eq!(collect(&mut claims, id), Err(Collected::Gone));
+        assert_eq!(usage(&claims), (0, 0));
+    }
+    assert_all_free(&mut claims, 0);
+}
+
+#[test]
+fn forsaking_ends_a_registration() {
+    let mut arena = Arena::new(ROOMY);
+    let mut claims = arena.claims();
+    let id = lead(&mut claims, 1, 1, 0);
+    follow(&mut claims, 1, 2, 0);
+    follow(&mut claims, 1, 3, 0);
+    follow(&mut claims, 1, 4, 0);
+    claims.forsake(id).unwrap();
+    assert!(claims.land(id, 0, b"x").unwrap().has(4));
+    claims.forsake(id).unwrap();
+    assert_eq!(collect(&mut claims, id), Ok(b"x".to_vec()));
+    assert_eq!(claims.forsake(id), Ok(()));
+    assert_all_free(&mut claims, 0);
+}
+
+#[test]
+fn an_abandoned_flight_has_followers_look_elsewhere() {
+    let mut arena = Arena::new(ROOMY);
+    let mut claims = arena.claims();
+    let id = lead(&mut claims, 1, 1, 0);
+    follow(&mut claims, 1, 2, 0);
+    follow(&mut claims, 1, 3, 0);
+    assert_eq!(slots(claims.abandon(id, 0).unwrap()), [2, 3]);
+    assert_eq!(claims.land(id, 0, b"late"), Ok(Wakes::default()));
+    assert_eq!(collect(&mut claims, id), Err(Collected::Gone));
+    assert_eq!(claims.abandon(id, 0), Ok(Wakes::default()));
+    assert_eq!(usage(&claims), (0, 1));
+    lead(&mut claims, 1, 2, 0);
+    assert_eq!(collect(&mut claims, id), Err(Collected::Gone));
+    assert_eq!(usage(&claims), (1, 0));
+}
+
+#[test]
+fn a_flight_past_its_deadline_is_taken_over() {
+    let mut arena = Arena::new(ROOMY);
+    for by_lead in [false, true] {
+        let mut claims = arena.claims();
+        let old = lead(&mut claims, 1, 1, 0);
+        follow(&mut claims, 1, 2, 99);
+        let new = if by_lead {
+            assert_eq!(claims.lead(&key(1), worker(3), 99, 500), Ok(None));
+            claims.lead(&key(1), worker(3), 100, 500).unwrap().unwrap()
+        } else {
+            lead(&mut claims, 1, 3, 100)
+        };
+        assert_eq!(usage(&claims), (1, 1));
+        assert_eq!(claims.land(old, 101, b"old"), Ok(Wakes::default()));
+        follow(&mut claims, 1, 4, 101);
+        assert_eq!(collect(&mut claims, old), Err(Collected::Gone));
+        assert_eq!(slots(claims.land(new, 102, b"new").unwrap()), [4]);
+        assert_eq!(collect(&mut claims, new), Ok(b"new".to_vec()));
+        assert_all_free(&mut claims, 200);
+    }
+}
+
+#[test]
+fn a_late_flight_that_nobody_took_over_still_lands() {
+    let mut arena = Arena::new(ROOMY);
+    let mut claims = arena.claims();
+    let id = lead(&mut claims, 1, 1, 0);
+    follow(&mut claims, 1, 2, 99);
+    assert_eq!(slots(claims.land(id, 1_000_000, b"late").unwrap()), [2]);
+    assert_eq!(collect(&mut claims, id), Ok(b"late".to_vec()));
+}
+
+#[test]
+fn leading_registers_nobody() {
+    let mut arena = Arena::new(ROOMY);
+    let mut claims = arena.claims();
+    let id = claims.lead(&key(1), worker(1), 0, 100).unwrap().unwrap();
+    assert_eq!(claims.lead(&key(1), worker(2), 0, 100), Ok(None));
+    assert_eq!(claims.land(id, 0, b"x"), Ok(Wakes::default()));
+    assert_all_free(&mut claims, 0);
+}
+
+#[test]
+fn the_flights_of_the_dead_are_abandoned_at_once() {
+    let mut arena = Arena::new(ROOMY);
+    let mut claims = arena.claims();
+    let dead: Vec<_> = (0..20).map(|name| lead(&mut claims, name, 1, 0)).collect();
+    let alive = lead(&mut claims, 20, 2, 0);
+    let landed = lead(&mut claims, 21, 1, 0);
+    for (name, slot) in [(0, 2), (5, 3), (20, 4), (21, 5)] {
+        follow(&mut claims, name, slot, 0);
+    }
+    claims.land(landed, 0, b"x").unwrap();
+    assert_eq!(slots(claims.abandon_all(0, |owner| owner == worker(1)).unwrap()), [2, 3]);
+    assert_eq!(usage(&claims), (1, 3));
+    for id in dead {
+        assert_eq!(collect(&mut claims, id), Err(Collected::Gone));
+    }
+    assert_eq!(collect(&mut claims, alive), Err(Collected::Flying(worker(2))));
+    assert_eq!(collect(&mut claims, landed), Ok(b"x".to_vec()));
+    assert_eq!(slots(claims.land(alive, 0, b"y").unwrap()), [4]);
+    assert_eq!(collect(&mut claims, alive), Ok(b"y".to_vec()));
+    assert_all_free(&mut claims, 0);
+}
+
+#[test]
+fn what_no_follower_comes_for_is_freed_a_few_at_a_time() {
+    let mut arena = Arena::new(ROOMY);
+    let mut claims = arena.claims();
+    let ids: Vec<_> = (0..10).map(|name| lead(&mut claims, name, 1, 0)).collect();
+    for (name, id) in ids.into_iter().enumerate() {
+        follow(&mut claims, name, 2, 0);
+        if name < 5 {
+            claims.land(id, 10, b"x").unwrap()
+        } else {
+            claims.abandon(id, 10).unwrap()
+        };
+    }
+    let stale = lead(&mut claims, 99, 1, 10);
+    claims.abandon(stale, 10).unwrap();
+    for (now, left) in [(9 + KEEP_LANDED, 10), (10 + KEEP_LANDED, 6), (10 + KEEP_LANDED, 2), (Millis::MAX, 0)]
+    {
+        claims.land(stale, now, b"").unwrap();
+        assert_eq!(usage(&claims), (0, left));
+    }
+    assert_all_free(&mut claims, 0);
+}
+
+#[test]
+fn a_leader_that_is_never_heard_of_again_leaves_nothing() {
+    let mut arena = Arena::new(ROOMY);
+    let mut claims = arena.claims();
+    for name in 0..10 {
+        lead(&mut claims, name, 1, 0);
+    }
+    let followed = follow(&mut claims, 0, 2, 0);
+    let lost = 100 + KEEP_LANDED;
+    for (now, left) in [(lost - 1, (11, 0)), (lost, (8, 1)), (lost, (5, 1)), (lost, (4, 1))] {
+        claims.lead(&key(50 + left.0 as usize), worker(1), now, lost * 9).unwrap();
+        assert_eq!(usage(&claims), left);
+    }
+    assert_eq!(collect(&mut claims, followed), Err(Collected::Gone));
+}
+
+#[test]
+fn without_a_free_record_followers_are_still_taken() {
+    let mut arena = Arena::new(SMALL);
+    let mut claims = arena.claims();
+    let records = claims.claims.len();
+    let ids: Vec<_> = (0..records).map(|name| lead(&mut claims, name, 1, 0)).collect();
+    assert_eq!(claims.join(&key(records), worker(2), 0, 100), Ok(Joined::Full));
+    assert_eq!(claims.lead(&key(records), worker(2), 0, 100), Ok(None));
+    follow(&mut claims, 0, 2, 0);
+    claims.land(ids[0], 0, b"x").unwrap();
+    assert_eq!(claims.join(&key(records), worker(2), KEEP_LANDED - 1, 9000), Ok(Joined::Full));
+    assert!(matches!(claims.join(&key(records), worker(2), KEEP_LANDED, 9000), Ok(Joined::Lead(_))));
+}
+
+#[test]
+fn the_ids_of_before_formatting_find_nothing() {
+    let mut arena = Arena::new(ROOMY);
+    let mut claims = arena.claims();
+    let mut old = Vec::new();
+    for round in 0..3 {
+        let flying = lead(&mut claims, 1, 1, 0);
+        follow(&mut claims, 1, 2, 0);
+        let landed = lead(&mut claims, 2, 1, 0);
+        follow(&mut claims, 2, 2, 0);
+        claims.land(landed, 0, b"x").unwrap();
+        assert!(!old.contains(&flying) && !old.contains(&landed));
+        old.extend([flying, landed]);
+        claims.format();
+        if round == 1 {
+            // Others in the same places.
+            lead(&mut claims, 1, 1, 0);
+            lead(&mut claims, 3, 1, 0);
+        }
+        for id in &old {
+            assert_eq!(collect(&mut claims, *id), Err(Collected::Gone));
+            assert_eq!(claims.forsake(*id), Ok(()));
+            assert_eq!(claims.abandon(*id, 0), Ok(Wakes::default()));
+            assert_eq!(claims.land(*id, 0, b"x"), Ok(Wakes::default()));
+        }
+        assert_eq!(usage(&claims), if round == 1 { (2, 0) } else { (0, 0) });
+        claims.format();
+    }
+    assert_all_free(&mut claims, 0);
+}
+
+#[test]
+fn worker_numbers_share_64_bits() {
+    let wakes = Wakes(bit(0) | bit(65) | bit(u32::MAX));
+    assert_eq!(slots(wakes), [0, 1, 63]);
+    assert!(wakes.has(64) && wakes.has(1) && !wakes.has(2));
+    assert!(Wakes::default().is_empty() && !wakes.is_empty());
+}
+
+/// Key 1 is in flight with a follower, key 2 has landed for one, and key 3 is free again.
+#[test]
+fn what_cant_be_is_damage() {
+    type Break = fn(&mut Claims<'_>);
+    type Use = fn(&mut Claims<'_>, ClaimId, ClaimId) -> Option<Damaged>;
+    let join: Use = |claims, _, _| claims.join(&key(4), worker(4), 0, 100).err();
+    let rejoin: Use = |claims, _, _| claims.join(&key(1), worker(4), 0, 100).err();
+    let expire: Use = |claims, _, _| claims.lead(&key(4), worker(4), 1_000_000, 2_000_000).err();
+    let abandon: Use = |claims, flying, _| claims.abandon(flying, 0).err();
+    let abandon_all: Use = |claims, _, _| claims.abandon_all(0, |_| true).err();
+    let collect: Use = |claims, _, landed| claims.collect(landed, &mut [0; MAX_OUTCOME]).err();
+    let forsake: Use = |claims, _, landed| claims.forsake(landed).err();
+    let land: Use = |claims, flying, _| claims.land(flying, 0, &[1; MAX_OUTCOME / 2]).err();
+    let circle: Break = |claims| {
+        // Key 3's record leads to itself, and nothing else.
+        claims.buckets.fill(3);
+        claims.claims[2].next = 3;
+    };
+    let long: Break = |claims| {
+        // Its blocks lead to the first of them again and again.
+        claims.claims[1].len = 1 << 20;
+        let blocks = claims.blocks.as_mut_bytes().chunks_mut(size_of::<Block>());
+        blocks.for_each(|block| block[..4].copy_from_slice(&1u32.to_le_bytes()));
+    };
+    let cases: [(&str, Break, &[Use]); 16] = [
+        ("a circle in a bucket", circle, &[join, rejoin, abandon, abandon_all]),
+        ("an end of a bucket before its claim", |claims| claims.buckets.fill(NIL), &[abandon, abandon_all]),
+        ("a link beyond the end", |claims| claims.buckets.fill(u32::MAX), &[join, rejoin, abandon]),
+        ("a bucket with what is over", |claims| claims.claims[0].state = LANDED, &[rejoin]),
+        ("an unknown state", |claims| claims.claims[0].state = 9, &[rejoin, abandon]),
+        (
+            "more records than there are",
+            |claims| claims.head.touched = u32::MAX,
+            &[abandon_all, collect, forsake],
+        ),
+        ("a free record in use", |claims| claims.claims[2].state = LANDED, &[join]),
+        ("a free record beyond the end", |claims| claims.head.free = u32::MAX, &[join]),
+        ("a follower too many", |claims| claims.claims[0].pending = u32::MAX, &[rejoin]),
+        ("a follower too few", |claims| claims.claims[1].pending = 0, &[collect, forsake]),
+        ("an outcome too long", long, &[collect, forsake, expire]),
+        ("an outcome without blocks", |claims| claims.claims[1].chain = NIL, &[collect, forsake, expire]),
+        ("no blocks in use", |claims| claims.head.used_blocks = 0, &[collect, forsake, expire]),
+        ("blocks beyond the end", |claims| claims.head.used_blocks = u32::MAX, &[land]),
+        ("a queue that leads elsewhere", |claims| claims.claims[1].before = 1, &[collect, forsake, expire]),
+        ("a queue that ends elsewhere", |claims| claims.claims[0].after = 2, &[abandon, abandon_all, expire]),
+    ];
+    for (name, damage, uses) in cases {
+        for (place, operation) in uses.iter().enumerate() {
+            let mut arena = Arena::new(ROOMY);
+            let mut claims = arena.claims();
+            let [flying, landed, freed] = [1, 2, 3].map(|name| lead(&mut claims, name, 1, 0));
+            follow(&mut claims, 1, 2, 0);
+            follow(&mut claims, 2, 2, 0);
+            claims.land(landed, 0, &[1; 100]).unwrap();
+            claims.abandon(freed, 0).unwrap();
+            damage(&mut claims);
+            assert_eq!(operation(&mut claims, flying, landed), Some(Damaged), "{name}, {place}");
+            claims.format();
+            assert_all_free(&mut claims, 0);
+        }
+    }
+}
+
+const WORKERS: u32 = 5;
+const KEYS: usize = 4;
+
+#[derive(Clone, Debug)]
+enum Event {
+    Join { slot: u32, name: usize, timeout: Millis },
+    Lead { slot: u32, name: usize, timeout: Millis },
+    Land { pick: usize, len: usize },
+    Abandon { pick: usize },
+    AbandonAll { slot: u32 },
+    Collect { pick: usize },
+    Forsake { pick: usize },
+    Pass { time: Millis },
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let (slot, name, timeout, pick) = (0..WORKERS, 0..KEYS, 1..3_000u64, any::<usize>());
+    prop_oneof![
+        6 => (slot.clone(), name.clone(), timeout.clone())
+            .prop_map(|(slot, name, timeout)| Event::Join { slot, name, timeout }),
+        1 => (slot.clone(), name, timeout)
+            .prop_map(|(slot, name, timeout)| Event::Lead { slot, name, timeout }),
+        3 => (pick, 0..900usize).prop_map(|(pick, len)| Event::Land { pick, len }),
+        1 => pick.prop_map(|pick| Event::Abandon { pick }),
+        1 => slot.prop_map(|slot| Event::AbandonAll { slot }),
+        4 => pick.prop_map(|pick| Event::Collect { pick }),
+        1 => pick.prop_map(|pick| Event::Forsake { pick }),
+        2 => (0..1_500u64).prop_map(|time| Event::Pass { time }),
+    ]
+}
+
+/// One flight, as somebody remembers it who sees everything.
+struct Flight {
+    id: ClaimId,
+    name: usize,
+    leader: u32,
+    deadline: Millis,
+    followers: BTreeSet<u32>,
+    /// Everybody who was registered at any time.
+    seen: BTreeSet<u32>,
+    end: Option<End>,
+}
+
+struct End {
+    at: Millis,
+    outcome: Option<Vec<u8>>,
+    may_be_dropped: bool,
+}
+
+impl Flight {
+    fn is_over(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// May have been given up as lost.
+    fn is_lost(&self, now: Millis) -> bool {
+        now >= self.deadline + KEEP_LANDED
+    }
+
+    fn end(&mut self, at: Millis, outcome: Option<Vec<u8>>, may_be_dropped: bool) {
+        self.end = Some(End { at, outcome, may_be_dropped });
+    }
+
+    /// Blocks that its outcome may take.
+    fn blocks(&self) -> usize {
+        let kept = self.end.as_ref().filter(|_| !self.followers.is_empty());
+        kept.and_then(|end| end.outcome.as_ref()).map_or(0, |outcome| outcome.len().div_ceil(BLOCK_BYTES))
+    }
+}
+
+/// All flights there ever were, beside the claims that are put to the test.
+#[derive(Default)]
+struct World {
+    flights: Vec<Flight>,
+    now: Millis,
+}
+
+impl World {
+    fn apply(&mut self, claims: &mut Claims<'_>, event: Event) -> Result<(), TestCaseError> {
+        match event {
+            Event::Join { slot, name, timeout } => self.join(claims, slot, name, timeout),
+            Event::Lead { slot, name, timeout } => self.lead(claims, slot, name, timeout),
+            Event::Land { pick, len } => self.finish(claims, pick, Some(len)),
+            Event::Abandon { pick } => self.finish(claims, pick, None),
+            Event::AbandonAll { slot } => self.abandon_all(claims, slot),
+            Event::Collect { pick } => self.collect(claims, pick),
+            Event::Forsake { pick } => self.forsake(claims, pick),
+            Event::Pass { time } => {
+                self.now += time;
+                Ok(())
+            }
+        }
+    }
+
+    /// The flight that a worker that needs this key has to follow.
+    fn current(&mut self, name: usize) -> Option<&mut Flight> {
+        let now = self.now;
+        self.flights
+            .iter_mut()
+            .find(|flight| flight.name == name && !flight.is_over() && now < flight.deadline)
+    }
+
+    fn join(
+        &mut self,
+        claims: &mut Claims<'_>,
+        slot: u32,
+        name: usize,
+        timeout: Millis,
+    ) -> Result<(), TestCaseError> {
+        if self.current(name).is_some_and(|flight| flight.followers.contains(&slot)) {
+            return Ok(()); // Coalesced within the worker.
+        }
+        match claims.join(&key(name), worker(slot), self.now, self.now + timeout) {
+            Ok(Joined::Follow(id, owner)) => {
+                let flight = self.current(name).expect("a flight to follow");
+                prop_assert_eq!((id, owner), (flight.id, worker(flight.leader)));
+                prop_assert!(flight.followers.insert(slot));
+                flight.seen.insert(slot);
+                Ok(())
+            }
+            Ok(Joined::Lead(id)) => self.led(id, slot, name, timeout),
+            Ok(Joined::Full) => self.full(claims, name),
+            Err(Damaged) => Err(TestCaseError::fail("damaged")),
+        }
+    }
+
+    fn lead(
+        &mut self,
+        claims: &mut Claims<'_>,
+        slot: u32,
+        name: usize,
+        timeout: Millis,
+    ) -> Result<(), TestCaseError> {
+        match claims.lead(&key(name), worker(slot), self.now, self.now + timeout).unwrap() {
+            Some(id) => self.led(id, slot, name, timeout),
+            None if self.current(name).is_some() => Ok(()),
+            None => self.full(claims, name),
+        }
+    }
+
+    fn led(&mut self, id: ClaimId, leader: u32, name: usize, timeout: Millis) -> Result<(), TestCaseError> {
+        prop_assert!(self.current(name).is_none(), "two leaders");
+        prop_assert!(self.flights.iter().all(|flight| flight.id != id), "an id twice");
+        let (now, deadline) = (self.now, self.now + timeout);
+        self.taken_over(name);
+        let (followers, seen) = Default::default();
+        self.flights.push(Flight { id, name, leader, deadline, followers, seen, end: None });
+        prop_assert!(now < deadline);
+        Ok(())
+    }
+
+    fn taken_over(&mut self, name: usize) {
+        let now = self.now;
+        for flight in self.flights.iter_mut().filter(|flight| flight.name == name && !flight.is_over()) {
+            flight.end(now, None, false);
+        }
+    }
+
+    fn full(&mut self, claims: &Claims<'_>, name: usize) -> Result<(), TestCaseError> {
+        prop_assert!(self.current(name).is_none());
+        self.taken_over(name);
+        let held = self.flights.iter().filter(|flight| !flight.is_over() || !flight.followers.is_empty());
+        prop_assert!(held.count() >= claims.claims.len(), "full before it is");
+        Ok(())
+    }
+
+    /// Lands a flight, or abandons it; those that are over as well.
+    fn finish(
+        &mut self,
+        claims: &mut Claims<'_>,
+        pick: usize,
+        len: Option<usize>,
+    ) -> Result<(), TestCaseError> {
+        if self.flights.is_empty() {
+            return Ok(());
+        }
+        let place = pick % self.flights.len();
+        let outcome = len.map(|len| {
+            // Each flight has an outcome of its own.
+            (place as u32).to_le_bytes().into_iter().cycle().take(len).collect::<Vec<u8>>()
+        });
+        let used: usize = self.flights.iter().map(Flight::blocks).sum();
+        let (now, flight) = (self.now, &mut self.flights[place]);
+        let wakes = match &outcome {
+            Some(outcome) => claims.land(flight.id, now, outcome).unwrap(),
+            None => claims.abandon(flight.id, now).unwrap(),
+        };
+        if flight.is_over() || flight.followers.is_empty() {
+            prop_assert!(wakes.is_empty());
+        } else if !(flight.is_lost(now) && wakes.is_empty()) {
+            prop_assert!(flight.followers.iter().all(|slot| wakes.has(*slot)), "a follower sleeps on");
+            prop_assert!(slots(wakes).iter().all(|slot| flight.seen.contains(slot)), "a stranger is woken");
+        }
+        if !flight.is_over() {
+            let needed = len.unwrap_or(0).div_ceil(BLOCK_BYTES);
+            let dropped = used + needed > claims.blocks.len() || flight.is_lost(now);
+            flight.end(now, outcome, dropped);
+        }
+        Ok(())
+    }
+
+    fn abandon_all(&mut self, claims: &mut Claims<'_>, slot: u32) -> Result<(), TestCaseError> {
+        let wakes = claims.abandon_all(self.now, |owner| owner == worker(slot)).unwrap();
+        let now = self.now;
+        for flight in self.flights.iter_mut().filter(|flight| flight.leader == slot && !flight.is_over()) {
+            if !flight.is_lost(now) {
+                prop_assert!(flight.followers.iter().all(|slot| wakes.has(*slot)));
+            }
+            flight.end(now, None, false);
+        }
+        Ok(())
+    }
+
+    /// A registration: the place of its flight, and the worker.
+    fn registration(&self, pick: usize) -> Option<(usize, u32)> {
+        let all: Vec<_> = self
+            .flights
+            .iter()
+            .enumerate()
+            .flat_map(|(place, flight)| flight.followers.iter().map(move |slot| (place, *slot)))
+            .collect();
+        all.get(pick % all.len().max(1)).copied()
+    }
+
+    fn collect(&mut self, claims: &mut Claims<'_>, pick: usize) -> Result<(), TestCaseError> {
+        let Some((place, slot)) = self.registration(pick) else { return Ok(()) };
+        let (now, flight) = (self.now, &mut self.flights[place]);
+        let found = collect(claims, flight.id);
+        if found == Err(Collected::Flying(worker(flight.leader))) {
+            prop_assert!(!flight.is_over());
+            return Ok(());
+        }
+        flight.followers.remove(&slot);
+        match (found, &flight.end) {
+            (Ok(bytes), Some(End { outcome, .. })) => prop_assert_eq!(Some(&bytes), outcome.as_ref()),
+            (Err(Collected::Gone), Some(end)) => {
+                let in_time = now < end.at + KEEP_LANDED;
+                prop_assert!(end.outcome.is_none() || end.may_be_dropped || !in_time, "an outcome is lost");
+            }
+            (Err(Collected::Gone), None) => prop_assert!(flight.is_lost(now)),
+            (found, _) => prop_assert!(false, "{:?}", found),
+        }
+        Ok(())
+    }
+
+    fn forsake(&mut self, claims: &mut Claims<'_>, pick: usize) -> Result<(), TestCaseError> {
+        let Some((place, slot)) = self.registration(pick) else { return Ok(()) };
+        let flight = &mut self.flights[place];
+        flight.followers.remove(&slot);
+        claims.forsake(flight.id).unwrap();
+        Ok(())
+    }
+}
+
+/// Operations on memory of which nothing is known; whatever comes of them.
+fn stir(claims: &mut Claims<'_>, events: &[Event], ids: &mut Vec<ClaimId>) {
+    let mut now = 0;
+    let mut out = vec![0; MAX_OUTCOME];
+    for event in events {
+        let pick = |pick: usize| ids.get(pick % ids.len().max(1)).copied();
+        let led = match *event {
+            Event::Join { slot, name, timeout } => {
+                match claims.join(&key(name), worker(slot), now, now.saturating_add(timeout)) {
+                    Ok(Joined::Lead(id) | Joined::Follow(id, _)) => Some(id),
+                    _ => None,
+                }
+            }
+            Event::Lead { slot, name, timeout } => {
+                claims.lead(&key(name), worker(slot), now, now.saturating_add(timeout)).ok().flatten()
+            }
+            Event::Land { pick: place, len } => {
+                pick(place).map(|id| claims.land(id, now, &vec![1; len]));
+                None
+            }
+            Event::Abandon { pick: place } => {
+                pick(place).map(|id| claims.abandon(id, now));
+                None
+            }
+            Event::AbandonAll { slot } => {
+                let _ = claims.abandon_all(now, |owner| owner == worker(slot) || owner.pid % 2 == 1);
+                None
+            }
+            Event::Collect { pick: place } => {
+                pick(place).map(|id| claims.collect(id, &mut out));
+                None
+            }
+            Event::Forsake { pick: place } => {
+                pick(place).map(|id| claims.forsake(id));
+                None
+            }
+            Event::Pass { time } => {
+                // Moments of damaged memory are reached as well.
+                now = if time % 4 == 0 { u64::MAX - time } else { time };
+                None
+            }
+        };
+        ids.extend(led);
+        let _ = claims.usage();
+    }
+}
+
+/// Any ids: also such as this memory never gave.
+fn any_ids() -> impl Strategy<Value = Vec<ClaimId>> {
+    prop::collection::vec((0..16u32, 0..4u64), 1..8)
+        .prop_map(|ids| ids.into_iter().map(|(link, serial)| ClaimId { link, serial, key: key(0) }).collect())
+}
+
+proptest! {
+    /// In any order of events: one leader at a time, what was landed or nothing for each follower, and nothing is left.
+    #[test]
+    fn followers_get_what_their_leader_landed(
+        events in prop::collection::vec(event(), 0..150), bytes in prop::sample::select(vec![900, SMALL, ROOMY]),
+    ) {
+        let mut arena = Arena::new(bytes);
+        let mut claims = arena.claims();
+        let mut world = World::default();
+        for event in events {
+            world.apply(&mut claims, event)?;
+            let usage = claims.usage();
+            prop_assert!((usage.flying + usage.landed) as usize <= claims.claims.len());
+            let flying = world.flights.iter().filter(|flight| !flight.is_over()).count();
+            prop_assert!(usage.flying as usize <= flying);
+        }
+        // Nobody comes any more.
+        for _ in 0..claims.claims.len() {
+            world.now += 10_000;
+            claims.sweep(world.now).unwrap();
+        }
+        assert_all_free(&mut claims, world.now);
+    }
+
+    /// Followers who come in the end leave nothing either, without any time passing.
+    #[test]
+    fn nothing_is_left_when_everybody_has_come(events in prop::collection::vec(event(), 0..150)) {
+        let mut arena = Arena::new(SMALL);
+        let mut claims = arena.claims();
+        let mut world = World::default();
+        for event in events {
+            world.apply(&mut claims, event)?;
+        }
+        for slot in 0..WORKERS {
+            world.abandon_all(&mut claims, slot)?;
+        }
+        while world.registration(0).is_some() {
+            world.collect(&mut claims, 0)?;
+        }
+        assert_all_free(&mut claims, world.now);
+    }
+
+    /// Any bytes: no panic, no walk without an end; and formatted it is as good as new.
+    #[test]
+    fn any_memory_can_be_worked_on(
+        memory in prop::collection::vec(prop_oneof![2 => any::<u64>(), 1 => Just(u64::MAX), 3 => 0..8u64, 2 => (0..8u64, 0..8u64).prop_map(|(a, b)| a << 32 | b)], SMALL / 8),
+        events in prop::collection::vec(event(), 0..40), mut ids in any_ids(),
+    ) {
+        let mut arena = Arena { memory, layout: Layout::of(SMALL).unwrap() };
+        let mut claims = arena.claims();
+        stir(&mut claims, &events, &mut ids);
+        claims.format();
+        assert_all_free(&mut claims, 0);
+    }
+
+    /// The same of memory that was good until a few words of it were not.
+    #[test]
+    fn slight_damage_does_no_worse(
+        before in prop::collection::vec(event(), 0..60), after in prop::collection::vec(event(), 0..60),
+        // Most of the first words are the head and the records in use.
+        words in prop::collection::vec((prop_oneof![0..14usize, 0..SMALL / 4], prop_oneof![0..16u32, any::<u32>(), Just(u32::MAX)]), 1..4),
+    ) {
+        let mut arena = Arena::new(SMALL);
+        let mut ids = Vec::new();
+        stir(&mut arena.claims(), &before, &mut ids);
+        for (place, word) in words {
+            let bytes = arena.memory.as_mut_slice().as_mut_bytes();
+            bytes[place * 4..][..4].copy_from_slice(&word.to_le_bytes());
+        }
+        let mut claims = arena.claims();
+        stir(&mut claims, &after, &mut ids);
+        claims.format();
+        assert_all_free(&mut claims, 0);
+    }
+}
+
+#[test]
+fn an_id_of_before_never_meets_another_key_though_serials_come_again() {
+    let mut arena = Arena::new(ROOMY);
+    let mut claims = arena.claims();
+    let alices = lead(&mut claims, 1, 1, 0);
+    let alices_follower = follow(&mut claims, 1, 2, 0);
+    // A worker died, and the word that keeps the serials is what it was before.
+    claims.format();
+    claims.head.serial = alices.serial - 1;
+    let bobs = lead(&mut claims, 2, 3, 0);
+    let bobs_follower = follow(&mut claims, 2, 4, 0);
+    assert_eq!((bobs.serial, bobs.link), (alices.serial, alices.link));
+    assert_eq!(claims.land(alices, 1, b"alice"), Ok(Wakes::default()));
+    assert_eq!(claims.collect(alices_follower, &mut [0; MAX_OUTCOME]), Ok(Collected::Gone));
+    assert!(!claims.land(bobs, 1, b"bob").unwrap().is_empty());
+    assert_eq!(claims.collect(bobs_follower, &mut [0; MAX_OUTCOME]), Ok(Collected::Landed(3)));
+}
+
+#[test]
+fn a_flight_past_its_deadline_is_over_for_its_followers() {
+    let mut arena = Arena::new(ROOMY);
+    let mut claims = arena.claims();
+    let id = lead(&mut claims, 1, 1, 0);
+    let follower = follow(&mut claims, 1, 2, 0);
+    assert_eq!(claims.is_over(follower, 99), Ok(false));
+    assert_eq!(claims.is_over(follower, 100), Ok(true));
+    assert_eq!(collect(&mut claims, follower), Err(Collected::Gone));
+    assert_eq!(claims.land(id, 101, b"late"), Ok(Wakes::default()));
+    assert_eq!(claims.is_over(follower, 101), Ok(true));
+    assert_eq!(claims.usage(), Usage { flying: 0, landed: 0 });
+}
