@@ -5,6 +5,7 @@ pub mod clients;
 pub mod dns;
 pub mod error;
 pub mod question;
+pub mod relay;
 pub mod target;
 pub mod thread;
 pub mod tls;

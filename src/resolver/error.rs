@@ -34,6 +34,19 @@ impl ResolveError {
         matches!(self, Self::Timeout | Self::ConnectTimeout)
     }
 
+    /// Whether the resolver is what failed, in a way that no client can bring about: then an old answer is better than none.
+    #[must_use]
+    pub fn allows_stale(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Timeout | Self::ConnectTimeout | Self::Closed(_) => true,
+            Self::Answer(AnswerError::Status(status)) => matches!(status, 500 | 502 | 503 | 504),
+            Self::Answer(AnswerError::Malformed(_))
+            | Self::Protocol(_)
+            | Self::Overload
+            | Self::Internal(_) => false,
+        }
+    }
+
     /// The word that `$authgear_reason` has for it.
     #[must_use]
     pub fn reason(&self) -> &'static str {

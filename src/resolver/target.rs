@@ -1,12 +1,13 @@
 //! Which resolver is asked, as whom, and over what kind of connection.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use url::Url;
 
 use super::tls::{self, CertificateChain, PrivateKey, Roots, TlsError};
-use crate::cache_key::ResolverId;
+use crate::cache_key::{KeyMaker, ResolverId, Secret};
 use crate::endpoint::{Endpoint, Origin};
 
 /// How TLS to the resolver is done.
@@ -21,6 +22,7 @@ pub struct TlsTarget {
 /// A resolver. Answers of two targets are never mixed unless their ids are equal.
 pub struct Target {
     id: ResolverId,
+    keys: OnceLock<KeyMaker>,
     endpoint: Endpoint,
     url: Url,
     dial_host: String,
@@ -54,6 +56,7 @@ impl Target {
         let cookie_prefix = cookie_prefix.to_owned();
         Ok(Self {
             id,
+            keys: OnceLock::new(),
             endpoint: endpoint.clone(),
             url,
             dial_host,
@@ -68,6 +71,12 @@ impl Target {
     #[must_use]
     pub fn id(&self) -> ResolverId {
         self.id
+    }
+
+    /// What keys are made with, bound to this resolver. The secret is the same in every call.
+    #[must_use]
+    pub fn keys(&self, secret: &Secret) -> &KeyMaker {
+        self.keys.get_or_init(|| KeyMaker::new(secret, &self.id))
     }
 
     /// The resolver as it is configured.
@@ -135,54 +144,5 @@ fn identify(endpoint: &Endpoint, origin: &Origin, cookie_prefix: &str, tls: &Tls
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::endpoint::{endpoint, origin};
-
-    fn target(url: &str, public: Option<&str>, prefix: &str, name: Option<&str>) -> Target {
-        let tls = TlsTarget { roots: None, identity: None, name: name.map(str::to_owned) };
-        let public = public.map(|public| origin(public).unwrap());
-        Target::new(&endpoint(url).unwrap(), public.as_ref(), prefix, Duration::from_secs(1), Some(tls))
-            .unwrap()
-    }
-
-    #[test]
-    fn every_part_is_part_of_the_identity() {
-        let base = target("https://a", None, "", None).id();
-        for other in [
-            target("http://a", None, "", None),
-            target("https://b", None, "", None),
-            target("https://a/resolve", None, "", None),
-            target("https://a", Some("https://b"), "", None),
-            target("https://a", Some("http://a"), "", None),
-            target("https://a", None, "p", None),
-            target("https://a", None, "", Some("a.b")),
-        ] {
-            assert_ne!(base, other.id());
-        }
-        assert_eq!(base, target("https://a:443/", Some("https://a"), "", None).id());
-    }
-
-    #[test]
-    fn http2_is_offered_only_where_host_and_authority_agree() {
-        for (url, public, name, agree) in [
-            ("https://a", None, None, true),
-            ("https://a:8443", None, None, true),
-            ("https://a", Some("https://b"), None, false),
-            ("https://10.0.0.5", Some("https://a"), Some("a"), true),
-            ("https://10.0.0.5:8443", Some("https://a"), Some("a"), false),
-            ("https://a", None, Some("b"), false),
-        ] {
-            let target = target(url, public, "", name);
-            assert_eq!(!target.needs_host_header(), agree, "{url} {public:?} {name:?}");
-            assert_eq!(target.tls().alpn_protocols.contains(&b"h2".to_vec()), agree);
-        }
-    }
-
-    #[test]
-    fn the_tls_name_changes_what_is_asked_for_and_not_what_is_dialled() {
-        let target = target("https://10.0.0.5:8443", None, "", Some("auth.example.com"));
-        assert_eq!((target.url().host_str(), target.dial_host()), (Some("auth.example.com"), "10.0.0.5"));
-        assert_eq!(target.origin().authority, "10.0.0.5:8443");
-    }
-}
+#[path = "target/tests.rs"]
+mod tests;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::cache_key::{ResolverId, Secret};
+use crate::cache_key::{KeyMaker, ResolverId, Secret};
 use crate::credentials::{Presented, present};
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -9,46 +9,86 @@ fn key(name: usize) -> CacheKey {
     let Presented::Credentials(found) = present([(&b"authorization"[..], value.as_bytes())], b"") else {
         panic!("no credentials")
     };
-    CacheKey::new(&Secret::new([0; 32]), &ResolverId::digest(&[]), &found)
+    KeyMaker::new(&Secret::new([0; 32]), &ResolverId::digest(&[])).key(&found)
 }
 
-fn boarding<W>(waiter: W, max: u32) -> Boarding<W> {
-    Boarding { waiter, client: None, now: 0, timeout: 10, max }
+fn boarding<W>(leader: W, max: u32) -> Boarding<W> {
+    Boarding { leader: Some(leader), client: None, now: 0, timeout: 10, max }
 }
 
 fn from<W>(client: &str, boarding: Boarding<W>) -> Boarding<W> {
     Boarding { client: Some(client.parse().unwrap()), ..boarding }
 }
 
+type Plain<W> = Flights<W, ()>;
+
 /// The id of a flight that this boarding starts.
-fn lead<W: Copy>(flights: &mut Flights<W>, name: usize, boarding: Boarding<W>) -> FlightId {
-    match flights.join(key(name), &boarding) {
-        Ok(Joined::Lead(id)) => id,
-        other => panic!("{other:?}"),
-    }
+fn lead<W: Copy>(flights: &mut Plain<W>, name: usize, boarding: Boarding<W>) -> FlightId {
+    flights.lead(key(name), &boarding, ()).unwrap()
+}
+
+fn joins<W: Copy>(flights: &mut Plain<W>, name: usize, waiter: W, now: u64) -> bool {
+    flights.is_flying(&key(name), now) && flights.join(&key(name), waiter, now).is_some()
+}
+
+fn landed<W: Copy>(flights: &mut Plain<W>, id: FlightId) -> Vec<(W, Role)> {
+    flights.land(id).map(|landing| landing.waiters).unwrap_or_default()
 }
 
 #[test]
 fn the_first_leads_and_the_others_follow() {
     let mut flights = Flights::default();
+    assert!(!joins(&mut flights, 1, 'a', 0));
     let first = lead(&mut flights, 1, boarding('a', 8));
-    assert_eq!(flights.join(key(1), &boarding('b', 8)), Ok(Joined::Follow));
-    lead(&mut flights, 2, boarding('c', 8));
-    let landed: Vec<_> = flights.land(first).collect();
-    assert_eq!(landed, [('a', Role::Leader), ('b', Role::Follower)]);
-    assert_eq!(flights.land(first).count(), 0);
-    lead(&mut flights, 1, boarding('d', 8));
+    assert!(joins(&mut flights, 1, 'b', 0) && !joins(&mut flights, 2, 'c', 0));
+    assert_eq!(landed(&mut flights, first), [('a', Role::Leader), ('b', Role::Follower)]);
+    assert_eq!(landed(&mut flights, first), []);
+    assert!(!joins(&mut flights, 1, 'd', 0));
 }
 
 #[test]
 fn a_flight_past_its_deadline_is_not_followed_and_still_lands() {
     let mut flights = Flights::default();
     let late = lead(&mut flights, 1, boarding('a', 8));
-    assert_eq!(flights.join(key(1), &Boarding { now: 9, ..boarding('b', 8) }), Ok(Joined::Follow));
+    assert!(joins(&mut flights, 1, 'b', 9) && !joins(&mut flights, 1, 'x', 10));
     let new = lead(&mut flights, 1, Boarding { now: 10, ..boarding('c', 8) });
-    assert_eq!(flights.land(late).map(|(waiter, _)| waiter).collect::<String>(), "ab");
-    assert_eq!(flights.join(key(1), &Boarding { now: 11, ..boarding('d', 8) }), Ok(Joined::Follow));
-    assert_eq!(flights.land(new).map(|(waiter, _)| waiter).collect::<String>(), "cd");
+    let names =
+        |waiters: Vec<(char, Role)>| waiters.into_iter().map(|(waiter, _)| waiter).collect::<String>();
+    assert_eq!(names(landed(&mut flights, late)), "ab");
+    assert!(joins(&mut flights, 1, 'd', 11));
+    assert_eq!(names(landed(&mut flights, new)), "cd");
+}
+
+#[test]
+fn a_call_that_nobody_waits_for_can_be_joined() {
+    let mut flights = Flights::default();
+    let id = lead(&mut flights, 1, Boarding { leader: None, ..boarding('a', 1) });
+    assert!(joins(&mut flights, 1, 'b', 0));
+    assert_eq!(landed(&mut flights, id), [('b', Role::Follower)]);
+}
+
+#[test]
+fn calls_that_nobody_waits_for_have_a_bound_of_their_own() {
+    let mut flights = Flights::default();
+    lead(&mut flights, 1, from("192.0.2.1", boarding('a', 1)));
+    let nobody = Boarding { leader: None, ..from("192.0.2.1", boarding('b', 1)) };
+    let id = lead(&mut flights, 2, nobody);
+    assert_eq!(flights.lead(key(3), &nobody, ()), Err(Overload::Total));
+    landed(&mut flights, id);
+    lead(&mut flights, 3, nobody);
+    assert_eq!(flights.lead(key(4), &boarding('c', 1), ()), Err(Overload::Total));
+}
+
+#[test]
+fn a_call_that_is_made_elsewhere_counts_for_nobody() {
+    let mut flights = Flights::default();
+    let followed = flights.follow(key(1), 'a', 10, ());
+    assert!(joins(&mut flights, 1, 'b', 0) && !joins(&mut flights, 1, 'c', 10));
+    let led = lead(&mut flights, 2, from("192.0.2.1", boarding('d', 1)));
+    assert_eq!(landed(&mut flights, followed), [('a', Role::Follower), ('b', Role::Follower)]);
+    assert_eq!(flights.lead(key(3), &boarding('e', 1), ()), Err(Overload::Total));
+    landed(&mut flights, led);
+    lead(&mut flights, 3, boarding('e', 1));
 }
 
 #[test]
@@ -56,24 +96,22 @@ fn beyond_the_bound_a_flight_can_be_followed_but_not_started() {
     let mut flights = Flights::default();
     let first = lead(&mut flights, 1, boarding(1, 2));
     lead(&mut flights, 2, boarding(2, 2));
-    assert_eq!(flights.join(key(3), &boarding(3, 2)), Err(Overload::Total));
-    assert_eq!(flights.join(key(2), &boarding(4, 2)), Ok(Joined::Follow));
-    assert_eq!(flights.land(first).count(), 1);
+    assert_eq!(flights.lead(key(3), &boarding(3, 2), ()), Err(Overload::Total));
+    assert!(joins(&mut flights, 2, 4, 0));
+    assert_eq!(landed(&mut flights, first).len(), 1);
     lead(&mut flights, 3, boarding(3, 2));
 }
 
 #[test]
 fn one_address_holds_at_most_a_quarter() {
     let mut flights = Flights::default();
+    let refused = Err(Overload::Client { held: 2 });
     let first = lead(&mut flights, 0, from("192.0.2.1", boarding(0, 8)));
     lead(&mut flights, 1, from("192.0.2.1", boarding(1, 8)));
-    assert_eq!(flights.join(key(2), &from("192.0.2.1", boarding(2, 8))), Err(Overload::Client { held: 2 }));
-    assert_eq!(
-        flights.join(key(2), &from("::ffff:192.0.2.1", boarding(2, 8))),
-        Err(Overload::Client { held: 2 })
-    );
+    assert_eq!(flights.lead(key(2), &from("192.0.2.1", boarding(2, 8)), ()), refused);
+    assert_eq!(flights.lead(key(2), &from("::ffff:192.0.2.1", boarding(2, 8)), ()), refused);
     lead(&mut flights, 3, from("192.0.2.2", boarding(3, 8)));
-    assert_eq!(flights.land(first).count(), 1);
+    assert_eq!(landed(&mut flights, first).len(), 1);
     lead(&mut flights, 2, from("192.0.2.1", boarding(2, 8)));
     lead(&mut Flights::default(), 0, from("192.0.2.1", boarding(0, 1)));
 }
@@ -82,10 +120,8 @@ fn one_address_holds_at_most_a_quarter() {
 fn an_ipv6_network_counts_as_one_address() {
     let mut flights = Flights::default();
     lead(&mut flights, 1, from("2001:db8::1", boarding(1, 4)));
-    assert_eq!(
-        flights.join(key(2), &from("2001:db8::ffff:0:0:2", boarding(2, 4))),
-        Err(Overload::Client { held: 1 })
-    );
+    let same = from("2001:db8::ffff:0:0:2", boarding(2, 4));
+    assert_eq!(flights.lead(key(2), &same, ()), Err(Overload::Client { held: 1 }));
     lead(&mut flights, 3, from("2001:db8:0:1::1", boarding(3, 4)));
 }
 
@@ -93,32 +129,40 @@ proptest! {
     /// In any order of events each waiter is woken exactly once, and at most `max` calls fly.
     #[test]
     fn every_waiter_is_woken_once(
-        events in prop::collection::vec((0..4usize, any::<bool>(), 0..3u8), 0..200), max in 1..5u32,
+        events in prop::collection::vec((0..4usize, 0..4u8, 0..3u8), 0..200), max in 1..5u32,
     ) {
         let mut flights = Flights::default();
         let (mut waiting, mut woken, mut flying) = (HashSet::new(), HashSet::new(), Vec::new());
-        for (event, (name, lands, client)) in events.into_iter().enumerate() {
-            if lands && !flying.is_empty() {
-                for (waiter, _) in flights.land(flying.swap_remove(name % flying.len())) {
-                    prop_assert!(waiting.remove(&waiter) && woken.insert(waiter));
+        for (event, (name, what, client)) in events.into_iter().enumerate() {
+            let now = event as u64;
+            match what {
+                0 if !flying.is_empty() => {
+                    for (waiter, _) in landed(&mut flights, flying.swap_remove(name % flying.len())) {
+                        prop_assert!(waiting.remove(&waiter) && woken.insert(waiter));
+                    }
                 }
-            } else {
-                let boarding = from(&format!("192.0.2.{client}"), Boarding { now: event as u64, ..boarding(event, max) });
-                match flights.join(key(name), &boarding) {
-                    Ok(Joined::Lead(id)) => flying.push(id),
-                    Ok(Joined::Follow) => {}
-                    Err(_) => continue,
+                _ if joins(&mut flights, name, event, now) => prop_assert!(waiting.insert(event)),
+                1 => {
+                    flying.push(flights.follow(key(name), event, now + 10, ()));
+                    waiting.insert(event);
                 }
-                waiting.insert(event);
+                _ => {
+                    let boarding = from(&format!("192.0.2.{client}"), Boarding { now, ..boarding(event, max) });
+                    if let Ok(id) = flights.lead(key(name), &boarding, ()) {
+                        flying.push(id);
+                        waiting.insert(event);
+                    }
+                }
             }
-            prop_assert!(flights.flights.len() <= max as usize);
+            prop_assert!(flights.calls <= max);
+            prop_assert_eq!(flights.calls as usize, flights.flights.values().filter(|flight| matches!(flight.call, Some(Call::For { .. }))).count());
         }
         for id in flying {
-            for (waiter, _) in flights.land(id) {
+            for (waiter, _) in landed(&mut flights, id) {
                 prop_assert!(waiting.remove(&waiter) && woken.insert(waiter));
             }
         }
-        prop_assert!(waiting.is_empty() && flights.flights.is_empty());
+        prop_assert!(waiting.is_empty() && flights.flights.is_empty() && flights.calls == 0);
         prop_assert!(flights.current.is_empty() && flights.by_client.is_empty());
     }
 }
