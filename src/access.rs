@@ -94,6 +94,10 @@ pub enum Reason {
     Resolved,
     /// It was asked for another request with the same credentials.
     Coalesced,
+    /// The cache has a fresh answer.
+    Hit,
+    /// The cache has an answer that isn't fresh: the resolver fails, or is being asked again.
+    Stale,
     /// The resolver refuses the request itself.
     Refused,
     /// The resolver failed: the word is the error's.
@@ -121,8 +125,39 @@ impl Reason {
             Self::TooLarge => "too_large",
             Self::Resolved => "resolved",
             Self::Coalesced => "coalesced",
+            Self::Hit => "hit",
+            Self::Stale => "stale",
             Self::Refused => "refused",
             Self::Failed(word) | Self::Unmet(word) => word,
+        }
+    }
+}
+
+/// `$authgear_cache_status`: what the cache had to say, in nginx's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheStatus {
+    /// There is no cache here.
+    Bypass,
+    Miss,
+    /// An answer is there that may not be given any more.
+    Expired,
+    Hit,
+    /// The resolver failed, and an old answer was given.
+    Stale,
+    /// An old answer was given, and the resolver is being asked.
+    Updating,
+}
+
+impl CacheStatus {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bypass => "BYPASS",
+            Self::Miss => "MISS",
+            Self::Expired => "EXPIRED",
+            Self::Hit => "HIT",
+            Self::Stale => "STALE",
+            Self::Updating => "UPDATING",
         }
     }
 }
@@ -149,7 +184,7 @@ mod tests {
     }
 
     fn answered(finding: Finding) -> Outcome {
-        Ok(Answer { finding, set_cookies: Vec::new() })
+        Ok(Answer { finding, set_cookies: Vec::new(), max_age: None })
     }
 
     #[test]

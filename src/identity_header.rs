@@ -12,7 +12,13 @@ const EXEMPT: [&str; 2] = ["x-authgear-xhr", "x-authgear-body-signature"];
 /// CGI turns a name into a variable by folding bytes (RFC 3875 §4.1.18 names `-`, servers fold `_`, `.` and more), so
 /// every byte that is neither letter nor digit counts as `-` here.
 #[must_use]
+#[inline]
 pub fn is_identity_header(name: &[u8]) -> bool {
+    // Nearly all names end here: this is asked for each header of each request, more than once.
+    matches!(name.first(), Some(b'x' | b'X')) && has_prefix(name)
+}
+
+fn has_prefix(name: &[u8]) -> bool {
     let Some(head) = name.get(..PREFIX.len()) else {
         return false;
     };

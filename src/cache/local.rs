@@ -1,0 +1,49 @@
+//! L1: decoded answers of one worker, on moka.
+//!
+//! Shared by reference counts, so that a hit copies nothing; bounded by bytes. How old an answer may be is not moka's
+//! business but `freshness`'s, so it has no expiry configured.
+
+use std::hash::BuildHasherDefault;
+
+use moka::sync;
+
+use super::{Entry, resolution};
+use crate::cache_key::{CacheKey, KeyHasher};
+
+/// What a worker may keep, roughly.
+const MAX_BYTES: u64 = 8 * 1024 * 1024;
+/// What an entry weighs besides its headers: the key twice, the stamp, counts and links.
+const ENTRY_BYTES: usize = 256;
+/// What a header weighs besides its bytes.
+const HEADER_BYTES: usize = 64;
+
+pub struct Local(sync::Cache<CacheKey, Entry, BuildHasherDefault<KeyHasher>>);
+
+impl Default for Local {
+    fn default() -> Self {
+        let cache = sync::Cache::builder()
+            .max_capacity(MAX_BYTES)
+            .weigher(|_: &CacheKey, entry: &Entry| weight(entry))
+            .build_with_hasher(BuildHasherDefault::default());
+        Self(cache)
+    }
+}
+
+impl Local {
+    #[must_use]
+    pub fn get(&self, key: &CacheKey) -> Option<Entry> {
+        self.0.get(key)
+    }
+
+    pub fn insert(&self, key: CacheKey, entry: Entry) {
+        self.0.insert(key, entry);
+    }
+}
+
+fn weight(entry: &Entry) -> u32 {
+    let headers = resolution(&entry.outcome).and_then(|resolution| resolution.identity_headers());
+    let bytes: usize = headers.map_or(0, |headers| {
+        headers.iter().map(|header| HEADER_BYTES + header.name.len() + header.value.len()).sum()
+    });
+    u32::try_from(ENTRY_BYTES + bytes).unwrap_or(u32::MAX)
+}
