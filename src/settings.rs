@@ -8,6 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::endpoint::{Endpoint, Origin};
+use crate::freshness::{Millis, StaleWindows, Times};
 use crate::policy::Requirement;
 use crate::resolver::target::{Target, TlsTarget};
 use crate::resolver::tls::{CertificateChain, PrivateKey, Roots, TlsError};
@@ -16,10 +17,15 @@ use crate::resolver::tls::{CertificateChain, PrivateKey, Roots, TlsError};
 pub mod defaults {
     use std::time::Duration;
 
+    use crate::freshness::Millis;
+
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
     pub const TIMEOUT: Duration = Duration::from_secs(3);
     pub const MAX_INFLIGHT: u32 = 512;
     pub const REALM: &str = "authgear";
+    pub const VALID: Millis = 60_000;
+    pub const INVALID: Millis = 10_000;
+    pub const NONE: Millis = 10_000;
 }
 
 /// `authgear_resolve`.
@@ -37,6 +43,42 @@ pub enum OnError {
     Gateway,
     Status(u16),
     Anonymous,
+}
+
+/// `authgear_cache`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheIn {
+    Off,
+    /// The zone of this name.
+    Zone(String),
+}
+
+/// Which of the zones that are declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ZoneId(pub usize);
+
+/// `authgear_cache_valid`, each kind by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimesWritten {
+    pub valid: Option<Millis>,
+    pub invalid: Option<Millis>,
+    pub none: Option<Millis>,
+}
+
+impl TimesWritten {
+    fn inherit(&mut self, outer: &Self) {
+        self.valid = self.valid.or(outer.valid);
+        self.invalid = self.invalid.or(outer.invalid);
+        self.none = self.none.or(outer.none);
+    }
+
+    fn or_default(&self) -> Times {
+        Times {
+            valid: self.valid.unwrap_or(defaults::VALID),
+            invalid: self.invalid.unwrap_or(defaults::INVALID),
+            none: self.none.unwrap_or(defaults::NONE),
+        }
+    }
 }
 
 /// The directives of one level, as far as they are written there.
@@ -58,6 +100,9 @@ pub struct Overrides {
     /// `Some(None)` is `off`.
     pub require: Option<Option<Requirement>>,
     pub realm: Option<String>,
+    pub cache: Option<CacheIn>,
+    pub cache_valid: TimesWritten,
+    pub cache_use_stale: Option<StaleWindows>,
 }
 
 impl Overrides {
@@ -79,6 +124,9 @@ impl Overrides {
             && self.ssl_name.is_none()
             && self.require.is_none()
             && self.realm.is_none()
+            && self.cache.is_none()
+            && self.cache_valid == TimesWritten::default()
+            && self.cache_use_stale.is_none()
     }
 
     /// Takes from the outer level what is not written at this one.
@@ -103,6 +151,9 @@ impl Overrides {
         fill(&mut self.ssl_name, &outer.ssl_name);
         fill(&mut self.require, &outer.require);
         fill(&mut self.realm, &outer.realm);
+        fill(&mut self.cache, &outer.cache);
+        self.cache_valid.inherit(&outer.cache_valid);
+        fill(&mut self.cache_use_stale, &outer.cache_use_stale);
     }
 }
 
@@ -119,6 +170,10 @@ pub enum SettingsError {
     NoCertificate,
     #[error("{0}")]
     Tls(#[from] TlsError),
+    #[error(
+        "zone \"{0}\" is unknown; declare it with \"authgear_cache_zone zone={0}:10m\" at the level http"
+    )]
+    UnknownZone(String),
 }
 
 /// How the requests of a location are resolved; valid as a whole, and shared with the calls that it starts.
@@ -130,17 +185,30 @@ pub struct Settings {
     pub pass_set_cookie: bool,
     pub require: Option<Requirement>,
     pub realm: String,
+    pub cache: Option<CacheSettings>,
+}
+
+/// How answers are kept and reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheSettings {
+    pub zone: ZoneId,
+    pub times: Times,
+    pub stale: StaleWindows,
 }
 
 impl Settings {
-    /// Makes merged directives into settings; `None` where resolving is off. `system_roots` is asked at most once.
+    /// Makes merged directives into settings; `None` where resolving is off. `system_roots` is asked at most once, `zone`
+    /// finds a zone by its name.
     ///
     /// # Errors
     /// See [`SettingsError`].
     pub fn new(
         merged: &Overrides,
+        zone: impl FnOnce(&str) -> Option<ZoneId>,
         system_roots: impl FnOnce() -> Result<Roots, TlsError>,
     ) -> Result<Option<Self>, SettingsError> {
+        // Looked up also where resolving is off: a name that is wrong is wrong.
+        let cache = cache(merged, zone)?;
         let require = merged.require.clone().flatten();
         let Some(Resolve::At(endpoint)) = &merged.resolve else {
             return if require.is_some() { Err(SettingsError::RequireWithoutResolve) } else { Ok(None) };
@@ -161,8 +229,19 @@ impl Settings {
             pass_set_cookie: merged.pass_set_cookie.unwrap_or(false),
             require,
             realm: merged.realm.clone().unwrap_or_else(|| defaults::REALM.to_owned()),
+            cache,
         }))
     }
+}
+
+fn cache(
+    merged: &Overrides,
+    zone: impl FnOnce(&str) -> Option<ZoneId>,
+) -> Result<Option<CacheSettings>, SettingsError> {
+    let Some(CacheIn::Zone(name)) = &merged.cache else { return Ok(None) };
+    let zone = zone(name).ok_or_else(|| SettingsError::UnknownZone(name.clone()))?;
+    let times = merged.cache_valid.or_default();
+    Ok(Some(CacheSettings { zone, times, stale: merged.cache_use_stale.unwrap_or_default() }))
 }
 
 fn tls_target(

@@ -2,8 +2,9 @@
 
 use url::{Host, Url};
 
-use super::OnError;
+use super::{CacheIn, OnError, TimesWritten};
 pub use crate::endpoint::Complaint;
+use crate::freshness::{Millis, StaleWindows};
 
 /// `authgear_cookie_prefix`: RFC 6265 §4.1.1 lets a cookie's name be a token.
 ///
@@ -77,6 +78,85 @@ pub fn realm(text: &str) -> Result<String, Complaint> {
     } else {
         Err("quotes, backslashes and control characters are not allowed")
     }
+}
+
+/// `authgear_cache`.
+///
+/// # Errors
+/// If the name is empty.
+pub fn cache(text: &str) -> Result<CacheIn, Complaint> {
+    match text {
+        "off" => Ok(CacheIn::Off),
+        "" => Err("it must be \"off\" or the name of a zone"),
+        name => Ok(CacheIn::Zone(name.to_owned())),
+    }
+}
+
+/// `authgear_cache_zone`: the name and the size of `zone=name:size`, `size` to be read by nginx.
+///
+/// # Errors
+/// If it has another form.
+pub fn cache_zone(text: &str) -> Result<(&str, &str), Complaint> {
+    let zone = text.strip_prefix("zone=").and_then(|zone| zone.split_once(':'));
+    zone.filter(|(name, _)| !name.is_empty() && *name != "off")
+        .ok_or("it must be \"zone=name:size\", where the name isn't \"off\"")
+}
+
+/// One `authgear_cache_valid`, put to those of the level before it; `time` reads a time as nginx does, in milliseconds.
+///
+/// # Errors
+/// The bad argument, and what is wrong with it.
+pub fn cache_valid<'a>(
+    written: &mut TimesWritten,
+    arguments: &[&'a str],
+    time: impl Fn(&str) -> Option<Millis>,
+) -> Result<(), (&'a str, Complaint)> {
+    let Some((last, kinds)) = arguments.split_last() else { return Ok(()) };
+    let value = time(last).ok_or((*last, "it must be a time, after the kinds that it is for"))?;
+    let kinds = if kinds.is_empty() { &["valid"] } else { kinds };
+    for kind in kinds {
+        let slot = match *kind {
+            "valid" => &mut written.valid,
+            "invalid" => &mut written.invalid,
+            "none" => &mut written.none,
+            _ => {
+                return Err((kind, "it must be \"valid\", \"invalid\" or \"none\", and the last one a time"));
+            }
+        };
+        if slot.replace(value).is_some() {
+            return Err((kind, "this level has a time for it already"));
+        }
+    }
+    Ok(())
+}
+
+/// `authgear_cache_use_stale`; `time` as above.
+///
+/// # Errors
+/// The bad argument, and what is wrong with it.
+pub fn cache_use_stale<'a>(
+    arguments: &[&'a str],
+    time: impl Fn(&str) -> Option<Millis>,
+) -> Result<StaleWindows, (&'a str, Complaint)> {
+    if arguments == ["off"] {
+        return Ok(StaleWindows::default());
+    }
+    let (mut error, mut updating) = (None, None);
+    for argument in arguments {
+        let (slot, value) = match argument.split_once('=') {
+            Some(("error", value)) => (&mut error, value),
+            Some(("updating", value)) => (&mut updating, value),
+            _ if *argument == "off" => return Err((argument, "\"off\" stands alone")),
+            _ => return Err((argument, "it must be \"error=\", \"updating=\" or \"off\"")),
+        };
+        let window = time(value)
+            .filter(|window| *window > 0)
+            .ok_or((*argument, "it must be a time of more than 0"))?;
+        if slot.replace(window).is_some() {
+            return Err((argument, "it says this a second time"));
+        }
+    }
+    Ok(StaleWindows { error: error.unwrap_or(0), updating: updating.unwrap_or(0) })
 }
 
 /// Digits only: Rust's own parser would take a leading `+` too.

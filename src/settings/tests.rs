@@ -3,6 +3,10 @@ use super::*;
 use crate::endpoint::{endpoint, origin};
 use proptest::prelude::*;
 
+fn no_zone(_: &str) -> Option<ZoneId> {
+    None
+}
+
 #[test]
 fn small_arguments_are_checked() {
     assert_eq!(on_error("anonymous"), Ok(OnError::Anonymous));
@@ -50,9 +54,9 @@ fn a_requirement_needs_a_resolver() {
     let none = || Err(TlsError::NoSystemRoots);
     for resolve in [None, Some(Resolve::Off)] {
         let open = Overrides { resolve, require: Some(require.clone()), ..Overrides::default() };
-        assert!(matches!(Settings::new(&open, none), Err(SettingsError::RequireWithoutResolve)));
+        assert!(matches!(Settings::new(&open, no_zone, none), Err(SettingsError::RequireWithoutResolve)));
         let off = Overrides { require: Some(None), ..Overrides::default() };
-        assert!(Settings::new(&off, none).unwrap().is_none());
+        assert!(Settings::new(&off, no_zone, none).unwrap().is_none());
     }
 }
 
@@ -66,27 +70,27 @@ fn inner_levels_override_outer_ones() {
     };
     let mut inner = Overrides { timeout: Some(Duration::from_secs(1)), ..Overrides::default() };
     inner.inherit(&outer);
-    let settings = Settings::new(&inner, || Err(TlsError::NoSystemRoots)).unwrap().unwrap();
+    let settings = Settings::new(&inner, no_zone, || Err(TlsError::NoSystemRoots)).unwrap().unwrap();
     assert_eq!(settings.timeout, Duration::from_secs(1));
     assert_eq!(settings.target.cookie_prefix(), "p_");
     assert_eq!((settings.on_error, settings.max_inflight), (OnError::Gateway, 512));
 
     let mut off = Overrides { resolve: Some(Resolve::Off), ..Overrides::default() };
     off.inherit(&outer);
-    assert!(Settings::new(&off, || Err(TlsError::NoSystemRoots)).unwrap().is_none());
+    assert!(Settings::new(&off, no_zone, || Err(TlsError::NoSystemRoots)).unwrap().is_none());
 }
 
 #[test]
 fn https_needs_roots_and_http_does_not() {
     let at = |url| Overrides { resolve: Some(Resolve::At(endpoint(url).unwrap())), ..Overrides::default() };
     let none = || Err(TlsError::NoSystemRoots);
-    assert!(Settings::new(&at("http://a"), none).is_ok());
+    assert!(Settings::new(&at("http://a"), no_zone, none).is_ok());
     assert!(matches!(
-        Settings::new(&at("https://a"), none),
+        Settings::new(&at("https://a"), no_zone, none),
         Err(SettingsError::Tls(TlsError::NoSystemRoots))
     ));
     let unverified = Overrides { ssl_verify: Some(false), ..at("https://a") };
-    assert!(Settings::new(&unverified, none).is_ok());
+    assert!(Settings::new(&unverified, no_zone, none).is_ok());
 }
 
 proptest! {
@@ -94,4 +98,91 @@ proptest! {
     fn no_argument_makes_a_parser_panic(text in "\\PC{0,40}") {
         let _ = (endpoint(&text), origin(&text), cookie_prefix(&text), on_error(&text), ssl_name(&text), max_inflight(&text));
     }
+}
+
+/// Plain milliseconds in the place of nginx's own reading.
+fn millis(text: &str) -> Option<u64> {
+    text.parse().ok()
+}
+
+#[test]
+fn a_zone_has_a_name_and_a_size() {
+    assert_eq!(cache_zone("zone=sessions:10m"), Ok(("sessions", "10m")));
+    assert_eq!(cache_zone("zone=a:b:1"), Ok(("a", "b:1")));
+    for text in ["sessions:10m", "zone=:10m", "zone=sessions", "zone=off:10m", "Zone=a:1m", ""] {
+        assert!(cache_zone(text).is_err(), "{text}");
+    }
+    assert_eq!(
+        (parse::cache("off"), parse::cache("Off")),
+        (Ok(CacheIn::Off), Ok(CacheIn::Zone("Off".into())))
+    );
+    assert!(parse::cache("").is_err());
+}
+
+#[test]
+fn times_are_for_the_kinds_before_them() {
+    let read = |directives: &[&[&'static str]]| {
+        let mut written = TimesWritten::default();
+        let read = directives.iter().try_for_each(|arguments| cache_valid(&mut written, arguments, millis));
+        read.map(|()| (written.valid, written.invalid, written.none)).map_err(|(argument, _)| argument)
+    };
+    assert_eq!(read(&[&["5"]]), Ok((Some(5), None, None)));
+    assert_eq!(read(&[&["invalid", "none", "0"]]), Ok((None, Some(0), Some(0))));
+    assert_eq!(read(&[&["5"], &["none", "6"], &["invalid", "7"]]), Ok((Some(5), Some(7), Some(6))));
+    for (directives, bad) in [
+        (&[&["valid"][..]][..], "valid"),
+        (&[&["x", "5"]], "x"),
+        (&[&["5", "valid"]], "valid"),
+        (&[&["-5"]], "-5"),
+        (&[&["valid", "valid", "5"]], "valid"),
+        (&[&["5"], &["valid", "6"]], "valid"),
+    ] {
+        assert_eq!(read(directives), Err(bad));
+    }
+}
+
+#[test]
+fn stale_answers_have_a_window_for_each_cause() {
+    let read =
+        |arguments: &[&'static str]| cache_use_stale(arguments, millis).map_err(|(argument, _)| argument);
+    assert_eq!(read(&["off"]), Ok(StaleWindows::default()));
+    assert_eq!(read(&["error=5"]), Ok(StaleWindows { error: 5, updating: 0 }));
+    assert_eq!(read(&["updating=6", "error=5"]), Ok(StaleWindows { error: 5, updating: 6 }));
+    for (arguments, bad) in [
+        (&["error=5", "off"][..], "off"),
+        (&["error"], "error"),
+        (&["error=0"], "error=0"),
+        (&["error="], "error="),
+        (&["timeout=5"], "timeout=5"),
+        (&["error=5", "error=5"], "error=5"),
+    ] {
+        assert_eq!(read(arguments), Err(bad));
+    }
+}
+
+#[test]
+fn a_cache_is_inherited_piece_by_piece() {
+    let at = |resolve: &str| Some(Resolve::At(endpoint(resolve).unwrap()));
+    let outer = Overrides {
+        resolve: at("http://a"),
+        cache: Some(CacheIn::Zone("one".into())),
+        cache_valid: TimesWritten { invalid: Some(3), ..TimesWritten::default() },
+        cache_use_stale: Some(StaleWindows { error: 7, updating: 0 }),
+        ..Overrides::default()
+    };
+    let mut inner = Overrides {
+        cache_valid: TimesWritten { valid: Some(5), ..TimesWritten::default() },
+        ..Overrides::default()
+    };
+    assert!(!inner.is_empty());
+    inner.inherit(&outer);
+    let zone = |name: &str| (name == "one").then_some(ZoneId(4));
+    let settings = Settings::new(&inner, zone, || Err(TlsError::NoSystemRoots)).unwrap().unwrap();
+    let times = Times { valid: 5, invalid: 3, none: defaults::NONE };
+    let stale = StaleWindows { error: 7, updating: 0 };
+    assert_eq!(settings.cache, Some(CacheSettings { zone: ZoneId(4), times, stale }));
+    let unknown = Settings::new(&inner, no_zone, || Err(TlsError::NoSystemRoots));
+    assert!(matches!(unknown, Err(SettingsError::UnknownZone(name)) if name == "one"));
+    inner.cache = Some(CacheIn::Off);
+    assert_eq!(Settings::new(&inner, no_zone, || Err(TlsError::NoSystemRoots)).unwrap().unwrap().cache, None);
 }
