@@ -14,8 +14,11 @@ pub mod policy;
 pub mod freshness;
 // Mechanisms.
 pub mod blocks;
+pub mod store;
+pub mod claims;
 pub mod single_flight;
 pub mod resolver;
+pub mod cache;
 // Decisions.
 pub mod settings;
 pub mod access;

@@ -11,8 +11,10 @@
 //! - STATE: a request's state is on the heap. The cleanup handler of the request's pool owns a count of it, and cancels
 //!   the waiting, timer included, before it gives that up.
 //! - WAITER: a request is in the registry of waiters only while it lives: its state's cleanup handler takes it out.
-//! - CONF: configuration is written at configuration time, by the master, and only read from then on, but for the counts
+//! - CONF: configuration is written before the workers start, by the master, and only read from then on, but for the counts
 //!   of what requests share.
+//! - ZONE: the memory of a zone stays mapped, at the same address in every process of a configuration, until the process ends
+//!   (but for `master_process off`, with which nginx can't reload either); its slab pool is nginx's, the one allocation in that is an arena's, for ever.
 //! - STRING: an `ngx_str_t` that nginx filled names `len` bytes at `data`, or is empty.
 //! - LIST: each part of an `ngx_list_t` holds `nelts` elements, the last one room for `nalloc`.
 //! - C API: an nginx function is called with the arguments that its own callers in nginx give it.
@@ -20,17 +22,22 @@
 pub mod access;
 pub mod bridge;
 pub mod callback;
+pub mod clock;
 pub mod conf;
 pub mod directives;
 pub mod headers_in;
 pub mod headers_out;
 pub mod log;
 pub mod module;
+pub mod process;
 pub mod report;
 pub mod request;
+pub mod resolve;
+pub mod shm;
 pub mod state;
 pub mod suspend;
 pub mod variables;
+pub mod verdict;
 pub mod worker;
 
 /// What nginx-sys leaves out; made by build.rs.

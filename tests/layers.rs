@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in the order of dependency: each may use the ones before it, and itself.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 15] = [
     "identity_header",
     "session",
     "credentials",
@@ -21,8 +21,11 @@ const ORDER: [&str; 12] = [
     "policy",
     "freshness",
     "blocks",
+    "store",
+    "claims",
     "single_flight",
     "resolver",
+    "cache",
     "settings",
     "access",
 ];

@@ -13,6 +13,7 @@ use super::log;
 pub enum Site {
     Configuration,
     Directive,
+    InitModule,
     InitProcess,
     ExitProcess,
     PostRead,
@@ -23,6 +24,7 @@ pub enum Site {
     Call,
     Variable,
     Wake,
+    Poll,
     Resume,
     Timer,
     Cleanup,
@@ -80,6 +82,21 @@ pub mod injected {
 
     thread_local! {
         static CALLS: Cell<u32> = const { Cell::new(0) };
+        static CHANGES: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// `env AUTHGEAR_DIE_LOCKED=3` in nginx's configuration: at the third change of shared memory the worker is killed in the
+    /// middle of it.
+    pub fn die_locked(memory: &mut [u8]) {
+        let wanted = std::env::var("AUTHGEAR_DIE_LOCKED").ok().and_then(|wanted| wanted.parse().ok());
+        let Some(wanted): Option<u32> = wanted else { return };
+        let changes = CHANGES.get() + 1;
+        CHANGES.set(changes);
+        if changes == wanted {
+            memory.iter_mut().take(64 * 1024).for_each(|byte| *byte = 0xa5);
+            // SAFETY: no pointers.
+            unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+        }
     }
 
     #[allow(clippy::panic, reason = "this is what the feature is for")]

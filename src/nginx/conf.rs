@@ -1,5 +1,7 @@
 //! The configuration structures, and how levels are merged.
 
+pub mod main;
+
 use std::ffi::{c_char, c_void};
 use std::fmt;
 use std::ptr::NonNull;
@@ -9,26 +11,17 @@ use std::time::Duration;
 use nginx_sys::{ngx_conf_t, ngx_flag_t, ngx_http_request_t, ngx_msec_t, ngx_pool_cleanup_add, ngx_uint_t};
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
-use once_cell::unsync::OnceCell;
 
 use super::callback::{Site, contain};
 use super::log::{refuse_configuration, refuse_configuration_at};
 use super::module::Module;
 use crate::resolver::tls::{Roots, TlsError};
 use crate::settings::{Overrides, Resolve, Settings, SettingsError};
+use main::MainConf;
 
 /// What nginx's own setters find before a directive is read, and leave where it isn't written.
 const UNSET_FLAG: ngx_flag_t = -1;
 const UNSET_MSEC: ngx_msec_t = ngx_msec_t::MAX;
-
-/// One per configuration.
-#[derive(Default)]
-pub struct MainConf {
-    /// The system's root certificates, read when the first https resolver needs them.
-    system_roots: OnceCell<Roots>,
-    /// Whether any location resolves: then each worker needs its bridge.
-    pub resolves: bool,
-}
 
 /// One per server.
 #[repr(C)]
@@ -49,6 +42,7 @@ pub struct LocationConf {
     pub resolve_place: Option<Place>,
     pub certificate_place: Option<Place>,
     pub require_place: Option<Place>,
+    pub cache_place: Option<Place>,
     merged: bool,
     settings: Option<Arc<Settings>>,
 }
@@ -93,6 +87,7 @@ impl Default for LocationConf {
             resolve_place: None,
             certificate_place: None,
             require_place: None,
+            cache_place: None,
             merged: false,
             settings: None,
         }
@@ -151,9 +146,11 @@ impl LocationConf {
         self.resolve_place = self.resolve_place.take().or_else(|| outer.resolve_place.clone());
         self.certificate_place = self.certificate_place.take().or_else(|| outer.certificate_place.clone());
         self.require_place = self.require_place.take().or_else(|| outer.require_place.clone());
+        self.cache_place = self.cache_place.take().or_else(|| outer.cache_place.clone());
         let settings = {
             let main = Module::main_conf(cf).ok_or(())?;
-            Settings::new(&self.overrides, || main.system_roots.get_or_try_init(Roots::system).cloned())
+            let zone = |name: &str| main.zone(name);
+            Settings::new(&self.overrides, zone, || main.system_roots.get_or_try_init(Roots::system).cloned())
         };
         match settings {
             Ok(settings) => {
@@ -176,12 +173,14 @@ impl LocationConf {
         self.resolve_place.clone_from(&outer.resolve_place);
         self.certificate_place.clone_from(&outer.certificate_place);
         self.require_place.clone_from(&outer.require_place);
+        self.cache_place.clone_from(&outer.cache_place);
         self.settings.clone_from(&outer.settings);
     }
 
     fn refuse(&self, error: &SettingsError, cf: &mut ngx_conf_t) {
         let place = match error {
             SettingsError::RequireWithoutResolve => &self.require_place,
+            SettingsError::UnknownZone(_) => &self.cache_place,
             SettingsError::Tls(TlsError::NoSystemRoots | TlsError::Name) => &self.resolve_place,
             _ => &self.certificate_place,
         };

@@ -1,5 +1,6 @@
 //! The command table, in the order of the manual.
 
+mod cache;
 mod read;
 
 use std::ffi::{c_char, c_void};
@@ -7,9 +8,10 @@ use std::mem::offset_of;
 use std::ptr::null_mut;
 
 use nginx_sys::{
-    NGX_CONF_1MORE, NGX_CONF_FLAG, NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET,
-    NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET, ngx_command_t, ngx_conf_set_flag_slot,
-    ngx_conf_set_msec_slot, ngx_conf_t, ngx_msec_t, ngx_str_t, ngx_uint_t,
+    NGX_CONF_1MORE, NGX_CONF_FLAG, NGX_CONF_TAKE1, NGX_CONF_TAKE12, NGX_HTTP_LOC_CONF,
+    NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF,
+    NGX_HTTP_SRV_CONF_OFFSET, ngx_command_t, ngx_conf_set_flag_slot, ngx_conf_set_msec_slot, ngx_conf_t,
+    ngx_msec_t, ngx_str_t, ngx_uint_t,
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::ngx_string;
@@ -28,10 +30,21 @@ const SERVER: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
 const ANYWHERE: u32 = SERVER | NGX_HTTP_LOC_CONF;
 
 /// How nginx reads the directives.
-pub static mut COMMANDS: [ngx_command_t; 17] = [
+pub static mut COMMANDS: [ngx_command_t; 21] = [
     text(ngx_string!("authgear_resolve"), cmd_resolve),
     command(ngx_string!("authgear_require"), NGX_CONF_1MORE, cmd_require, 0),
     text(ngx_string!("authgear_realm"), cmd_realm),
+    ngx_command_t {
+        name: ngx_string!("authgear_cache_zone"),
+        type_: (NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1) as ngx_uint_t,
+        set: Some(cache::cmd_cache_zone),
+        conf: NGX_HTTP_MAIN_CONF_OFFSET,
+        offset: 0,
+        post: null_mut(),
+    },
+    text(ngx_string!("authgear_cache"), cache::cmd_cache),
+    command(ngx_string!("authgear_cache_valid"), NGX_CONF_1MORE, cache::cmd_cache_valid, 0),
+    command(ngx_string!("authgear_cache_use_stale"), NGX_CONF_TAKE12, cache::cmd_cache_use_stale, 0),
     text(ngx_string!("authgear_origin"), cmd_origin),
     text(ngx_string!("authgear_cookie_prefix"), cmd_cookie_prefix),
     ngx_command_t {
@@ -177,28 +190,27 @@ unsafe extern "C" fn cmd_require(
     conf: *mut c_void,
 ) -> *mut c_char {
     Directive::read(cf, conf, |directive| {
-        let Directive { cf, conf, name, argument, others } = directive;
-        if conf.overrides.require.is_some() {
+        if directive.conf.overrides.require.is_some() {
             return IS_DUPLICATE;
         }
-        conf.require_place = Place::current(cf);
-        let arguments: Vec<_> = std::iter::once(&argument).chain(&others).map(String::as_str).collect();
+        directive.conf.require_place = Place::current(directive.cf);
+        let arguments = directive.arguments();
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         match Requirement::parse(&arguments, parse_time) {
             Ok(require) => {
                 if require.as_ref().is_some_and(Requirement::asks_for_amr) {
                     let why =
                         "can't be met by today's Authgear, whose resolver names no authentication methods";
-                    warn_of_configuration(cf, format_args!("\"amr=\" in \"{name}\" directive {why}"));
+                    let name = &directive.name;
+                    warn_of_configuration(
+                        directive.cf,
+                        format_args!("\"amr=\" in \"{name}\" directive {why}"),
+                    );
                 }
-                conf.overrides.require = Some(require);
+                directive.conf.overrides.require = Some(require);
                 NGX_CONF_OK
             }
-            Err((argument, complaint)) => {
-                let why =
-                    format_args!("invalid parameter \"{argument}\" in \"{name}\" directive, {complaint}");
-                refuse_configuration(cf, why);
-                NGX_CONF_ERROR
-            }
+            Err((argument, complaint)) => directive.refuse(argument, complaint),
         }
     })
 }

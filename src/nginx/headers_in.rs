@@ -4,6 +4,8 @@
 //! look at `hash`. No element that stays is moved, since `headers_in.host` and its like point at them: the list's parts
 //! are split around what goes. The nodes of the new chain are all new, because a subrequest shares the old ones.
 
+use std::mem::MaybeUninit;
+
 use nginx_sys::{
     ngx_hash_key, ngx_http_request_t, ngx_list_part_t, ngx_palloc, ngx_pcalloc, ngx_pnalloc, ngx_pool_t,
     ngx_str_t, ngx_table_elt_t, ngx_uint_t,
@@ -80,9 +82,11 @@ fn kept_runs(r: &ngx_http_request_t) -> Vec<Run> {
 /// Elements for the resolver's headers. Zeroed first: nginx 1.23 added a field, `next`, to the structure.
 fn injected_run(pool: *mut ngx_pool_t, headers: &IdentityHeaders) -> Result<Run, OutOfMemory> {
     let first = zeroed_elements(pool, headers.len())?;
+    let len: usize = headers.iter().map(|IdentityHeader { name, value }| name.len() + value.len() + 2).sum();
+    let mut texts = Texts::new(pool, len)?;
     for (index, IdentityHeader { name, value }) in headers.iter().enumerate() {
-        let key = copy(pool, name.as_bytes())?;
-        let value = copy(pool, value)?;
+        let key = texts.add(name.as_bytes())?;
+        let value = texts.add(value)?;
         // SAFETY: C API: the bytes of the name.
         let hash = unsafe { ngx_hash_key(key.data, key.len) };
         // SAFETY: POOL: there is room for as many elements as there are headers.
@@ -96,6 +100,35 @@ fn injected_run(pool: *mut ngx_pool_t, headers: &IdentityHeaders) -> Result<Run,
         element.lowcase_key = key.data;
     }
     Ok(Run { first, len: headers.len() })
+}
+
+/// Memory of a pool that texts are copied to, each with a NUL behind it, as nginx's parser leaves one behind each of the
+/// client's values.
+struct Texts<'a>(&'a mut [MaybeUninit<u8>]);
+
+impl Texts<'_> {
+    /// `len` is the length of all texts and their NULs.
+    fn new(pool: *mut ngx_pool_t, len: usize) -> Result<Self, OutOfMemory> {
+        // SAFETY: C API.
+        let memory = unsafe { ngx_pnalloc(pool, len) }.cast::<MaybeUninit<u8>>();
+        if memory.is_null() {
+            return Err(OutOfMemory);
+        }
+        // SAFETY: POOL: just given, and so nobody else's.
+        Ok(Self(unsafe { std::slice::from_raw_parts_mut(memory, len) }))
+    }
+
+    fn add(&mut self, text: &[u8]) -> Result<ngx_str_t, OutOfMemory> {
+        let (place, rest) =
+            std::mem::take(&mut self.0).split_at_mut_checked(text.len() + 1).ok_or(OutOfMemory)?;
+        self.0 = rest;
+        let (end, place) = place.split_last_mut().ok_or(OutOfMemory)?;
+        end.write(0);
+        for (slot, byte) in place.iter_mut().zip(text) {
+            slot.write(*byte);
+        }
+        Ok(ngx_str_t { len: text.len(), data: place.as_mut_ptr().cast() })
+    }
 }
 
 struct Chain {
@@ -139,20 +172,4 @@ fn zeroed_elements(pool: *mut ngx_pool_t, count: usize) -> Result<*mut ngx_table
     // SAFETY: C API.
     let elements = unsafe { ngx_pcalloc(pool, count * size_of::<ngx_table_elt_t>()) };
     if elements.is_null() { Err(OutOfMemory) } else { Ok(elements.cast()) }
-}
-
-/// A copy with a NUL behind it, as nginx's parser leaves one behind each of the client's values.
-fn copy(pool: *mut ngx_pool_t, bytes: &[u8]) -> Result<ngx_str_t, OutOfMemory> {
-    // SAFETY: C API.
-    let data = unsafe { ngx_pnalloc(pool, bytes.len() + 1) }.cast::<u8>();
-    if data.is_null() {
-        return Err(OutOfMemory);
-    }
-    // SAFETY: POOL: just given, and so nobody else's.
-    unsafe { data.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-    // SAFETY: POOL: one byte more was asked for.
-    let end = unsafe { data.add(bytes.len()) };
-    // SAFETY: as above.
-    unsafe { end.write(0) };
-    Ok(ngx_str_t { len: bytes.len(), data })
 }

@@ -7,7 +7,8 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use nginx_sys::{
-    NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_INFO, ngx_conf_log_error, ngx_conf_t, ngx_log_t, ngx_uint_t,
+    NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_conf_log_error, ngx_conf_t,
+    ngx_log_t, ngx_uint_t,
 };
 use ngx::log::{LOG_BUFFER_SIZE, log_error, write_fmt};
 
@@ -37,6 +38,20 @@ impl Log {
         self.write(NGX_LOG_ERR, line);
     }
 
+    pub fn warn(self, line: Arguments<'_>) {
+        self.write(NGX_LOG_WARN, line);
+    }
+
+    pub fn notice(self, line: Arguments<'_>) {
+        self.write(NGX_LOG_NOTICE, line);
+    }
+
+    /// For what nginx is to log by itself.
+    #[must_use]
+    pub fn as_ptr(self) -> *mut ngx_log_t {
+        self.0.as_ptr()
+    }
+
     pub fn info(self, line: Arguments<'_>) {
         self.write(NGX_LOG_INFO, line);
     }
@@ -61,7 +76,7 @@ pub fn refuse_configuration(cf: &mut ngx_conf_t, why: Arguments<'_>) {
 
 /// Prints what is odd about a directive, with the file and the line that nginx is at.
 pub fn warn_of_configuration(cf: &mut ngx_conf_t, what: Arguments<'_>) {
-    print_at_line(cf, nginx_sys::NGX_LOG_WARN, what);
+    print_at_line(cf, NGX_LOG_WARN, what);
 }
 
 fn print_at_line(cf: &mut ngx_conf_t, level: u32, words: Arguments<'_>) {

@@ -7,14 +7,16 @@ use nginx_sys::{
 use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
 
 use super::callback::{Site, contain};
+use super::conf::main::MainConf;
 use super::conf::{
-    LocationConf, MainConf, ServerConf, create_location_conf, create_main_conf, create_server_conf,
+    LocationConf, ServerConf, create_location_conf, create_main_conf, create_server_conf,
     merge_location_conf, merge_server_conf,
 };
 use super::directives::COMMANDS;
-use super::{access, bridge, log, suspend, variables, worker};
+use super::{access, log, process, variables, worker};
 
-const MODULE: *const ngx_module_t = &raw const ngx_http_authgear_module;
+/// The module's address: nginx's name for it.
+pub(super) const MODULE: *const ngx_module_t = &raw const ngx_http_authgear_module;
 
 /// The key to the module's configuration structures.
 pub struct Module;
@@ -59,6 +61,7 @@ pub static mut ngx_http_authgear_module: ngx_module_t = ngx_module_t {
     ctx: (&raw const CONTEXT).cast_mut().cast(),
     commands: (&raw mut COMMANDS).cast(),
     type_: NGX_HTTP_MODULE as ngx_uint_t,
+    init_module: Some(init_module),
     init_process: Some(init_process),
     exit_process: Some(exit_process),
     ..ngx_module_t::default()
@@ -109,7 +112,23 @@ unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
 unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     contain(Site::Configuration, NGX_ERROR as ngx_int_t, || {
         // SAFETY: CONF: nginx passes the configuration that it reads.
-        unsafe { cf.as_mut() }.map_or(NGX_ERROR as ngx_int_t, access::register)
+        let Some(cf) = (unsafe { cf.as_mut() }) else { return NGX_ERROR as ngx_int_t };
+        if !process::declare_state_zone(cf) {
+            return NGX_ERROR as ngx_int_t;
+        }
+        access::register(cf)
+    })
+}
+
+/// A configuration is about to be used, by workers that are still to be forked. An error would end nginx, also where it
+/// only reloads.
+unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    contain(Site::InitModule, NGX_OK as ngx_int_t, || {
+        // SAFETY: C API: nginx passes the cycle.
+        if let Some(cycle) = unsafe { cycle.as_ref() } {
+            process::prepare(cycle);
+        }
+        NGX_OK as ngx_int_t
     })
 }
 
@@ -118,17 +137,16 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
 unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     contain(Site::InitProcess, NGX_OK as ngx_int_t, || {
         // SAFETY: MAIN THREAD: written once, when the process starts. The cache manager and loader come here as well.
-        let process = unsafe { ngx_process };
-        if process != NGX_PROCESS_WORKER as ngx_uint_t && process != NGX_PROCESS_SINGLE as ngx_uint_t {
-            return NGX_OK as ngx_int_t;
-        }
+        let kind = unsafe { ngx_process };
         // SAFETY: C API: nginx passes the cycle.
         let Some(cycle) = (unsafe { cycle.as_mut() }) else {
             return NGX_OK as ngx_int_t;
         };
-        if Module::main_conf(cycle).is_some_and(|main| main.resolves)
-            && let Err(error) = bridge::open(cycle, suspend::on_wake).and_then(worker::start)
-        {
+        if kind != NGX_PROCESS_WORKER as ngx_uint_t && kind != NGX_PROCESS_SINGLE as ngx_uint_t {
+            process::leave_to_workers(cycle);
+            return NGX_OK as ngx_int_t;
+        }
+        if let Err(error) = process::start(cycle) {
             let consequence = "requests that need it get 500";
             log::cycle()
                 .alert(format_args!("the resolver can't be set up in this worker, {consequence}: {error}"));

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use nginx_sys::{ngx_event_t, ngx_http_request_t, ngx_msec_t, ngx_pool_cleanup_add, ngx_pool_cleanup_t};
 
@@ -12,7 +13,7 @@ use super::callback::{Site, contain};
 use super::headers_in::OutOfMemory;
 use super::suspend;
 use super::worker::WaiterId;
-use crate::access::Reason;
+use crate::access::{CacheStatus, Reason};
 use crate::cache_key::CacheKey;
 use crate::credentials::Kinds;
 use crate::resolver::Outcome;
@@ -27,6 +28,10 @@ pub struct RequestState {
     pub wait: Cell<Option<Wait>>,
     /// The kinds of credential that were presented last.
     pub kinds: Cell<Kinds>,
+    /// What it began to wait for, and when: it may have to wait more than once.
+    pub begun: Cell<Option<(CacheKey, ngx_msec_t)>>,
+    /// What the cache had to say last.
+    pub cache_status: Cell<Option<CacheStatus>>,
     /// What was decided last, for the variables.
     pub decided: RefCell<Option<Decided>>,
     /// The resolver's word on the credentials of this key, for when the phases run again.
@@ -55,7 +60,7 @@ pub struct Wait {
 /// A flight's outcome as one of its requests gets it.
 #[derive(Clone)]
 pub struct Landed {
-    pub outcome: Rc<Outcome>,
+    pub outcome: Arc<Outcome>,
     pub role: Role,
     /// How long the request waited for it, in milliseconds.
     pub waited: ngx_msec_t,
@@ -63,7 +68,7 @@ pub struct Landed {
 
 pub struct Decided {
     /// `None` where resolving is off.
-    pub outcome: Option<Rc<Outcome>>,
+    pub outcome: Option<Arc<Outcome>>,
     pub reason: Reason,
     /// How long the request waited for the resolver, in milliseconds; `None` if it did not.
     pub waited: Option<ngx_msec_t>,

@@ -2,11 +2,11 @@
 //! in the place of the clock.
 
 use std::ptr::NonNull;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nginx_sys::{
-    NGX_AGAIN, NGX_OK, ngx_add_timer, ngx_current_msec, ngx_del_timer, ngx_event_t, ngx_handle_read_event,
+    NGX_AGAIN, NGX_OK, ngx_add_timer, ngx_del_timer, ngx_event_t, ngx_handle_read_event,
     ngx_http_block_reading, ngx_http_core_run_phases, ngx_http_finalize_request, ngx_http_log_ctx_t,
     ngx_http_request_t, ngx_http_run_posted_requests, ngx_http_test_reading, ngx_int_t, ngx_msec_t,
     ngx_post_event, ngx_posted_events,
@@ -15,12 +15,12 @@ use nginx_sys::{
 use super::access::INTERNAL_ERROR;
 use super::callback::{Site, contain};
 use super::state::{self, Landed, RequestState, Wait};
-use super::worker;
-use super::{log, report};
+use super::worker::{self, Arrival};
+use super::{clock, log, report};
 use crate::cache_key::CacheKey;
+use crate::resolver::Outcome;
 use crate::resolver::error::ResolveError;
 use crate::resolver::question::Question;
-use crate::resolver::{Completion, Outcome};
 use crate::settings::Settings;
 use crate::single_flight::{Overload, Role};
 
@@ -43,9 +43,12 @@ pub fn suspend(
     question: Question,
 ) -> Result<ngx_int_t, Overload> {
     let Some(waiter) = worker::with(|worker| worker.enlist(r)) else { return Ok(INTERNAL_ERROR) };
+    let since = begun(state, key).unwrap_or_else(clock::turn);
+    state.begun.set(Some((key, since)));
     // From here on the state's cleanup takes the waiter off the list, whatever happens.
-    state.wait.set(Some(Wait { waiter, key, since: now() }));
-    let boarded = worker::with(|worker| worker.board(waiter, key, settings, question, now()));
+    state.wait.set(Some(Wait { waiter, key, since }));
+    let left = time_left(state, key, settings);
+    let boarded = worker::with(|worker| worker.board(waiter, key, settings, question, left));
     if let Some(Err(overload)) = boarded {
         cancel(state);
         return Err(overload);
@@ -61,8 +64,19 @@ pub fn suspend(
         request.read_event_handler = Some(ngx_http_test_reading);
     }
     request.write_event_handler = Some(on_write_while_suspended);
-    set_timer(r, request, state, settings.timeout.saturating_add(SLACK));
+    set_timer(r, request, state, left.saturating_add(SLACK));
     Ok(NGX_AGAIN as ngx_int_t)
+}
+
+/// How much longer a request may wait for the answer to a key.
+#[must_use]
+pub fn time_left(state: &RequestState, key: CacheKey, settings: &Settings) -> Duration {
+    let waited = begun(state, key).map_or(0, |since| clock::turn().wrapping_sub(since));
+    settings.timeout.saturating_sub(Duration::from_millis(waited as u64))
+}
+
+fn begun(state: &RequestState, key: CacheKey) -> Option<ngx_msec_t> {
+    state.begun.get().filter(|(waits_for, _)| *waits_for == key).map(|(_, since)| since)
 }
 
 /// Does nothing, and is the mark of a request that is suspended here: nginx puts other handlers in its place when it goes
@@ -130,22 +144,45 @@ pub unsafe extern "C" fn on_wake(_event: *mut ngx_event_t) {
         if let Some(waker) = worker::with(|worker| worker.waker()) {
             waker.clear();
         }
-        while let Some((completion, waiters)) = worker::with(|worker| worker.next_landing()).flatten() {
-            let Completion { outcome, key, target, .. } = completion;
-            let leader =
-                waiters.first().and_then(|(waiter, _)| worker::with(|worker| worker.get(*waiter)).flatten());
-            // SAFETY: WAITER.
-            let leader = leader.and_then(|r| request_log(unsafe { r.as_ref() }));
-            report::failed_call(leader, &target, key, &outcome);
-            let outcome = Rc::new(outcome);
-            for (waiter, role) in waiters {
-                // Only now: landing one request runs any code of nginx's, which may end another.
-                if let Some(r) = worker::with(|worker| worker.take(waiter)).flatten() {
-                    land(r, &outcome, role);
-                }
-            }
-        }
+        arrivals();
     });
+}
+
+/// Something is to be looked for that no wake announces.
+///
+/// # Safety
+/// For nginx to call.
+pub unsafe extern "C" fn on_poll(_event: *mut ngx_event_t) {
+    contain(Site::Poll, (), || {
+        worker::with(|worker| worker.check());
+        arrivals();
+    });
+}
+
+fn arrivals() {
+    while let Some(arrival) = worker::with(|worker| worker.next_arrival()).flatten() {
+        arrive(arrival);
+    }
+    for arrival in worker::with(|worker| worker.collect()).unwrap_or_default() {
+        arrive(arrival);
+    }
+}
+
+fn arrive(arrival: Arrival) {
+    let Arrival { key, waiters, outcome, target } = arrival;
+    if let (Some(outcome), Some(target)) = (&outcome, target) {
+        let leader =
+            waiters.first().and_then(|(waiter, _)| worker::with(|worker| worker.get(*waiter)).flatten());
+        // SAFETY: WAITER.
+        let leader = leader.and_then(|r| request_log(unsafe { r.as_ref() }));
+        report::failed_call(leader, &target, key, outcome);
+    }
+    for (waiter, role) in waiters {
+        // Only now: landing one request runs any code of nginx's, which may end another.
+        if let Some(r) = worker::with(|worker| worker.take(waiter)).flatten() {
+            land(r, outcome.as_ref(), role);
+        }
+    }
 }
 
 /// The resolver took too long for this request, whatever becomes of the call.
@@ -162,21 +199,23 @@ unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
         true
     });
     if forgotten {
-        land(r, &Rc::new(Err(ResolveError::Timeout)), Role::Follower);
+        land(r, Some(&Arc::new(Err(ResolveError::Timeout))), Role::Follower);
     } else {
         fail(r);
     }
 }
 
-/// Gives a waiting request its outcome and lets it go on. A panic on the way ends this request alone.
-fn land(r: NonNull<ngx_http_request_t>, outcome: &Rc<Outcome>, role: Role) {
+/// Gives a waiting request its outcome and lets it go on; without one it will ask again. A panic on the way ends this request
+/// alone.
+fn land(r: NonNull<ngx_http_request_t>, outcome: Option<&Arc<Outcome>>, role: Role) {
     let landed = contain(Site::Resume, None, || {
         // SAFETY: WAITER.
         let Some(state) = state::find(unsafe { r.as_ref() }) else { return Some(false) };
         delete_timer(&state);
         let Some(Wait { key, since, .. }) = state.wait.take() else { return Some(false) };
-        let waited = now().wrapping_sub(since);
-        state.answered.replace(Some((key, Landed { outcome: Rc::clone(outcome), role, waited })));
+        let waited = clock::turn().wrapping_sub(since);
+        let landed = outcome.map(|outcome| (key, Landed { outcome: Arc::clone(outcome), role, waited }));
+        state.answered.replace(landed);
         Some(true)
     });
     match landed {
@@ -234,13 +273,6 @@ fn set_log_request(request: &mut ngx_http_request_t) {
     if let Some(context) = unsafe { context.as_mut() } {
         context.current_request = r;
     }
-}
-
-/// The event loop's clock, in milliseconds: monotonic, read once a turn.
-#[must_use]
-pub fn now() -> ngx_msec_t {
-    // SAFETY: MAIN THREAD: nginx writes it on this thread.
-    unsafe { ngx_current_msec }
 }
 
 /// Logs in the terms of the request's own connection.

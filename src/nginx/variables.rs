@@ -14,7 +14,7 @@ use super::access::strip_once;
 use super::callback::{Site, contain};
 use super::request::{bytes, is_main};
 use super::state::{self, RequestState};
-use crate::access;
+use crate::access::{self, CacheStatus};
 use crate::session::IdentityHeaders;
 use crate::session::answer::Finding;
 
@@ -188,7 +188,10 @@ fn show(r: &ngx_http_request_t, shows: Shows) -> Option<Vec<u8>> {
             let reason = |state: &RequestState| Some(state.decided.borrow().as_ref()?.reason.as_str());
             Some(text(state.and_then(reason)))
         }
-        Shows::CacheStatus => Some(text(state.and_then(waited).map(|_| "BYPASS"))),
+        Shows::CacheStatus => {
+            let status = state.and_then(|state| state.cache_status.get());
+            Some(text(status.map(CacheStatus::as_str)))
+        }
         Shows::ResolveTime => {
             Some(text(state.and_then(waited).map(|ms| format!("{}.{:03}", ms / 1000, ms % 1000)).as_deref()))
         }

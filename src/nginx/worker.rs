@@ -1,25 +1,36 @@
-//! The state of a worker process: the requests that wait, the flights they wait for, and the resolver's thread.
+//! The state of a worker process: the requests that wait, the flights they wait for, and the caches.
+
+mod calls;
+mod follow;
+mod poll;
+mod thread;
+
+pub use calls::Arrival;
 
 use std::cell::RefCell;
-use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use nginx_sys::{ngx_http_request_t, ngx_msec_t};
+use nginx_sys::{ngx_event_handler_pt, ngx_http_request_t};
 use once_cell::unsync::OnceCell;
 use slotmap::{SlotMap, new_key_type};
 
 use super::bridge::Waker;
-use super::log::{self, RateLimit};
+use super::log::RateLimit;
+use super::shm::claims::SharedClaims;
+use super::shm::sessions::SessionZone;
+use crate::cache::{Cache, Found};
 use crate::cache_key::{CacheKey, ResolverId, Secret};
-use crate::resolver::error::ResolveError;
-use crate::resolver::question::Question;
+use crate::claims::Owner;
+use crate::resolver::Completion;
 use crate::resolver::thread::ResolverThread;
-use crate::resolver::{Completion, Job, Lease};
-use crate::settings::Settings;
-use crate::single_flight::{Boarding, FlightId, Flights, Joined, Overload, Role};
+use crate::settings::CacheSettings;
+use crate::single_flight::Flights;
+use calls::{Course, Note};
+use follow::Following;
+use poll::Poll;
 
 /// A worker that exits waits no longer than this for the resolver's thread.
 const STOP_DEADLINE: Duration = Duration::from_millis(500);
@@ -29,13 +40,33 @@ new_key_type! {
     pub struct WaiterId;
 }
 
+/// What a worker is given when it starts.
+pub struct Start {
+    pub me: Owner,
+    pub secret: Secret,
+    /// In the order of their `ZoneId`s. `None`: it could not be set up.
+    pub caches: Vec<Option<Cache<SessionZone>>>,
+    pub claims: SharedClaims,
+    /// This worker's own, and those of all workers of its configuration.
+    pub waker: Arc<Waker>,
+    pub wakers: Vec<Arc<Waker>>,
+    /// What nginx calls where there is something to look for that no wake announces: see [`Worker::check`].
+    pub on_poll: ngx_event_handler_pt,
+}
+
 pub struct Worker {
+    me: Owner,
     secret: Secret,
     waiters: SlotMap<WaiterId, NonNull<ngx_http_request_t>>,
-    flights: Flights<WaiterId>,
+    flights: Flights<WaiterId, Note>,
+    following: Following,
+    caches: Vec<Option<Cache<SessionZone>>>,
+    claims: SharedClaims,
     completions: Receiver<Completion>,
     completion_sender: Sender<Completion>,
     waker: Arc<Waker>,
+    wakers: Vec<Arc<Waker>>,
+    poll: Poll,
     /// Started by the first call: a worker that never resolves has no second thread, and one that can't start it now may
     /// be able to with the next call.
     thread: OnceCell<ResolverThread>,
@@ -54,29 +85,34 @@ pub fn with<R>(body: impl FnOnce(&mut Worker) -> R) -> Option<R> {
 }
 
 /// Sets up the worker's state.
-///
-/// # Errors
-/// If the system gives no random bytes.
-pub fn start(waker: Arc<Waker>) -> io::Result<()> {
+pub fn start(start: Start) {
+    let Start { me, secret, caches, claims, waker, wakers, on_poll } = start;
     let (completion_sender, completions) = channel();
     let worker = Worker {
-        secret: Secret::new(random_bytes()?),
+        me,
+        secret,
         waiters: SlotMap::with_key(),
         flights: Flights::default(),
+        following: Following::default(),
+        caches,
+        claims,
         completions,
         completion_sender,
         waker,
+        wakers,
+        poll: Poll::new(on_poll),
         thread: OnceCell::new(),
         failures: RateLimit::default(),
     };
+    worker.end_claims_of_predecessor();
     WORKER.set(Some(worker));
-    Ok(())
 }
 
-/// Ends the resolver's thread and drops the state.
+/// Hands the calls over to whoever follows them, ends the resolver's thread and drops the state.
 pub fn stop() {
-    let worker = WORKER.take();
-    if let Some(thread) = worker.and_then(|worker| worker.thread.into_inner()) {
+    let Some(worker) = WORKER.take() else { return };
+    worker.abandon_all();
+    if let Some(thread) = worker.thread.into_inner() {
         thread.stop(STOP_DEADLINE);
     }
 }
@@ -87,56 +123,18 @@ impl Worker {
         &self.secret
     }
 
+    /// Looks in a location's cache.
+    #[must_use]
+    pub fn look_up(&self, key: &CacheKey, cache: &CacheSettings) -> Found {
+        match self.caches.get(cache.zone.0) {
+            Some(Some(found)) => found.look_up(key, super::clock::boot(), &cache.times, &cache.stale),
+            _ => Found::Missing,
+        }
+    }
+
     /// Lists a request as one that waits.
     pub fn enlist(&mut self, r: NonNull<ngx_http_request_t>) -> WaiterId {
         self.waiters.insert(r)
-    }
-
-    /// Joins a waiter to the flight of a key, and makes the call where there is none.
-    ///
-    /// # Errors
-    /// [`Overload`]: there are too many calls in flight to start one more.
-    pub fn board(
-        &mut self,
-        waiter: WaiterId,
-        key: CacheKey,
-        settings: &Settings,
-        question: Question,
-        now: ngx_msec_t,
-    ) -> Result<(), Overload> {
-        let boarding = Boarding {
-            waiter,
-            client: question.client,
-            now: now as u64,
-            timeout: u64::try_from(settings.timeout.as_millis()).unwrap_or(u64::MAX),
-            max: settings.max_inflight,
-        };
-        if let Joined::Lead(flight) = self.flights.join(key, &boarding)? {
-            self.start_call(flight, key, settings, question);
-        }
-        Ok(())
-    }
-
-    fn start_call(&self, flight: FlightId, key: CacheKey, settings: &Settings, question: Question) {
-        let waker = Arc::clone(&self.waker);
-        let target = Arc::clone(&settings.target);
-        let lease = Lease::new(flight, key, target, self.completion_sender.clone(), waker);
-        #[cfg(feature = "fault-injection")]
-        super::callback::injected::panic_at(super::callback::Site::Call);
-        match self.thread.get_or_try_init(start_thread) {
-            Ok(thread) => thread.submit(Job { timeout: settings.timeout, question, lease }),
-            Err(error) => {
-                log::cycle().error(format_args!("the resolver thread can't be started: {error}"));
-                lease.complete(Err(ResolveError::Internal("the resolver thread can't be started")));
-            }
-        }
-    }
-
-    /// The next call that is over, with the waiters that its flight had, the leader first.
-    pub fn next_landing(&mut self) -> Option<(Completion, Vec<(WaiterId, Role)>)> {
-        let completion = self.completions.try_recv().ok()?;
-        let waiters = self.flights.land(completion.flight).collect();
-        Some((completion, waiters))
     }
 
     #[must_use]
@@ -154,40 +152,4 @@ impl Worker {
     pub fn take(&mut self, waiter: WaiterId) -> Option<NonNull<ngx_http_request_t>> {
         self.waiters.remove(waiter)
     }
-}
-
-/// Signals are for nginx's thread: the new one starts with all of them blocked, as it inherits the mask.
-fn start_thread() -> io::Result<ResolverThread> {
-    let _blocked = SignalsBlocked::new();
-    ResolverThread::start()
-}
-
-/// Blocks all signals of this thread as long as it lives.
-struct SignalsBlocked(libc::sigset_t);
-
-impl SignalsBlocked {
-    fn new() -> Self {
-        let mut all = std::mem::MaybeUninit::uninit();
-        // SAFETY: sigfillset writes the whole set.
-        unsafe { libc::sigfillset(all.as_mut_ptr()) };
-        let mut before = std::mem::MaybeUninit::uninit();
-        // SAFETY: `all` was filled above, and the call writes the old mask to `before`.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
-        // SAFETY: written by the call, which can't fail with these arguments.
-        Self(unsafe { before.assume_init() })
-    }
-}
-
-impl Drop for SignalsBlocked {
-    fn drop(&mut self) {
-        // SAFETY: the set is the one that was in force before.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
-    }
-}
-
-fn random_bytes() -> io::Result<[u8; 32]> {
-    let mut bytes = [0; 32];
-    // SAFETY: the buffer is as long as said. Up to 256 bytes come whole or not at all (getrandom(2)).
-    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    if usize::try_from(got) == Ok(bytes.len()) { Ok(bytes) } else { Err(io::Error::last_os_error()) }
 }

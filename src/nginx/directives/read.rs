@@ -3,7 +3,9 @@
 use std::ffi::{c_char, c_void};
 use std::path::Path;
 
-use nginx_sys::{NGX_OK, ngx_conf_full_name, ngx_conf_t, ngx_int_t, ngx_parse_time, ngx_str_t};
+use nginx_sys::{
+    NGX_OK, ngx_conf_full_name, ngx_conf_t, ngx_int_t, ngx_parse_size, ngx_parse_time, ngx_str_t,
+};
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 
 use crate::endpoint::Complaint;
@@ -17,26 +19,26 @@ use crate::settings::Overrides;
 pub(super) const IS_DUPLICATE: *mut c_char = c"is duplicate".as_ptr().cast_mut();
 
 /// The directive that nginx reads: its name, its arguments, and what the level has so far.
-pub(super) struct Directive<'a> {
+pub(super) struct Directive<'a, C = LocationConf> {
     pub(super) cf: &'a mut ngx_conf_t,
-    pub(super) conf: &'a mut LocationConf,
+    pub(super) conf: &'a mut C,
     pub(super) name: String,
     /// The first, which for most is the only one.
     pub(super) argument: String,
     pub(super) others: Vec<String>,
 }
 
-impl<'a> Directive<'a> {
-    /// Runs a setter; a panic in it is a refused configuration.
-    pub(super) fn read(
+impl<C> Directive<'_, C> {
+    /// Runs a setter; a panic in it is a refused configuration. `C` is what the table's `conf` says.
+    pub(super) fn read_as(
         cf: *mut ngx_conf_t,
         conf: *mut c_void,
-        set: impl FnOnce(Directive<'_>) -> *mut c_char,
+        set: impl FnOnce(Directive<'_, C>) -> *mut c_char,
     ) -> *mut c_char {
         // SAFETY: CONF: nginx passes the configuration that it reads.
         let Some(cf) = (unsafe { cf.as_mut() }) else { return NGX_CONF_ERROR };
-        // SAFETY: CONF: nginx passes what was made for the level, by the table's `conf` the location's.
-        let Some(conf) = (unsafe { conf.cast::<LocationConf>().as_mut() }) else { return NGX_CONF_ERROR };
+        // SAFETY: CONF: nginx passes what was made for the level, by the table's `conf` a `C`.
+        let Some(conf) = (unsafe { conf.cast::<C>().as_mut() }) else { return NGX_CONF_ERROR };
         let done = contain(Site::Directive, None, || {
             let Some((name, argument, others)) = words(cf) else { return Some(NGX_CONF_ERROR) };
             Some(set(Directive { cf, conf, name, argument, others }))
@@ -48,6 +50,30 @@ impl<'a> Directive<'a> {
             );
             NGX_CONF_ERROR
         })
+    }
+
+    /// Refuses an argument.
+    pub(super) fn refuse(self, argument: &str, complaint: &str) -> *mut c_char {
+        let name = &self.name;
+        let why = format_args!("invalid parameter \"{argument}\" in \"{name}\" directive, {complaint}");
+        refuse_configuration(self.cf, why);
+        NGX_CONF_ERROR
+    }
+
+    /// All arguments.
+    pub(super) fn arguments(&self) -> Vec<String> {
+        std::iter::once(&self.argument).chain(&self.others).cloned().collect()
+    }
+}
+
+impl Directive<'_> {
+    /// The same for a directive of a location, as most are.
+    pub(super) fn read(
+        cf: *mut ngx_conf_t,
+        conf: *mut c_void,
+        set: impl FnOnce(Directive<'_>) -> *mut c_char,
+    ) -> *mut c_char {
+        Self::read_as(cf, conf, set)
     }
 
     /// Keeps the argument's value, once a level.
@@ -138,8 +164,25 @@ fn read_file(path: &str) -> std::io::Result<Vec<u8>> {
 
 /// A time as nginx reads it, in seconds.
 pub(super) fn parse_time(text: &str) -> Option<u64> {
-    let mut text = ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() };
+    let mut text = nginx_string(text);
     // SAFETY: C API: it only reads the text.
-    let seconds = unsafe { ngx_parse_time(&raw mut text, 1) };
-    u64::try_from(seconds).ok()
+    u64::try_from(unsafe { ngx_parse_time(&raw mut text, 1) }).ok()
+}
+
+/// A time as nginx reads it, in milliseconds.
+pub(super) fn parse_millis(text: &str) -> Option<u64> {
+    let mut text = nginx_string(text);
+    // SAFETY: C API: it only reads the text.
+    u64::try_from(unsafe { ngx_parse_time(&raw mut text, 0) }).ok()
+}
+
+/// A size as nginx reads it, in bytes.
+pub(super) fn parse_size(text: &str) -> Option<usize> {
+    let mut text = nginx_string(text);
+    // SAFETY: C API: it only reads the text.
+    usize::try_from(unsafe { ngx_parse_size(&raw mut text) }).ok()
+}
+
+fn nginx_string(text: &str) -> ngx_str_t {
+    ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() }
 }

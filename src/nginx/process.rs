@@ -1,0 +1,93 @@
+//! What happens before the workers are forked, and what each of them starts with.
+
+use std::io;
+use std::sync::Arc;
+
+use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_pid, ngx_worker};
+use ngx::http::HttpModuleMainConf;
+
+use super::bridge::{self, Waker};
+use super::conf::main::{Generation, MainConf, ZoneConf};
+use super::module::Module;
+use super::shm::claims::{self, SharedClaims};
+use super::shm::sessions::SessionZone;
+use super::shm::{Arena, zone};
+use super::{log, suspend, worker};
+use crate::cache::Cache;
+use crate::claims::Owner;
+
+/// Declares the module's own zone, which every configuration has that resolves.
+pub fn declare_state_zone(cf: &mut ngx_conf_t) -> bool {
+    if !Module::main_conf(cf).is_some_and(|main| main.resolves) {
+        return true;
+    }
+    let zone = zone::declare(cf, zone::STATE, zone::STATE_BYTES, claims::on_init);
+    let main = Module::main_conf_mut(cf);
+    main.map(|main| main.state_zone = zone).is_some() && zone.is_some()
+}
+
+/// Makes what the workers of a configuration share.
+pub fn prepare(cycle: &ngx_cycle_t) {
+    let Some(main) = Module::main_conf(cycle).filter(|main| main.resolves) else { return };
+    let Some(state) = state(main) else { return };
+    let wakers = bridge::one_per_worker(cycle).unwrap_or_else(|error| {
+        let consequence = "workers look for each other's answers every 10 ms";
+        log::cycle().error(format_args!("no eventfd for each worker, {consequence}: {error}"));
+        Vec::new()
+    });
+    let _ = main.generation.set(Generation { number: state.next_generation(), wakers });
+}
+
+/// nginx's helper processes inherit what is the workers', and have no use for it.
+pub fn leave_to_workers(cycle: &mut ngx_cycle_t) {
+    if let Some(main) = Module::main_conf_mut(cycle) {
+        drop(main.generation.take());
+    }
+}
+
+/// Starts the state of a worker, if any of its locations resolves.
+///
+/// # Errors
+/// If the system or nginx is out of descriptors, or a zone is not there.
+pub fn start(cycle: &mut ngx_cycle_t) -> io::Result<()> {
+    let Some(main) = Module::main_conf(cycle).filter(|main| main.resolves) else { return Ok(()) };
+    let state = state(main).ok_or_else(|| io::Error::other("its shared memory is not there"))?;
+    // SAFETY: MAIN THREAD: written once, when the process starts.
+    let slot = unsafe { ngx_worker };
+    // SAFETY: as above.
+    let pid = unsafe { ngx_pid };
+    let (slot, pid) = (u32::try_from(slot).unwrap_or(0), pid.unsigned_abs());
+    let (number, wakers) = main
+        .generation
+        .get()
+        .map_or((0, Vec::new()), |generation| (generation.number, generation.wakers.clone()));
+    let waker = match wakers.get(slot as usize) {
+        Some(waker) => Arc::clone(waker),
+        None => Arc::new(Waker::new()?),
+    };
+    let secret = state.secret();
+    let claims =
+        SharedClaims::new(state).ok_or_else(|| io::Error::other("its shared memory is too small"))?;
+    let start = worker::Start {
+        me: Owner { pid, slot, generation: number },
+        secret,
+        caches: main.zones.iter().map(cache).collect(),
+        claims,
+        waker: Arc::clone(&waker),
+        wakers,
+        on_poll: Some(suspend::on_poll),
+    };
+    bridge::attach(cycle, &waker, suspend::on_wake)?;
+    worker::start(start);
+    Ok(())
+}
+
+fn cache(conf: &ZoneConf) -> Option<Cache<SessionZone>> {
+    // SAFETY: CONF: the zones of a cycle live as long as it does.
+    SessionZone::new(&conf.name, unsafe { conf.zone.as_ref() }).map(Cache::new)
+}
+
+fn state(main: &MainConf) -> Option<Arena> {
+    // SAFETY: CONF: the zones of a cycle live as long as it does.
+    Arena::of(unsafe { main.state_zone?.as_ref() })
+}

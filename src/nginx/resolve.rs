@@ -1,0 +1,158 @@
+//! How a request comes to an outcome: from the cache, from the resolver, or from what it knows already.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_msec_t};
+
+use super::access::INTERNAL_ERROR;
+use super::headers_in::OutOfMemory;
+use super::state::{Landed, RequestState};
+use super::verdict::{Resolved, apply};
+use super::{report, request, suspend, worker};
+use crate::access::{CacheStatus, Need, Reason, need};
+use crate::cache::Found;
+use crate::cache_key::CacheKey;
+use crate::credentials::{Credentials, present};
+use crate::resolver::Outcome;
+use crate::resolver::error::ResolveError;
+use crate::resolver::question::Question;
+use crate::session::answer::{Answer, Finding};
+use crate::settings::Settings;
+use crate::single_flight::Role;
+
+/// Looks at the credentials; answers from what is known of them, or has the request wait.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn start(
+    r: &mut ngx_http_request_t,
+    pointer: *mut ngx_http_request_t,
+    state: &RequestState,
+    settings: &Settings,
+) -> Result<ngx_int_t, OutOfMemory> {
+    let presented = present(request::header_lines(r), settings.target.cookie_prefix().as_bytes());
+    state.kinds.set(presented.kinds());
+    match need(presented) {
+        Need::Nothing(resolution, reason) => {
+            state.cache_status.set(None);
+            let finding = Finding::Resolved(resolution);
+            let outcome = Arc::new(Ok(Answer { finding, max_age: None, set_cookies: Vec::new() }));
+            apply(r, state, settings, Resolved { outcome, reason, waited: None, role: Role::Follower })
+        }
+        Need::Answer(credentials) => ask(r, pointer, state, settings, credentials),
+    }
+}
+
+fn ask(
+    r: &mut ngx_http_request_t,
+    pointer: *mut ngx_http_request_t,
+    state: &RequestState,
+    settings: &Settings,
+    credentials: Credentials,
+) -> Result<ngx_int_t, OutOfMemory> {
+    let key = worker::with(|worker| settings.target.keys(worker.secret()).key(&credentials));
+    let (Some(key), Some(pointer)) = (key, NonNull::new(pointer)) else {
+        if let Some(log) = suspend::request_log(r) {
+            log.error(format_args!("no resolver in this worker: see the alert at its start"));
+        }
+        return Ok(INTERNAL_ERROR);
+    };
+    if let Some(landed) = known(state, key, settings) {
+        return conclude(r, state, settings, key, &landed);
+    }
+    let found = settings.cache.as_ref().and_then(|cache| worker::with(|worker| worker.look_up(&key, cache)));
+    let status = match found {
+        Some(Found::Fresh(outcome)) => return give(r, state, settings, outcome, CacheStatus::Hit),
+        Some(Found::Stale { outcome, while_updating: true, .. }) => {
+            let question = question(r, credentials.clone());
+            if worker::with(|worker| worker.refresh(key, settings, question)) == Some(true) {
+                return give(r, state, settings, outcome, CacheStatus::Updating);
+            }
+            CacheStatus::Expired
+        }
+        Some(Found::Stale { .. } | Found::Expired) => CacheStatus::Expired,
+        Some(Found::Missing) => CacheStatus::Miss,
+        None => CacheStatus::Bypass,
+    };
+    state.cache_status.set(Some(status));
+    let question = question(r, credentials);
+    suspend::suspend(pointer, state, key, settings, question).or_else(|overload| {
+        report::overload(suspend::request_log(r), settings, overload);
+        let outcome = Arc::new(Err(ResolveError::Overload));
+        let landed = Landed { outcome, role: Role::Follower, waited: 0 };
+        state.answered.replace(Some((key, landed.clone())));
+        conclude(r, state, settings, key, &landed)
+    })
+}
+
+fn question(r: &ngx_http_request_t, credentials: Credentials) -> Question {
+    Question::new(credentials, request::client_address(r), request::header_lines(r))
+}
+
+/// What the request knows already of these credentials: the phases run again after a wait, and after a redirect.
+fn known(state: &RequestState, key: CacheKey, settings: &Settings) -> Option<Landed> {
+    let known =
+        state.answered.borrow().as_ref().filter(|(of, _)| *of == key).map(|(_, landed)| landed.clone());
+    let Some(known) = known else { return too_late(state, key, settings) };
+    // The call that it followed had begun long before it, or had less time than this location gives: it asks again, in the
+    // time that is left.
+    let is_timeout = (*known.outcome).as_ref().is_err_and(ResolveError::is_timeout);
+    let is_early = suspend::time_left(state, key, settings) > settings.timeout / 2;
+    (!(is_timeout && is_early && known.role == Role::Follower)).then_some(known)
+}
+
+/// A request that has waited for as long as it may, for calls that came to nothing, makes none of its own.
+fn too_late(state: &RequestState, key: CacheKey, settings: &Settings) -> Option<Landed> {
+    let waited = suspend::time_left(state, key, settings).is_zero().then_some(settings.timeout)?;
+    let waited = ngx_msec_t::try_from(waited.as_millis()).unwrap_or(ngx_msec_t::MAX);
+    Some(Landed { outcome: Arc::new(Err(ResolveError::Timeout)), role: Role::Follower, waited })
+}
+
+/// Answers from the cache.
+fn give(
+    r: &mut ngx_http_request_t,
+    state: &RequestState,
+    settings: &Settings,
+    outcome: Arc<Outcome>,
+    status: CacheStatus,
+) -> Result<ngx_int_t, OutOfMemory> {
+    state.cache_status.set(Some(status));
+    let reason = reason(status);
+    apply(r, state, settings, Resolved { outcome, reason, waited: None, role: Role::Follower })
+}
+
+fn reason(status: CacheStatus) -> Reason {
+    if status == CacheStatus::Hit { Reason::Hit } else { Reason::Stale }
+}
+
+/// Answers by a call's outcome; where the resolver failed, by an old answer if this location may give one.
+fn conclude(
+    r: &mut ngx_http_request_t,
+    state: &RequestState,
+    settings: &Settings,
+    key: CacheKey,
+    landed: &Landed,
+) -> Result<ngx_int_t, OutOfMemory> {
+    let Landed { outcome, role, waited } = landed;
+    let waited = (**outcome != Err(ResolveError::Overload)).then_some(*waited);
+    let mut resolved =
+        Resolved { outcome: Arc::clone(outcome), reason: Reason::new(outcome, *role), waited, role: *role };
+    if let Some((kept, status)) = instead_of(outcome, key, settings) {
+        state.cache_status.set(Some(status));
+        (resolved.outcome, resolved.reason, resolved.role) = (kept, reason(status), Role::Follower);
+    }
+    apply(r, state, settings, resolved)
+}
+
+/// What may be given in the place of a failure.
+fn instead_of(outcome: &Outcome, key: CacheKey, settings: &Settings) -> Option<(Arc<Outcome>, CacheStatus)> {
+    outcome.as_ref().err().filter(|error| error.allows_stale())?;
+    let cache = settings.cache.as_ref().filter(|cache| cache.stale.error > 0)?;
+    match worker::with(|worker| worker.look_up(&key, cache))? {
+        // Somebody else had more luck.
+        Found::Fresh(outcome) => Some((outcome, CacheStatus::Hit)),
+        Found::Stale { outcome, on_error: true, .. } => Some((outcome, CacheStatus::Stale)),
+        Found::Stale { .. } | Found::Expired | Found::Missing => None,
+    }
+}

@@ -1,0 +1,88 @@
+//! Does with a request what is decided of it.
+
+use std::sync::Arc;
+
+use nginx_sys::{NGX_OK, ngx_http_request_t, ngx_int_t, ngx_msec_t};
+
+use super::access::{DECLINED, INTERNAL_ERROR};
+use super::headers_in::{self, OutOfMemory};
+use super::state::{Decided, RequestState};
+use super::{clock, headers_out, suspend};
+use crate::access::{Reason, Terms, Verdict, decide};
+use crate::resolver::Outcome;
+use crate::session::Resolution;
+use crate::settings::Settings;
+use crate::single_flight::Role;
+
+/// What is known when a request is decided.
+pub struct Resolved {
+    pub outcome: Arc<Outcome>,
+    pub reason: Reason,
+    /// How long the request waited for a call, in milliseconds; `None` if it did not.
+    pub waited: Option<ngx_msec_t>,
+    pub role: Role,
+}
+
+/// Does what is decided: identity into the headers (or out of them), and the phase handler's return code.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn apply(
+    r: &mut ngx_http_request_t,
+    state: &RequestState,
+    settings: &Settings,
+    resolved: Resolved,
+) -> Result<ngx_int_t, OutOfMemory> {
+    let Resolved { outcome, reason, waited, role } = resolved;
+    let terms = Terms { on_error: settings.on_error, require: settings.require.as_ref(), now: clock::unix() };
+    let verdict = decide(&outcome, terms);
+    headers_in::replace(r, verdict.resolution().and_then(Resolution::identity_headers))?;
+    let reason = if let Verdict::Deny(unmet, _) = verdict { Reason::Unmet(unmet.reason()) } else { reason };
+    let decided = Decided { outcome: Some(Arc::clone(&outcome)), reason, waited };
+    state.decided.replace(Some(decided));
+    if settings.pass_set_cookie && role == Role::Leader {
+        pass_set_cookies(r, state, &outcome)?;
+    }
+    match verdict {
+        Verdict::Decline(_) => Ok(DECLINED),
+        Verdict::Allow(_permit, _) => Ok(NGX_OK as ngx_int_t),
+        Verdict::Deny(unmet, _) => {
+            let challenge = unmet.challenge(&settings.realm, !state.kinds.get().is_empty());
+            refuse(r, state, unmet.status(), challenge.map(String::into_bytes).as_slice())
+        }
+        Verdict::Fail(status) => Ok(ngx_int_t::try_from(status).unwrap_or(INTERNAL_ERROR)),
+        Verdict::Refuse(refusal) => refuse(r, state, refusal.status, &refusal.challenges),
+    }
+}
+
+/// Refuses a request: a status, and once a request the challenges that go with it.
+fn refuse(
+    r: &mut ngx_http_request_t,
+    state: &RequestState,
+    status: u16,
+    challenges: &[Vec<u8>],
+) -> Result<ngx_int_t, OutOfMemory> {
+    if let Some(log) = suspend::request_log(r) {
+        let reason = state.decided.borrow().as_ref().map_or("-", |decided| decided.reason.as_str());
+        log.info(format_args!("request refused with {status}, reason: {reason}"));
+    }
+    if !challenges.is_empty() && !state.challenged.replace(true) {
+        headers_out::add_challenges(r, challenges)?;
+    }
+    Ok(ngx_int_t::try_from(status).unwrap_or(INTERNAL_ERROR))
+}
+
+/// The resolver clears a dead session's cookie; the client that caused the call may have that, and nobody else.
+fn pass_set_cookies(
+    r: &mut ngx_http_request_t,
+    state: &RequestState,
+    outcome: &Outcome,
+) -> Result<(), OutOfMemory> {
+    let Ok(answer) = outcome else { return Ok(()) };
+    if !state.cookies_set.replace(true) {
+        for cookie in &answer.set_cookies {
+            headers_out::add_set_cookie(r, cookie)?;
+        }
+    }
+    Ok(())
+}

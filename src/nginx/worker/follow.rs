@@ -1,0 +1,186 @@
+//! Calls that other workers make: following them, and taking over from a worker that is gone.
+
+use std::io;
+use std::sync::Arc;
+
+use super::poll::Pace;
+use super::{Arrival, Course, Worker};
+use crate::claims::{ClaimId, Collected, MAX_OUTCOME, Owner, Wakes};
+use crate::freshness::Stamp;
+use crate::nginx::clock;
+use crate::resolver::{Outcome, Wake, relay};
+use crate::single_flight::{FlightId, Landing};
+
+/// What this worker waits for in the shared claims.
+pub(super) struct Following {
+    flights: Vec<Followed>,
+    /// Outcomes that could not be handed on, for want of the lock.
+    unlanded: Vec<Unlanded>,
+    /// So that nothing is allocated under the lock.
+    buffer: Box<[u8]>,
+}
+
+#[derive(Clone, Copy)]
+struct Followed {
+    flight: FlightId,
+    claim: ClaimId,
+    leader: Owner,
+}
+
+/// A claim of this worker's that is over.
+pub(super) struct Unlanded {
+    pub(super) claim: ClaimId,
+    /// For its followers; `None`: the call isn't made, and they see to it themselves.
+    pub(super) outcome: Option<Vec<u8>>,
+}
+
+impl Default for Following {
+    fn default() -> Self {
+        Self { flights: Vec::new(), unlanded: Vec::new(), buffer: vec![0; MAX_OUTCOME].into_boxed_slice() }
+    }
+}
+
+impl Worker {
+    pub(super) fn follow(&mut self, flight: FlightId, claim: ClaimId, leader: Owner) {
+        self.following.flights.push(Followed { flight, claim, leader });
+        self.schedule_poll();
+    }
+
+    /// Hands an outcome to the followers of a claim, now or with the next poll.
+    pub(super) fn land(&mut self, landing: Unlanded) {
+        match self.end(&landing) {
+            Some(wakes) => self.wake(wakes),
+            None => self.following.unlanded.push(landing),
+        }
+        self.schedule_poll();
+    }
+
+    fn end(&self, landing: &Unlanded) -> Option<Wakes> {
+        let Unlanded { claim, outcome } = landing;
+        self.claims.with(|claims| match outcome {
+            Some(outcome) => claims.land(*claim, clock::boot(), outcome),
+            None => claims.abandon(*claim, clock::boot()),
+        })
+    }
+
+    /// This worker exits.
+    pub(super) fn abandon_all(&self) {
+        for (_, note) in self.flights.notes() {
+            match &note.course {
+                Course::Called(call) => {
+                    let wakes = call.claim.and_then(|claim| self.end(&Unlanded { claim, outcome: None }));
+                    self.wake(wakes.unwrap_or_default());
+                }
+                Course::Followed(claim) => {
+                    self.claims.with(|claims| claims.forsake(*claim));
+                }
+            }
+        }
+    }
+
+    /// nginx starts a worker in the place of one that died: nobody will land what that one claimed.
+    pub(super) fn end_claims_of_predecessor(&self) {
+        let me = self.me;
+        let is_predecessor =
+            |owner: Owner| owner.slot == me.slot && owner.generation == me.generation && owner.pid != me.pid;
+        let wakes = self.claims.with(|claims| claims.abandon_all(clock::boot(), is_predecessor));
+        self.wake(wakes.unwrap_or_default());
+    }
+
+    /// Looks whether what this worker follows has come to an end.
+    pub fn collect(&mut self) -> Vec<Arrival> {
+        let mut arrivals = Vec::new();
+        for flight in self.take_over() {
+            let buffer = &mut self.following.buffer;
+            let collected = self.claims.with(|claims| claims.collect(flight.claim, buffer));
+            match collected {
+                Some(Collected::Flying(_)) | None => self.following.flights.push(flight),
+                Some(Collected::Landed(len)) => {
+                    let told = self.following.buffer.get(..len).and_then(relay::decode);
+                    arrivals.extend(self.arrive(flight.flight, told));
+                }
+                Some(Collected::Gone) => arrivals.extend(self.arrive(flight.flight, None)),
+            }
+        }
+        self.schedule_poll();
+        arrivals
+    }
+
+    /// Takes the flights that are over off the list; in one go, for most of them are not.
+    fn take_over(&mut self) -> Vec<Followed> {
+        let flights = std::mem::take(&mut self.following.flights);
+        let (mut flying, mut over) = (Vec::with_capacity(flights.len()), Vec::with_capacity(flights.len()));
+        let now = clock::boot();
+        let looked = self.claims.with(|claims| {
+            for flight in &flights {
+                let is_over = claims.is_over(flight.claim, now)?;
+                // There is room: nothing is allocated under the lock.
+                if is_over { over.push(*flight) } else { flying.push(*flight) }
+            }
+            Ok(())
+        });
+        // Without the lock nothing is known; damage has ended them all, as each will find.
+        self.following.flights = if looked.is_some() { flying } else { flights };
+        if looked.is_some() { over } else { Vec::new() }
+    }
+
+    fn arrive(&mut self, flight: FlightId, told: Option<(Outcome, Option<Stamp>)>) -> Option<Arrival> {
+        let Landing { key, note, waiters } = self.flights.land(flight)?;
+        let outcome = told.map(|(outcome, stamp)| {
+            let outcome = Arc::new(outcome);
+            self.keep(&key, &note, stamp, &outcome);
+            outcome
+        });
+        Some(Arrival { key, waiters, outcome, target: None })
+    }
+
+    /// Does what no wake announces: outcomes that are still to be handed on, leaders that are gone.
+    pub fn check(&mut self) {
+        for landing in std::mem::take(&mut self.following.unlanded) {
+            self.land(landing);
+        }
+        let mut leaders: Vec<_> = self.following.flights.iter().map(|followed| followed.leader).collect();
+        leaders.sort_unstable_by_key(|leader| leader.pid);
+        leaders.dedup_by_key(|leader| leader.pid);
+        leaders.retain(|leader| is_gone(leader.pid));
+        for Followed { claim, leader, .. } in &self.following.flights {
+            if leaders.iter().any(|gone| gone.pid == leader.pid) {
+                // Where that can't be done now it is with the next poll.
+                let wakes = self.end(&Unlanded { claim: *claim, outcome: None });
+                self.wake(wakes.unwrap_or_default());
+            }
+        }
+    }
+
+    fn schedule_poll(&mut self) {
+        let Following { flights, unlanded, .. } = &self.following;
+        // Workers of another configuration can't wake this one.
+        let is_deaf = |followed: &Followed| followed.leader.generation != self.me.generation;
+        let pace = if !unlanded.is_empty()
+            || self.wakers.is_empty() && !flights.is_empty()
+            || flights.iter().any(is_deaf)
+        {
+            Pace::Fast
+        } else if !flights.is_empty() {
+            Pace::Slow
+        } else {
+            Pace::Stopped
+        };
+        self.poll.set(pace);
+    }
+
+    fn wake(&self, wakes: Wakes) {
+        for (slot, waker) in (0..).zip(&self.wakers) {
+            if wakes.has(slot) {
+                waker.wake();
+            }
+        }
+    }
+}
+
+fn is_gone(pid: u32) -> bool {
+    let Ok(pid) = libc::pid_t::try_from(pid) else { return true };
+    // SAFETY: no pointers; signal 0 only asks whether there is such a process.
+    let alive = unsafe { libc::kill(pid, 0) };
+    alive != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
+}

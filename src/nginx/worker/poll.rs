@@ -1,0 +1,83 @@
+//! A timer of the worker's own, for what no wake announces. It runs only while there is something to look for.
+
+use std::ptr::null_mut;
+
+use nginx_sys::{
+    ngx_add_timer, ngx_connection_t, ngx_del_timer, ngx_event_handler_pt, ngx_event_t, ngx_msec_t,
+};
+
+use crate::nginx::log;
+
+/// How often to look, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    Stopped,
+    /// Wakes come: it is only to notice a leader that died.
+    Slow,
+    /// None come, as from workers of another configuration.
+    Fast,
+}
+
+impl Pace {
+    fn interval(self) -> Option<ngx_msec_t> {
+        match self {
+            Self::Stopped => None,
+            Self::Slow => Some(100),
+            Self::Fast => Some(10),
+        }
+    }
+}
+
+/// On the heap: nginx keeps pointers into it.
+pub(super) struct Poll {
+    parts: Box<Parts>,
+    pace: Pace,
+}
+
+struct Parts {
+    event: ngx_event_t,
+    /// What nginx's debug log takes an event's data for.
+    connection: ngx_connection_t,
+}
+
+impl Poll {
+    pub(super) fn new(handler: ngx_event_handler_pt) -> Self {
+        // SAFETY: both are plain C data, and all zeroes is how nginx starts them.
+        let mut parts: Box<Parts> = Box::new(unsafe { std::mem::zeroed() });
+        parts.connection.fd = -1;
+        parts.event.handler = handler;
+        parts.event.log = log::cycle().as_ptr();
+        // A worker that exits doesn't wait for it; the requests that do have timers of their own.
+        parts.event.set_cancelable(1);
+        Self { parts, pace: Pace::Stopped }
+    }
+
+    /// Has the timer run at this pace from now on, or goes on if it does.
+    pub(super) fn set(&mut self, pace: Pace) {
+        let is_set = self.parts.event.timer_set() != 0;
+        if is_set == (pace != Pace::Stopped) && self.pace == pace {
+            return;
+        }
+        self.stop();
+        self.pace = pace;
+        if let Some(interval) = pace.interval() {
+            self.parts.event.data = (&raw mut self.parts.connection).cast();
+            // SAFETY: C API: it is deleted before the memory goes.
+            unsafe { ngx_add_timer(&raw mut self.parts.event, interval) };
+        }
+    }
+
+    fn stop(&mut self) {
+        if self.parts.event.timer_set() != 0 {
+            // SAFETY: C API: it is set.
+            unsafe { ngx_del_timer(&raw mut self.parts.event) };
+        }
+        self.parts.event.data = null_mut();
+    }
+}
+
+impl Drop for Poll {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

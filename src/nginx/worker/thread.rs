@@ -1,0 +1,34 @@
+//! Starts the thread of the resolver.
+
+use std::io;
+
+use crate::resolver::thread::ResolverThread;
+
+/// Signals are for nginx's thread: the new one starts with all of them blocked, as it inherits the mask.
+pub(super) fn start_thread() -> io::Result<ResolverThread> {
+    let _blocked = SignalsBlocked::new();
+    ResolverThread::start()
+}
+
+/// Blocks all signals of this thread as long as it lives.
+struct SignalsBlocked(libc::sigset_t);
+
+impl SignalsBlocked {
+    fn new() -> Self {
+        let mut all = std::mem::MaybeUninit::uninit();
+        // SAFETY: sigfillset writes the whole set.
+        unsafe { libc::sigfillset(all.as_mut_ptr()) };
+        let mut before = std::mem::MaybeUninit::uninit();
+        // SAFETY: `all` was filled above, and the call writes the old mask to `before`.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
+        // SAFETY: written by the call, which can't fail with these arguments.
+        Self(unsafe { before.assume_init() })
+    }
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        // SAFETY: the set is the one that was in force before.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+    }
+}
