@@ -35,7 +35,7 @@ impl Live {
         Self::at(&url, resolver, lines, change)
     }
 
-    /// Asks at this URL, which may lead anywhere.
+    /// Asks at this URL, which may lead anywhere. `{pass}` in the lines passes to the backend.
     pub(crate) fn at(
         url: &str,
         resolver: Resolver,
@@ -43,6 +43,7 @@ impl Live {
         change: impl FnOnce(Builder) -> Builder,
     ) -> Self {
         let echo = Http::start();
+        let lines = lines.replace("{pass}", &format!("proxy_pass http://{};", echo.addr()));
         let builder = Nginx::builder().server(format!("authgear_resolve {url};\n{lines}"));
         let builder = builder.server(format!(
             "add_header X-Result $authgear_result always;\n\
