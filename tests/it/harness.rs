@@ -12,6 +12,9 @@
 //! | `AUTHGEAR_NGINX_RUNNER` | a command to start nginx under, split at spaces, such as `valgrind -q` |
 //! | `AUTHGEAR_TEST_SLOW` | a factor for every timeout |
 //! | `AUTHGEAR_TEST_KEEP` | keep the folders of the instances, to look at afterwards |
+//! | `AUTHGEAR_TEST_SEED` | repeats the choice and the order of requests that a test of `key_confusion` has printed |
+//! | `AUTHGEAR_TEST_MATRIX` | `all`: everything that `key_confusion` could choose, which takes minutes |
+//! | `AUTHGEAR_TEST_GARBAGE` | how many requests each flood of `exhaustion` has |
 
 #![allow(dead_code, unused_imports, reason = "an offer to the topics: each takes the part that it needs")]
 

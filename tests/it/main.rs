@@ -16,16 +16,19 @@
 
 mod answers;
 mod backends;
+mod caching;
 mod coalescing;
 mod connections;
 mod directives;
 mod drop_in;
 mod examples;
+mod exhaustion;
 mod failures;
 mod framing;
 mod harness;
 mod harness_self;
 mod identity_headers;
+mod key_confusion;
 mod lifecycle;
 mod live;
 mod manual;
@@ -41,6 +44,7 @@ mod threads;
 mod tls;
 mod vanish;
 mod variables;
+mod workers;
 
 #[path = "../standin/mod.rs"]
 mod standin;

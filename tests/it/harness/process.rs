@@ -74,6 +74,11 @@ pub(crate) fn is_stopped(pid: Pid) -> bool {
     matches!(stat(pid), Some(('T', _)))
 }
 
+/// Has its main thread nothing to do? So has a worker that has done all that it was sent.
+pub(crate) fn is_asleep(pid: Pid) -> bool {
+    matches!(stat(pid), Some(('S', _)))
+}
+
 /// Is this process, running, a child of that one? Guards every signal against a process id that was reused.
 pub(crate) fn is_child(pid: Pid, parent: Pid) -> bool {
     matches!(stat(pid), Some((state, of)) if of == parent && !matches!(state, 'Z' | 'X'))
