@@ -122,7 +122,7 @@ impl<S: Shared> Cache<S> {
 
     fn is_to_be_remembered(&self) -> bool {
         self.found.set(self.found.get().wrapping_add(1));
-        self.found.get() % REMEMBER_ONE_IN == 0
+        self.found.get().is_multiple_of(REMEMBER_ONE_IN)
     }
 
     /// Keeps an answer, unless the location's time for its kind is 0, its own bounds forbid it, or its call was sent before the
