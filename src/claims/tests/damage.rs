@@ -1,0 +1,102 @@
+//! Memory that holds anything: no panic, no walk without an end; and formatted it is as good as new.
+
+use proptest::prelude::*;
+
+use super::model::{Event, event};
+use super::*;
+
+/// Operations on memory of which nothing is known; whatever comes of them.
+fn stir(claims: &mut Claims<'_>, events: &[Event], ids: &mut Vec<ClaimId>) {
+    let mut now = 0;
+    let mut out = vec![0; MAX_OUTCOME];
+    for event in events {
+        let pick = |pick: usize| ids.get(pick % ids.len().max(1)).copied();
+        let led = match *event {
+            Event::Join { slot, name, timeout } => {
+                match claims.join(&key(name), worker(slot), now, now.saturating_add(timeout)) {
+                    Ok(Joined::Lead(id) | Joined::Follow(id, _)) => Some(id),
+                    _ => None,
+                }
+            }
+            Event::Lead { slot, name, timeout } => {
+                let _ = claims.is_flying(&key(name), now);
+                claims.lead(&key(name), worker(slot), now, now.saturating_add(timeout)).ok().flatten()
+            }
+            Event::Land { pick: place, len } => {
+                pick(place).map(|id| claims.land(id, now, &vec![1; len]));
+                None
+            }
+            Event::Abandon { pick: place } => {
+                pick(place).map(|id| claims.abandon(id, now));
+                None
+            }
+            Event::AbandonAll { slot } => {
+                let _ = claims.abandon_all(now, |owner| owner == worker(slot) || owner.pid % 2 == 1);
+                None
+            }
+            Event::Collect { pick: place } => {
+                pick(place).map(|id| claims.is_over(id, now));
+                pick(place).map(|id| claims.collect(id, &mut out));
+                None
+            }
+            Event::Forsake { pick: place } => {
+                pick(place).map(|id| claims.forsake(id));
+                None
+            }
+            Event::Pass { time } => {
+                // Moments of damaged memory are reached as well.
+                now = if time % 4 == 0 { u64::MAX - time } else { time };
+                None
+            }
+        };
+        ids.extend(led);
+        let _ = claims.usage();
+    }
+}
+
+/// Any ids: also such as this memory never gave.
+fn any_ids() -> impl Strategy<Value = Vec<ClaimId>> {
+    prop::collection::vec((0..16u32, 0..4u64), 1..8)
+        .prop_map(|ids| ids.into_iter().map(|(link, serial)| ClaimId { link, serial, key: key(0) }).collect())
+}
+
+proptest! {
+    /// Any bytes: no panic, no walk without an end; and formatted it is as good as new.
+    #[test]
+    fn any_memory_can_be_worked_on(
+        memory in prop::collection::vec(prop_oneof![2 => any::<u64>(), 1 => Just(u64::MAX), 3 => 0..8u64, 2 => (0..8u64, 0..8u64).prop_map(|(a, b)| a << 32 | b)], SMALL / 8),
+        events in prop::collection::vec(event(), 0..40), mut ids in any_ids(),
+    ) {
+        let mut arena = Arena { memory, layout: Layout::of(SMALL).unwrap() };
+        let mut claims = arena.claims();
+        for id in &ids {
+            // Without the right key an id finds nothing, and would come to no damage.
+            if let Some(claim) = claims.claims.get_mut((id.link as usize).wrapping_sub(1)) {
+                claim.key = *id.key.as_bytes();
+            }
+        }
+        stir(&mut claims, &events, &mut ids);
+        claims.format();
+        assert_all_free(&mut claims, 0);
+    }
+
+    /// The same of memory that was good until a few words of it were not.
+    #[test]
+    fn slight_damage_does_no_worse(
+        before in prop::collection::vec(event(), 0..60), after in prop::collection::vec(event(), 0..60),
+        // Most of the first words are the head and the records in use.
+        words in prop::collection::vec((prop_oneof![0..14usize, 0..SMALL / 4], prop_oneof![0..16u32, any::<u32>(), Just(u32::MAX)]), 1..4),
+    ) {
+        let mut arena = Arena::new(SMALL);
+        let mut ids = Vec::new();
+        stir(&mut arena.claims(), &before, &mut ids);
+        for (place, word) in words {
+            let bytes = arena.memory.as_mut_slice().as_mut_bytes();
+            bytes[place * 4..][..4].copy_from_slice(&word.to_le_bytes());
+        }
+        let mut claims = arena.claims();
+        stir(&mut claims, &after, &mut ids);
+        claims.format();
+        assert_all_free(&mut claims, 0);
+    }
+}
