@@ -9,6 +9,9 @@ mod model;
 #[path = "tests/damage.rs"]
 mod damage;
 
+#[path = "tests/late.rs"]
+mod late;
+
 fn key(name: usize) -> CacheKey {
     let value = format!("Bearer {name}");
     let Presented::Credentials(found) = present([(&b"authorization"[..], value.as_bytes())], b"") else {
@@ -182,29 +185,6 @@ fn an_outcome_without_room_is_gone() {
 }
 
 #[test]
-fn room_is_made_of_what_is_past_due() {
-    let mut arena = Arena::new(SMALL);
-    let mut claims = arena.claims();
-    let most = claims.blocks.len() * BLOCK_BYTES;
-    for now in [0, KEEP_LANDED] {
-        let id = lead(&mut claims, 1, 1, now);
-        follow(&mut claims, 1, 2, now);
-        claims.land(id, now, &vec![1; most]).unwrap();
-        let late = lead(&mut claims, 2, 1, now);
-        follow(&mut claims, 2, 2, now);
-        claims.land(late, now + KEEP_LANDED - 1, b"x").unwrap();
-        assert_eq!(collect(&mut claims, late), Err(Collected::Gone));
-        assert_eq!(usage(&claims), (0, 1));
-        let later = lead(&mut claims, 3, 1, now);
-        follow(&mut claims, 3, 2, now);
-        claims.land(later, now + KEEP_LANDED, b"x").unwrap();
-        assert_eq!(collect(&mut claims, later), Ok(b"x".to_vec()));
-        assert_eq!(collect(&mut claims, id), Err(Collected::Gone));
-    }
-    assert_all_free(&mut claims, KEEP_LANDED);
-}
-
-#[test]
 fn a_buffer_that_is_too_short_gets_nothing() {
     let mut arena = Arena::new(ROOMY);
     let mut claims = arena.claims();
@@ -267,39 +247,6 @@ fn an_abandoned_flight_has_followers_look_elsewhere() {
 }
 
 #[test]
-fn a_flight_past_its_deadline_is_taken_over() {
-    let mut arena = Arena::new(ROOMY);
-    for by_lead in [false, true] {
-        let mut claims = arena.claims();
-        let old = lead(&mut claims, 1, 1, 0);
-        follow(&mut claims, 1, 2, 99);
-        let new = if by_lead {
-            assert_eq!(claims.lead(&key(1), worker(3), 99, 500), Ok(None));
-            claims.lead(&key(1), worker(3), 100, 500).unwrap().unwrap()
-        } else {
-            lead(&mut claims, 1, 3, 100)
-        };
-        assert_eq!(usage(&claims), (1, 1));
-        assert_eq!(claims.land(old, 101, b"old"), Ok(Wakes::default()));
-        follow(&mut claims, 1, 4, 101);
-        assert_eq!(collect(&mut claims, old), Err(Collected::Gone));
-        assert_eq!(slots(claims.land(new, 102, b"new").unwrap()), [4]);
-        assert_eq!(collect(&mut claims, new), Ok(b"new".to_vec()));
-        assert_all_free(&mut claims, 200);
-    }
-}
-
-#[test]
-fn a_late_flight_that_nobody_took_over_still_lands() {
-    let mut arena = Arena::new(ROOMY);
-    let mut claims = arena.claims();
-    let id = lead(&mut claims, 1, 1, 0);
-    follow(&mut claims, 1, 2, 99);
-    assert_eq!(slots(claims.land(id, 1_000_000, b"late").unwrap()), [2]);
-    assert_eq!(collect(&mut claims, id), Ok(b"late".to_vec()));
-}
-
-#[test]
 fn leading_registers_nobody() {
     let mut arena = Arena::new(ROOMY);
     let mut claims = arena.claims();
@@ -330,45 +277,6 @@ fn the_flights_of_the_dead_are_abandoned_at_once() {
     assert_eq!(slots(claims.land(alive, 0, b"y").unwrap()), [4]);
     assert_eq!(collect(&mut claims, alive), Ok(b"y".to_vec()));
     assert_all_free(&mut claims, 0);
-}
-
-#[test]
-fn what_no_follower_comes_for_is_freed_a_few_at_a_time() {
-    let mut arena = Arena::new(ROOMY);
-    let mut claims = arena.claims();
-    let ids: Vec<_> = (0..10).map(|name| lead(&mut claims, name, 1, 0)).collect();
-    for (name, id) in ids.into_iter().enumerate() {
-        follow(&mut claims, name, 2, 0);
-        if name < 5 {
-            claims.land(id, 10, b"x").unwrap()
-        } else {
-            claims.abandon(id, 10).unwrap()
-        };
-    }
-    let stale = lead(&mut claims, 99, 1, 10);
-    claims.abandon(stale, 10).unwrap();
-    for (now, left) in [(9 + KEEP_LANDED, 10), (10 + KEEP_LANDED, 6), (10 + KEEP_LANDED, 2), (Millis::MAX, 0)]
-    {
-        claims.land(stale, now, b"").unwrap();
-        assert_eq!(usage(&claims), (0, left));
-    }
-    assert_all_free(&mut claims, 0);
-}
-
-#[test]
-fn a_leader_that_is_never_heard_of_again_leaves_nothing() {
-    let mut arena = Arena::new(ROOMY);
-    let mut claims = arena.claims();
-    for name in 0..10 {
-        lead(&mut claims, name, 1, 0);
-    }
-    let followed = follow(&mut claims, 0, 2, 0);
-    let lost = 100 + KEEP_LANDED;
-    for (now, left) in [(lost - 1, (11, 0)), (lost, (8, 1)), (lost, (5, 1)), (lost, (4, 1))] {
-        claims.lead(&key(50 + left.0 as usize), worker(1), now, lost * 9).unwrap();
-        assert_eq!(usage(&claims), left);
-    }
-    assert_eq!(collect(&mut claims, followed), Err(Collected::Gone));
 }
 
 #[test]
@@ -424,69 +332,6 @@ fn worker_numbers_share_64_bits() {
     assert!(Wakes::default().is_empty() && !wakes.is_empty());
 }
 
-/// Key 1 is in flight with a follower, key 2 has landed for one, and key 3 is free again.
-#[test]
-fn what_cant_be_is_damage() {
-    type Break = fn(&mut Claims<'_>);
-    type Use = fn(&mut Claims<'_>, ClaimId, ClaimId) -> Option<Damaged>;
-    let join: Use = |claims, _, _| claims.join(&key(4), worker(4), 0, 100).err();
-    let rejoin: Use = |claims, _, _| claims.join(&key(1), worker(4), 0, 100).err();
-    let expire: Use = |claims, _, _| claims.lead(&key(4), worker(4), 1_000_000, 2_000_000).err();
-    let abandon: Use = |claims, flying, _| claims.abandon(flying, 0).err();
-    let abandon_all: Use = |claims, _, _| claims.abandon_all(0, |_| true).err();
-    let collect: Use = |claims, _, landed| claims.collect(landed, &mut [0; MAX_OUTCOME]).err();
-    let forsake: Use = |claims, _, landed| claims.forsake(landed).err();
-    let land: Use = |claims, flying, _| claims.land(flying, 0, &[1; MAX_OUTCOME / 2]).err();
-    let circle: Break = |claims| {
-        // Key 3's record leads to itself, and nothing else.
-        claims.buckets.fill(3);
-        claims.claims[2].next = 3;
-    };
-    let long: Break = |claims| {
-        // Its blocks lead to the first of them again and again.
-        claims.claims[1].len = 1 << 20;
-        let blocks = claims.blocks.as_mut_bytes().chunks_mut(size_of::<Block>());
-        blocks.for_each(|block| block[..4].copy_from_slice(&1u32.to_le_bytes()));
-    };
-    let cases: [(&str, Break, &[Use]); 16] = [
-        ("a circle in a bucket", circle, &[join, rejoin, abandon, abandon_all]),
-        ("an end of a bucket before its claim", |claims| claims.buckets.fill(NIL), &[abandon, abandon_all]),
-        ("a link beyond the end", |claims| claims.buckets.fill(u32::MAX), &[join, rejoin, abandon]),
-        ("a bucket with what is over", |claims| claims.claims[0].state = LANDED, &[rejoin]),
-        ("an unknown state", |claims| claims.claims[0].state = 9, &[rejoin, abandon]),
-        (
-            "more records than there are",
-            |claims| claims.head.touched = u32::MAX,
-            &[abandon_all, collect, forsake],
-        ),
-        ("a free record in use", |claims| claims.claims[2].state = LANDED, &[join]),
-        ("a free record beyond the end", |claims| claims.head.free = u32::MAX, &[join]),
-        ("a follower too many", |claims| claims.claims[0].pending = u32::MAX, &[rejoin]),
-        ("a follower too few", |claims| claims.claims[1].pending = 0, &[collect, forsake]),
-        ("an outcome too long", long, &[collect, forsake, expire]),
-        ("an outcome without blocks", |claims| claims.claims[1].chain = NIL, &[collect, forsake, expire]),
-        ("no blocks in use", |claims| claims.head.used_blocks = 0, &[collect, forsake, expire]),
-        ("blocks beyond the end", |claims| claims.head.used_blocks = u32::MAX, &[land]),
-        ("a queue that leads elsewhere", |claims| claims.claims[1].before = 1, &[collect, forsake, expire]),
-        ("a queue that ends elsewhere", |claims| claims.claims[0].after = 2, &[abandon, abandon_all, expire]),
-    ];
-    for (name, damage, uses) in cases {
-        for (place, operation) in uses.iter().enumerate() {
-            let mut arena = Arena::new(ROOMY);
-            let mut claims = arena.claims();
-            let [flying, landed, freed] = [1, 2, 3].map(|name| lead(&mut claims, name, 1, 0));
-            follow(&mut claims, 1, 2, 0);
-            follow(&mut claims, 2, 2, 0);
-            claims.land(landed, 0, &[1; 100]).unwrap();
-            claims.abandon(freed, 0).unwrap();
-            damage(&mut claims);
-            assert_eq!(operation(&mut claims, flying, landed), Some(Damaged), "{name}, {place}");
-            claims.format();
-            assert_all_free(&mut claims, 0);
-        }
-    }
-}
-
 #[test]
 fn an_id_of_before_never_meets_another_key_though_serials_come_again() {
     let mut arena = Arena::new(ROOMY);
@@ -503,18 +348,4 @@ fn an_id_of_before_never_meets_another_key_though_serials_come_again() {
     assert_eq!(claims.collect(alices_follower, &mut [0; MAX_OUTCOME]), Ok(Collected::Gone));
     assert!(!claims.land(bobs, 1, b"bob").unwrap().is_empty());
     assert_eq!(claims.collect(bobs_follower, &mut [0; MAX_OUTCOME]), Ok(Collected::Landed(3)));
-}
-
-#[test]
-fn a_flight_past_its_deadline_is_over_for_its_followers() {
-    let mut arena = Arena::new(ROOMY);
-    let mut claims = arena.claims();
-    let id = lead(&mut claims, 1, 1, 0);
-    let follower = follow(&mut claims, 1, 2, 0);
-    assert_eq!(claims.is_over(follower, 99), Ok(false));
-    assert_eq!(claims.is_over(follower, 100), Ok(true));
-    assert_eq!(collect(&mut claims, follower), Err(Collected::Gone));
-    assert_eq!(claims.land(id, 101, b"late"), Ok(Wakes::default()));
-    assert_eq!(claims.is_over(follower, 101), Ok(true));
-    assert_eq!(claims.usage(), Usage { flying: 0, landed: 0 });
 }

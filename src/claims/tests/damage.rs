@@ -5,6 +5,69 @@ use proptest::prelude::*;
 use super::model::{Event, event};
 use super::*;
 
+/// Key 1 is in flight with a follower, key 2 has landed for one, and key 3 is free again.
+#[test]
+fn what_cant_be_is_damage() {
+    type Break = fn(&mut Claims<'_>);
+    type Use = fn(&mut Claims<'_>, ClaimId, ClaimId) -> Option<Damaged>;
+    let join: Use = |claims, _, _| claims.join(&key(4), worker(4), 0, 100).err();
+    let rejoin: Use = |claims, _, _| claims.join(&key(1), worker(4), 0, 100).err();
+    let expire: Use = |claims, _, _| claims.lead(&key(4), worker(4), 1_000_000, 2_000_000).err();
+    let abandon: Use = |claims, flying, _| claims.abandon(flying, 0).err();
+    let abandon_all: Use = |claims, _, _| claims.abandon_all(0, |_| true).err();
+    let collect: Use = |claims, _, landed| claims.collect(landed, &mut [0; MAX_OUTCOME]).err();
+    let forsake: Use = |claims, _, landed| claims.forsake(landed).err();
+    let land: Use = |claims, flying, _| claims.land(flying, 0, &[1; MAX_OUTCOME / 2]).err();
+    let circle: Break = |claims| {
+        // Key 3's record leads to itself, and nothing else.
+        claims.buckets.fill(3);
+        claims.claims[2].next = 3;
+    };
+    let long: Break = |claims| {
+        // Its blocks lead to the first of them again and again.
+        claims.claims[1].len = 1 << 20;
+        let blocks = claims.blocks.as_mut_bytes().chunks_mut(size_of::<Block>());
+        blocks.for_each(|block| block[..4].copy_from_slice(&1u32.to_le_bytes()));
+    };
+    let cases: [(&str, Break, &[Use]); 16] = [
+        ("a circle in a bucket", circle, &[join, rejoin, abandon, abandon_all]),
+        ("an end of a bucket before its claim", |claims| claims.buckets.fill(NIL), &[abandon, abandon_all]),
+        ("a link beyond the end", |claims| claims.buckets.fill(u32::MAX), &[join, rejoin, abandon]),
+        ("a bucket with what is over", |claims| claims.claims[0].state = LANDED, &[rejoin]),
+        ("an unknown state", |claims| claims.claims[0].state = 9, &[rejoin, abandon]),
+        (
+            "more records than there are",
+            |claims| claims.head.touched = u32::MAX,
+            &[abandon_all, collect, forsake],
+        ),
+        ("a free record in use", |claims| claims.claims[2].state = LANDED, &[join]),
+        ("a free record beyond the end", |claims| claims.head.free = u32::MAX, &[join]),
+        ("a follower too many", |claims| claims.claims[0].pending = u32::MAX, &[rejoin]),
+        ("a follower too few", |claims| claims.claims[1].pending = 0, &[collect, forsake]),
+        ("an outcome too long", long, &[collect, forsake, expire]),
+        ("an outcome without blocks", |claims| claims.claims[1].chain = NIL, &[collect, forsake, expire]),
+        ("no blocks in use", |claims| claims.head.used_blocks = 0, &[collect, forsake, expire]),
+        ("blocks beyond the end", |claims| claims.head.used_blocks = u32::MAX, &[land]),
+        ("a queue that leads elsewhere", |claims| claims.claims[1].before = 1, &[collect, forsake, expire]),
+        ("a queue that ends elsewhere", |claims| claims.claims[0].after = 2, &[abandon, abandon_all, expire]),
+    ];
+    for (name, damage, uses) in cases {
+        for (place, operation) in uses.iter().enumerate() {
+            let mut arena = Arena::new(ROOMY);
+            let mut claims = arena.claims();
+            let [flying, landed, freed] = [1, 2, 3].map(|name| lead(&mut claims, name, 1, 0));
+            follow(&mut claims, 1, 2, 0);
+            follow(&mut claims, 2, 2, 0);
+            claims.land(landed, 0, &[1; 100]).unwrap();
+            claims.abandon(freed, 0).unwrap();
+            damage(&mut claims);
+            assert_eq!(operation(&mut claims, flying, landed), Some(Damaged), "{name}, {place}");
+            claims.format();
+            assert_all_free(&mut claims, 0);
+        }
+    }
+}
+
 /// Operations on memory of which nothing is known; whatever comes of them.
 fn stir(claims: &mut Claims<'_>, events: &[Event], ids: &mut Vec<ClaimId>) {
     let mut now = 0;
