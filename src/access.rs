@@ -212,7 +212,9 @@ mod tests {
             ResolveError::Answer(AnswerError::Status(500)),
             ResolveError::Answer(AnswerError::Malformed("x")),
             ResolveError::Protocol("x".into()),
+            ResolveError::Exhausted("x".into()),
             ResolveError::Overload,
+            ResolveError::Breaker,
             ResolveError::Internal("x"),
         ];
         for error in errors {

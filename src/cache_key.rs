@@ -30,6 +30,12 @@ impl ResolverId {
         }
         Self(*hasher.finalize().as_bytes())
     }
+
+    /// For what keeps ids outside the process.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 /// What the keys of one resolver are made with: the secret, bound to that resolver.

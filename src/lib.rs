@@ -12,10 +12,12 @@ pub mod cache_key;
 pub mod endpoint;
 pub mod policy;
 pub mod freshness;
+pub mod client;
 // Mechanisms.
 pub mod blocks;
 pub mod store;
 pub mod claims;
+pub mod breaker;
 pub mod single_flight;
 pub mod resolver;
 pub mod cache;

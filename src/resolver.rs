@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use crate::cache_key::CacheKey;
 use crate::session::answer::Answer;
 use crate::single_flight::FlightId;
 use error::ResolveError;
@@ -35,8 +34,6 @@ pub struct Job {
 /// The word that a call is over.
 pub struct Completion {
     pub flight: FlightId,
-    pub key: CacheKey,
-    pub target: Arc<Target>,
     pub outcome: Outcome,
 }
 
@@ -49,7 +46,6 @@ pub trait Wake: Send + Sync {
 /// with an error: nobody is left waiting.
 pub struct Lease {
     flight: FlightId,
-    key: CacheKey,
     target: Arc<Target>,
     completions: Sender<Completion>,
     wake: Arc<dyn Wake>,
@@ -60,12 +56,11 @@ impl Lease {
     #[must_use]
     pub fn new(
         flight: FlightId,
-        key: CacheKey,
         target: Arc<Target>,
         completions: Sender<Completion>,
         wake: Arc<dyn Wake>,
     ) -> Self {
-        Self { flight, key, target, completions, wake, completed: false }
+        Self { flight, target, completions, wake, completed: false }
     }
 
     /// The resolver to ask.
@@ -81,8 +76,7 @@ impl Lease {
     fn send(&mut self, outcome: Outcome) {
         self.completed = true;
         // The receiver is gone only where the worker is: then nobody waits.
-        let completion =
-            Completion { flight: self.flight, key: self.key, target: Arc::clone(&self.target), outcome };
+        let completion = Completion { flight: self.flight, outcome };
         if self.completions.send(completion).is_ok() {
             self.wake.wake();
         }

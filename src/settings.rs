@@ -1,5 +1,6 @@
 //! What is configured: as written at one level, merged over the outer levels, and made valid.
 
+pub mod consequence;
 pub mod parse;
 
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::breaker::Breaker;
 use crate::endpoint::{Endpoint, Origin};
 use crate::freshness::{Millis, StaleWindows, Times};
 use crate::policy::Requirement;
@@ -17,11 +19,13 @@ use crate::resolver::tls::{CertificateChain, PrivateKey, Roots, TlsError};
 pub mod defaults {
     use std::time::Duration;
 
+    use crate::breaker::Breaker;
     use crate::freshness::Millis;
 
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
     pub const TIMEOUT: Duration = Duration::from_secs(3);
     pub const MAX_INFLIGHT: u32 = 512;
+    pub const BREAKER: Breaker = Breaker { max_fails: 5, fail_timeout: 10_000 };
     pub const REALM: &str = "authgear";
     pub const VALID: Millis = 60_000;
     pub const INVALID: Millis = 10_000;
@@ -91,6 +95,8 @@ pub struct Overrides {
     pub timeout: Option<Duration>,
     pub on_error: Option<OnError>,
     pub max_inflight: Option<u32>,
+    /// `Some(None)` is `off`.
+    pub breaker: Option<Option<Breaker>>,
     pub pass_set_cookie: Option<bool>,
     pub ssl_verify: Option<bool>,
     pub ssl_trusted: Option<Roots>,
@@ -116,6 +122,7 @@ impl Overrides {
             && self.timeout.is_none()
             && self.on_error.is_none()
             && self.max_inflight.is_none()
+            && self.breaker.is_none()
             && self.pass_set_cookie.is_none()
             && self.ssl_verify.is_none()
             && self.ssl_trusted.is_none()
@@ -143,6 +150,7 @@ impl Overrides {
         fill(&mut self.timeout, &outer.timeout);
         fill(&mut self.on_error, &outer.on_error);
         fill(&mut self.max_inflight, &outer.max_inflight);
+        fill(&mut self.breaker, &outer.breaker);
         fill(&mut self.pass_set_cookie, &outer.pass_set_cookie);
         fill(&mut self.ssl_verify, &outer.ssl_verify);
         fill(&mut self.ssl_trusted, &outer.ssl_trusted);
@@ -182,6 +190,7 @@ pub struct Settings {
     pub timeout: Duration,
     pub on_error: OnError,
     pub max_inflight: u32,
+    pub breaker: Option<Breaker>,
     pub pass_set_cookie: bool,
     pub require: Option<Requirement>,
     pub realm: String,
@@ -226,6 +235,7 @@ impl Settings {
             timeout: merged.timeout.unwrap_or(defaults::TIMEOUT),
             on_error: merged.on_error.unwrap_or_default(),
             max_inflight: merged.max_inflight.unwrap_or(defaults::MAX_INFLIGHT),
+            breaker: merged.breaker.unwrap_or(Some(defaults::BREAKER)),
             pass_set_cookie: merged.pass_set_cookie.unwrap_or(false),
             require,
             realm: merged.realm.clone().unwrap_or_else(|| defaults::REALM.to_owned()),

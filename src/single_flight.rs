@@ -1,12 +1,14 @@
 //! One call per key: the first request that needs an answer leads, the ones that come before it is there follow.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::BuildHasherDefault;
-use std::net::IpAddr;
 
 use slotmap::{SlotMap, new_key_type};
 
-use crate::cache_key::{CacheKey, KeyHasher};
+use crate::cache_key::{CacheKey, KeyHasher, ResolverId};
+use crate::client::Client;
+use crate::store::MAX_PER_USER;
 
 new_key_type! {
     /// Names a flight. A key may have two for a moment: one that is past its deadline, and the one that replaces it.
@@ -32,14 +34,25 @@ pub enum Overload {
 pub struct Boarding<W> {
     /// `None` for a call that nobody waits for.
     pub leader: Option<W>,
-    /// The address of the leader's client. Without one there is nothing to tell clients apart by.
-    pub client: Option<IpAddr>,
+    /// Whom the call asks: a resolver that hangs holds up no calls to others.
+    pub resolver: ResolverId,
+    pub kind: Kind,
     pub now: u64,
     /// How long the flight takes at most.
     pub timeout: u64,
-    /// How many calls there may be; one client may have a quarter of them. Calls that nobody waits for are counted by themselves, and
-    /// for no client: nobody can keep his own session from being looked at again by making others' calls.
+    /// How many calls of a kind there may be to the resolver.
     pub max: u32,
+}
+
+/// What calls are counted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Of credentials of which nothing is known. One client may have a quarter of what there may be; without an address there
+    /// is nothing to tell clients apart by.
+    New(Option<Client>),
+    /// Of a session that was valid when it was last looked at. Nobody can make many of these, so they count for no client: new
+    /// credentials, in whatever number, don't keep a session from being looked at again.
+    Renewal,
 }
 
 /// The keys for which an answer is on its way, and who waits for each. `W` names a waiter; one that has gone may stay listed.
@@ -47,23 +60,24 @@ pub struct Boarding<W> {
 pub struct Flights<W, N> {
     flights: SlotMap<FlightId, Flight<W, N>>,
     current: HashMap<CacheKey, FlightId, BuildHasherDefault<KeyHasher>>,
-    calls: u32,
-    background: u32,
-    by_client: HashMap<IpAddr, u32>,
+    counts: HashMap<(ResolverId, Share), u32>,
 }
 
 struct Flight<W, N> {
     key: CacheKey,
     waiters: Vec<(W, Role)>,
-    call: Option<Call>,
+    /// `None` where the call is made elsewhere.
+    call: Option<(ResolverId, Kind)>,
     deadline: u64,
     note: N,
 }
 
-/// A call of this process's, and whose it is.
-enum Call {
-    Background,
-    For { client: Option<IpAddr> },
+/// What has a bound, for each resolver.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Share {
+    New,
+    Renewals,
+    Client(Client),
 }
 
 /// A flight that has ended.
@@ -77,13 +91,7 @@ pub struct Landing<W, N> {
 
 impl<W, N> Default for Flights<W, N> {
     fn default() -> Self {
-        Self {
-            flights: SlotMap::with_key(),
-            current: HashMap::default(),
-            calls: 0,
-            background: 0,
-            by_client: HashMap::new(),
-        }
+        Self { flights: SlotMap::with_key(), current: HashMap::default(), counts: HashMap::new() }
     }
 }
 
@@ -111,14 +119,11 @@ impl<W: Copy, N> Flights<W, N> {
     /// # Errors
     /// [`Overload`].
     pub fn lead(&mut self, key: CacheKey, boarding: &Boarding<W>, note: N) -> Result<FlightId, Overload> {
-        let call = match boarding.leader {
-            Some(_) => Call::For { client: boarding.client.map(network) },
-            None => Call::Background,
-        };
-        self.admit(&call, boarding.max)?;
+        self.admit(boarding.resolver, boarding.kind, boarding.max)?;
+        let call = Some((boarding.resolver, boarding.kind));
         let waiters = boarding.leader.map(|leader| (leader, Role::Leader)).into_iter().collect();
         let deadline = boarding.now.saturating_add(boarding.timeout);
-        Ok(self.start(Flight { key, waiters, call: Some(call), deadline, note }))
+        Ok(self.start(Flight { key, waiters, call, deadline, note }))
     }
 
     /// Starts a flight whose call is made elsewhere, and so costs none here.
@@ -139,8 +144,8 @@ impl<W: Copy, N> Flights<W, N> {
         if self.current.get(&key) == Some(&id) {
             self.current.remove(&key);
         }
-        if let Some(call) = call {
-            self.release(&call);
+        if let Some((resolver, kind)) = call {
+            self.release(resolver, kind);
         }
         Some(Landing { key, note, waiters })
     }
@@ -150,50 +155,55 @@ impl<W: Copy, N> Flights<W, N> {
         self.flights.iter().map(|(id, flight)| (id, &flight.note))
     }
 
-    fn admit(&mut self, call: &Call, max: u32) -> Result<(), Overload> {
-        let Call::For { client } = call else {
-            if self.background >= max {
-                return Err(Overload::Total);
-            }
-            self.background += 1;
-            return Ok(());
-        };
-        if self.calls >= max {
+    fn admit(&mut self, resolver: ResolverId, kind: Kind, max: u32) -> Result<(), Overload> {
+        let held = |share| self.counts.get(&(resolver, share)).copied().unwrap_or(0);
+        if held(kind.share()) >= kind.max(max) {
             return Err(Overload::Total);
         }
-        if let Some(client) = client {
-            let held = self.by_client.entry(*client).or_default();
+        if let Some(client) = kind.client() {
             // However small the bound is, a client can have one.
-            if *held >= max.div_ceil(4) {
-                return Err(Overload::Client { held: *held });
+            let held = held(client);
+            if held >= max.div_ceil(4) {
+                return Err(Overload::Client { held });
             }
-            *held += 1;
+            *self.counts.entry((resolver, client)).or_default() += 1;
         }
-        self.calls += 1;
+        *self.counts.entry((resolver, kind.share())).or_default() += 1;
         Ok(())
     }
 
-    fn release(&mut self, call: &Call) {
-        let Call::For { client } = call else {
-            self.background -= 1;
-            return;
-        };
-        self.calls -= 1;
-        let Some(client) = client else { return };
-        if let Some(held) = self.by_client.get_mut(client) {
-            *held -= 1;
-            if *held == 0 {
-                self.by_client.remove(client);
+    fn release(&mut self, resolver: ResolverId, kind: Kind) {
+        for share in kind.client().into_iter().chain([kind.share()]) {
+            let Entry::Occupied(mut count) = self.counts.entry((resolver, share)) else { continue };
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
             }
         }
     }
 }
 
-/// Who an address belongs to: a subscriber has a whole IPv6 /64 to take addresses from (RFC 6177).
-fn network(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
+impl Kind {
+    /// However small the bound is, the sessions of one user alone don't reach that of renewals.
+    fn max(self, max: u32) -> u32 {
+        match self {
+            Self::New(_) => max,
+            Self::Renewal => max.max(MAX_PER_USER as u32),
+        }
+    }
+
+    fn share(self) -> Share {
+        match self {
+            Self::New(_) => Share::New,
+            Self::Renewal => Share::Renewals,
+        }
+    }
+
+    fn client(self) -> Option<Share> {
+        match self {
+            Self::New(client) => client.map(Share::Client),
+            Self::Renewal => None,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in the order of dependency: each may use the ones before it, and itself.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 17] = [
     "identity_header",
     "session",
     "credentials",
@@ -20,9 +20,11 @@ const ORDER: [&str; 15] = [
     "endpoint",
     "policy",
     "freshness",
+    "client",
     "blocks",
     "store",
     "claims",
+    "breaker",
     "single_flight",
     "resolver",
     "cache",
@@ -96,6 +98,8 @@ fn only_the_edge_knows_nginx() {
         if ["nginx", "lib"].contains(&module(&path).as_str()) {
             continue;
         }
+        // The names of errors are no C code.
+        let code = code.replace("libc::E", "");
         for word in EDGE_ONLY {
             assert!(!code.contains(word), "{} has {word:?}", path.display());
         }

@@ -22,7 +22,7 @@ use crate::endpoint;
 use crate::policy::Requirement;
 use crate::resolver::tls::{CertificateChain, PrivateKey, Roots};
 use crate::settings::{Resolve, parse};
-use read::{Directive, IS_DUPLICATE, parse_time};
+use read::{Directive, IS_DUPLICATE, parse_millis, parse_time};
 
 type Setter = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char;
 
@@ -30,7 +30,7 @@ const SERVER: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
 const ANYWHERE: u32 = SERVER | NGX_HTTP_LOC_CONF;
 
 /// How nginx reads the directives.
-pub static mut COMMANDS: [ngx_command_t; 21] = [
+pub static mut COMMANDS: [ngx_command_t; 22] = [
     text(ngx_string!("authgear_resolve"), cmd_resolve),
     command(ngx_string!("authgear_require"), NGX_CONF_1MORE, cmd_require, 0),
     text(ngx_string!("authgear_realm"), cmd_realm),
@@ -59,6 +59,7 @@ pub static mut COMMANDS: [ngx_command_t; 21] = [
     time(ngx_string!("authgear_timeout"), offset_of!(LocationConf, timeout)),
     text(ngx_string!("authgear_on_error"), cmd_on_error),
     text(ngx_string!("authgear_max_inflight"), cmd_max_inflight),
+    command(ngx_string!("authgear_breaker"), NGX_CONF_TAKE12, cmd_breaker, 0),
     flag(ngx_string!("authgear_ssl_verify"), offset_of!(LocationConf, ssl_verify)),
     text(ngx_string!("authgear_ssl_trusted_certificate"), cmd_ssl_trusted_certificate),
     text(ngx_string!("authgear_ssl_certificate"), cmd_ssl_certificate),
@@ -139,6 +140,27 @@ unsafe extern "C" fn cmd_max_inflight(
 ) -> *mut c_char {
     Directive::read(cf, conf, |directive| {
         directive.set(|overrides| &mut overrides.max_inflight, parse::max_inflight)
+    })
+}
+
+unsafe extern "C" fn cmd_breaker(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    Directive::read(cf, conf, |directive| {
+        if directive.conf.overrides.breaker.is_some() {
+            return IS_DUPLICATE;
+        }
+        let arguments = directive.arguments();
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        match parse::breaker(&arguments, parse_millis) {
+            Ok(breaker) => {
+                directive.conf.overrides.breaker = Some(breaker);
+                NGX_CONF_OK
+            }
+            Err((argument, complaint)) => directive.refuse(argument, complaint),
+        }
     })
 }
 

@@ -9,8 +9,8 @@ use ngx::http::HttpModuleMainConf;
 use super::bridge::{self, Waker};
 use super::conf::main::{Generation, MainConf, ZoneConf};
 use super::module::Module;
-use super::shm::claims::{self, SharedClaims};
 use super::shm::sessions::SessionZone;
+use super::shm::state::{self as shared_state, SharedState};
 use super::shm::{Arena, zone};
 use super::{log, suspend, worker};
 use crate::cache::Cache;
@@ -21,7 +21,7 @@ pub fn declare_state_zone(cf: &mut ngx_conf_t) -> bool {
     if !Module::main_conf(cf).is_some_and(|main| main.resolves) {
         return true;
     }
-    let zone = zone::declare(cf, zone::STATE, zone::STATE_BYTES, claims::on_init);
+    let zone = zone::declare(cf, zone::STATE, zone::STATE_BYTES, shared_state::on_init);
     let main = Module::main_conf_mut(cf);
     main.map(|main| main.state_zone = zone).is_some() && zone.is_some()
 }
@@ -66,13 +66,12 @@ pub fn start(cycle: &mut ngx_cycle_t) -> io::Result<()> {
         None => Arc::new(Waker::new()?),
     };
     let secret = state.secret();
-    let claims =
-        SharedClaims::new(state).ok_or_else(|| io::Error::other("its shared memory is too small"))?;
+    let shared = SharedState::new(state).ok_or_else(|| io::Error::other("its shared memory is too small"))?;
     let start = worker::Start {
         me: Owner { pid, slot, generation: number },
         secret,
         caches: main.zones.iter().map(cache).collect(),
-        claims,
+        shared,
         waker: Arc::clone(&waker),
         wakers,
         on_poll: Some(suspend::on_poll),

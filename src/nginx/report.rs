@@ -1,28 +1,68 @@
 //! Error log lines about failures: for each resolver and kind of failure one a second, with the number of the others.
 
+use std::fmt::{self, Display};
+
 use nginx_sys::ngx_time;
 
 use super::callback::last_panic;
+use super::clock;
 use super::log::{self, Log};
-use super::worker;
+use super::worker::{self, Called};
+use crate::breaker::{Breaker, Row};
 use crate::cache_key::{CacheKey, ResolverId};
 use crate::resolver::Outcome;
 use crate::resolver::error::ResolveError;
-use crate::resolver::target::Target;
 use crate::settings::Settings;
+use crate::settings::consequence::Time;
 use crate::single_flight::Overload;
 
-/// A call failed. `leader` is the log of the request that caused it, if that still waits: it names client and request.
-pub fn failed_call(leader: Option<Log>, target: &Target, key: CacheKey, outcome: &Outcome) {
-    let Err(error) = outcome else { return };
-    let Some(unsaid) = unsaid(target.id(), error.reason()) else { return };
-    let (log, endpoint) = (leader.unwrap_or_else(log::cycle), target.endpoint());
-    log.error(format_args!("resolver \"{endpoint}\" failed: {error}; flight {key}{unsaid}"));
+/// A call is over. `leader` is the log of the request that caused it, if that still waits: it names client and request.
+pub fn call(leader: Option<Log>, call: &Called, key: CacheKey, outcome: &Outcome) {
+    match outcome {
+        Ok(_) => works_again(call),
+        Err(error) => failed(leader, call, key, error),
+    }
+}
+
+fn failed(leader: Option<Log>, call: &Called, key: CacheKey, error: &ResolveError) {
+    let (id, is_open) = (call.target.id(), opened(call).is_some());
+    let Some(unsaid) = unsaid(id, if is_open { "breaker" } else { error.reason() }) else { return };
+    let (log, endpoint) = (leader.unwrap_or_else(log::cycle), call.target.endpoint());
+    let (row, consequence) = (in_words(call), call.consequence.when(error.is_timeout() && !is_open));
+    log.error(format_args!(
+        "resolver \"{endpoint}\" failed: {error}{row}; {consequence}; flight {key}{unsaid}"
+    ));
     if matches!(error, ResolveError::Internal(_))
         && let Some(place) = last_panic()
     {
         log.alert(format_args!("panic in the resolver thread at {place}: please report this bug"));
     }
+}
+
+/// The breaker that a row of failures has opened.
+fn opened(call: &Called) -> Option<(Breaker, Row)> {
+    let (breaker, row) = (call.breaker?, call.row?);
+    (row.fails >= breaker.max_fails).then_some((breaker, row))
+}
+
+fn in_words(call: &Called) -> String {
+    let Some(Row { fails: fails @ 2.., since, refused }) = call.row else { return String::new() };
+    let ago = clock::boot().saturating_sub(since) / 1000;
+    let calls = format!(", {fails} calls in a row since {ago}s ago");
+    match opened(call) {
+        None => calls,
+        Some((Breaker { fail_timeout, .. }, _)) => {
+            format!("{calls}, {refused} requests had none; no calls for {}", Time(fail_timeout))
+        }
+    }
+}
+
+fn works_again(call: &Called) {
+    let Some((_, Row { fails, since, refused })) = opened(call) else { return };
+    let (endpoint, after) = (call.target.endpoint(), clock::boot().saturating_sub(since) / 1000);
+    log::cycle().notice(format_args!(
+        "resolver \"{endpoint}\" works again after {after}s: {fails} calls failed, {refused} requests had none"
+    ));
 }
 
 /// A request needs a call, and there are too many.
@@ -51,8 +91,8 @@ fn unsaid(resolver: ResolverId, kind: &'static str) -> Option<Unsaid> {
 /// How many lines like this one weren't written.
 struct Unsaid(u32);
 
-impl std::fmt::Display for Unsaid {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Display for Unsaid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 == 0 { Ok(()) } else { write!(f, ", and {} more like this before", self.0) }
     }
 }

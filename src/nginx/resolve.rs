@@ -9,6 +9,7 @@ use super::access::INTERNAL_ERROR;
 use super::headers_in::OutOfMemory;
 use super::state::{Landed, RequestState};
 use super::verdict::{Resolved, apply};
+use super::worker::{Refused, Wanted};
 use super::{report, request, suspend, worker};
 use crate::access::{CacheStatus, Need, Reason, need};
 use crate::cache::Found;
@@ -62,11 +63,13 @@ fn ask(
         return conclude(r, state, settings, key, &landed);
     }
     let found = settings.cache.as_ref().and_then(|cache| worker::with(|worker| worker.look_up(&key, cache)));
+    let is_renewal = matches!(found, Some(Found::Stale { on_error: true, .. }));
     let status = match found {
         Some(Found::Fresh(outcome)) => return give(r, state, settings, outcome, CacheStatus::Hit),
         Some(Found::Stale { outcome, while_updating: true, .. }) => {
             let question = question(r, credentials.clone());
-            if worker::with(|worker| worker.refresh(key, settings, question)) == Some(true) {
+            let wanted = Wanted { key, settings, question, timeout: settings.timeout, is_renewal: true };
+            if worker::with(|worker| worker.refresh(wanted)) == Some(true) {
                 return give(r, state, settings, outcome, CacheStatus::Updating);
             }
             CacheStatus::Expired
@@ -77,9 +80,15 @@ fn ask(
     };
     state.cache_status.set(Some(status));
     let question = question(r, credentials);
-    suspend::suspend(pointer, state, key, settings, question).or_else(|overload| {
-        report::overload(suspend::request_log(r), settings, overload);
-        let outcome = Arc::new(Err(ResolveError::Overload));
+    suspend::suspend(pointer, state, key, settings, question, is_renewal).or_else(|refused| {
+        let error = match refused {
+            Refused::Overload(overload) => {
+                report::overload(suspend::request_log(r), settings, overload);
+                ResolveError::Overload
+            }
+            Refused::Breaker => ResolveError::Breaker,
+        };
+        let outcome = Arc::new(Err(error));
         let landed = Landed { outcome, role: Role::Follower, waited: 0 };
         state.answered.replace(Some((key, landed.clone())));
         conclude(r, state, settings, key, &landed)
@@ -135,7 +144,8 @@ fn conclude(
     landed: &Landed,
 ) -> Result<ngx_int_t, OutOfMemory> {
     let Landed { outcome, role, waited } = landed;
-    let waited = (**outcome != Err(ResolveError::Overload)).then_some(*waited);
+    let has_called = !(**outcome).as_ref().is_err_and(ResolveError::is_without_call);
+    let waited = has_called.then_some(*waited);
     let mut resolved =
         Resolved { outcome: Arc::clone(outcome), reason: Reason::new(outcome, *role), waited, role: *role };
     if let Some((kept, status)) = instead_of(outcome, key, settings) {

@@ -3,8 +3,8 @@
 //! nginx unlocks that mutex when a worker dies, but not what the worker had half written. So there is a dirty word, set while
 //! something is changed: who finds it set empties the arena. `RwLock` of the ngx crate would stay locked for ever.
 
-pub mod claims;
 pub mod sessions;
+pub mod state;
 pub mod zone;
 
 use std::cell::Cell;
@@ -19,7 +19,7 @@ use crate::cache_key::Secret;
 use crate::freshness::Millis;
 
 /// Says that the arena is one of ours, of this layout.
-const MAGIC: u64 = u64::from_be_bytes(*b"authgear") ^ 1;
+const MAGIC: u64 = u64::from_be_bytes(*b"authgear") ^ 2;
 
 /// How long a lock is waited for, in milliseconds. Its holder is busy for microseconds, or not on a processor, or it died in
 /// a configuration that the master no longer looks after: then there is no lock to be had any more.

@@ -15,14 +15,14 @@ use nginx_sys::{
 use super::access::INTERNAL_ERROR;
 use super::callback::{Site, contain};
 use super::state::{self, Landed, RequestState, Wait};
-use super::worker::{self, Arrival};
+use super::worker::{self, Arrival, Refused, Wanted};
 use super::{clock, log, report};
 use crate::cache_key::CacheKey;
 use crate::resolver::Outcome;
 use crate::resolver::error::ResolveError;
 use crate::resolver::question::Question;
 use crate::settings::Settings;
-use crate::single_flight::{Overload, Role};
+use crate::single_flight::Role;
 
 /// A request's timer runs this much longer than the call, so that it learns from the call itself that it timed out: the
 /// connection that is to blame has been left behind by then, and the next request gets another.
@@ -34,24 +34,25 @@ const SLACK: Duration = Duration::from_millis(20);
 /// The timer also keeps a worker that exits gracefully from leaving before the request is done.
 ///
 /// # Errors
-/// [`Overload`]: there are too many calls in flight to start one more.
+/// [`Refused`]: no call can be made.
 pub fn suspend(
     r: NonNull<ngx_http_request_t>,
     state: &RequestState,
     key: CacheKey,
     settings: &Settings,
     question: Question,
-) -> Result<ngx_int_t, Overload> {
+    is_renewal: bool,
+) -> Result<ngx_int_t, Refused> {
     let Some(waiter) = worker::with(|worker| worker.enlist(r)) else { return Ok(INTERNAL_ERROR) };
     let since = begun(state, key).unwrap_or_else(clock::turn);
     state.begun.set(Some((key, since)));
     // From here on the state's cleanup takes the waiter off the list, whatever happens.
     state.wait.set(Some(Wait { waiter, key, since }));
     let left = time_left(state, key, settings);
-    let boarded = worker::with(|worker| worker.board(waiter, key, settings, question, left));
-    if let Some(Err(overload)) = boarded {
+    let wanted = Wanted { key, settings, question, timeout: left, is_renewal };
+    if let Some(Err(refused)) = worker::with(|worker| worker.board(waiter, wanted)) {
         cancel(state);
-        return Err(overload);
+        return Err(refused);
     }
     // SAFETY: LIVE REQUEST.
     let request = unsafe { &mut *r.as_ptr() };
@@ -169,13 +170,13 @@ fn arrivals() {
 }
 
 fn arrive(arrival: Arrival) {
-    let Arrival { key, waiters, outcome, target } = arrival;
-    if let (Some(outcome), Some(target)) = (&outcome, target) {
+    let Arrival { key, waiters, outcome, call } = arrival;
+    if let (Some(outcome), Some(call)) = (&outcome, call) {
         let leader =
             waiters.first().and_then(|(waiter, _)| worker::with(|worker| worker.get(*waiter)).flatten());
         // SAFETY: WAITER.
         let leader = leader.and_then(|r| request_log(unsafe { r.as_ref() }));
-        report::failed_call(leader, &target, key, outcome);
+        report::call(leader, &call, key, outcome);
     }
     for (waiter, role) in waiters {
         // Only now: landing one request runs any code of nginx's, which may end another.

@@ -1,11 +1,13 @@
 //! The state of a worker process: the requests that wait, the flights they wait for, and the caches.
 
 mod calls;
+mod ended;
 mod follow;
 mod poll;
 mod thread;
 
-pub use calls::Arrival;
+pub use calls::{Refused, Wanted};
+pub use ended::{Arrival, Called};
 
 use std::cell::RefCell;
 use std::ptr::NonNull;
@@ -19,8 +21,8 @@ use slotmap::{SlotMap, new_key_type};
 
 use super::bridge::Waker;
 use super::log::RateLimit;
-use super::shm::claims::SharedClaims;
 use super::shm::sessions::SessionZone;
+use super::shm::state::SharedState;
 use crate::cache::{Cache, Found};
 use crate::cache_key::{CacheKey, ResolverId, Secret};
 use crate::claims::Owner;
@@ -46,7 +48,7 @@ pub struct Start {
     pub secret: Secret,
     /// In the order of their `ZoneId`s. `None`: it could not be set up.
     pub caches: Vec<Option<Cache<SessionZone>>>,
-    pub claims: SharedClaims,
+    pub shared: SharedState,
     /// This worker's own, and those of all workers of its configuration.
     pub waker: Arc<Waker>,
     pub wakers: Vec<Arc<Waker>>,
@@ -61,7 +63,7 @@ pub struct Worker {
     flights: Flights<WaiterId, Note>,
     following: Following,
     caches: Vec<Option<Cache<SessionZone>>>,
-    claims: SharedClaims,
+    shared: SharedState,
     completions: Receiver<Completion>,
     completion_sender: Sender<Completion>,
     waker: Arc<Waker>,
@@ -86,7 +88,7 @@ pub fn with<R>(body: impl FnOnce(&mut Worker) -> R) -> Option<R> {
 
 /// Sets up the worker's state.
 pub fn start(start: Start) {
-    let Start { me, secret, caches, claims, waker, wakers, on_poll } = start;
+    let Start { me, secret, caches, shared, waker, wakers, on_poll } = start;
     let (completion_sender, completions) = channel();
     let worker = Worker {
         me,
@@ -95,7 +97,7 @@ pub fn start(start: Start) {
         flights: Flights::default(),
         following: Following::default(),
         caches,
-        claims,
+        shared,
         completions,
         completion_sender,
         waker,

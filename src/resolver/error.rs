@@ -5,6 +5,7 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::breaker::Says;
 use crate::session::answer::AnswerError;
 
 /// Texts are for the error log: the kind, and the last cause that the client library names. Never a header's value.
@@ -22,8 +23,13 @@ pub enum ResolveError {
     Answer(#[from] AnswerError),
     #[error("unexpected answer: {0}")]
     Protocol(String),
+    /// This machine is out of something. A client may have brought that about, so it says nothing of the resolver.
+    #[error("no connection can be made: {0}")]
+    Exhausted(String),
     #[error("too many calls are in flight")]
     Overload,
+    #[error("it has failed before")]
+    Breaker,
     #[error("internal error: {0}")]
     Internal(&'static str),
 }
@@ -35,28 +41,50 @@ impl ResolveError {
     }
 
     /// Whether the resolver is what failed, in a way that no client can bring about: then an old answer is better than none.
+    ///
+    /// Overload is among these: calls for a session of which there is an old answer have a bound of their own, which nobody
+    /// fills who doesn't have as many valid sessions.
     #[must_use]
     pub fn allows_stale(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Timeout | Self::ConnectTimeout | Self::Closed(_) => true,
+            Self::Overload | Self::Breaker => true,
             Self::Answer(AnswerError::Status(status)) => matches!(status, 500 | 502 | 503 | 504),
             Self::Answer(AnswerError::Malformed(_))
             | Self::Protocol(_)
-            | Self::Overload
+            | Self::Exhausted(_)
             | Self::Internal(_) => false,
         }
+    }
+
+    /// What it says of the resolver.
+    #[must_use]
+    pub fn says(&self) -> Says {
+        match self {
+            Self::Connect(_) | Self::Timeout | Self::ConnectTimeout | Self::Closed(_) => Says::Fails,
+            Self::Answer(AnswerError::Status(502..=504)) => Says::Fails,
+            Self::Answer(_) | Self::Protocol(_) => Says::Works,
+            Self::Exhausted(_) | Self::Overload | Self::Breaker | Self::Internal(_) => Says::Nothing,
+        }
+    }
+
+    /// Whether there was no call.
+    #[must_use]
+    pub fn is_without_call(&self) -> bool {
+        matches!(self, Self::Overload | Self::Breaker)
     }
 
     /// The word that `$authgear_reason` has for it.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Connect(_) => "connect",
+            Self::Connect(_) | Self::Exhausted(_) => "connect",
             Self::Timeout | Self::ConnectTimeout => "timeout",
             Self::Closed(_) => "closed",
             Self::Answer(AnswerError::Status(_)) => "status",
             Self::Answer(AnswerError::Malformed(_)) | Self::Protocol(_) => "malformed",
             Self::Overload => "overload",
+            Self::Breaker => "breaker",
             Self::Internal(_) => "internal",
         }
     }
@@ -78,9 +106,7 @@ impl Failure {
     pub(crate) fn before_answer(error: &reqwest::Error) -> Self {
         let cause = root_cause(error);
         if error.is_connect() {
-            let error =
-                if error.is_timeout() { ResolveError::ConnectTimeout } else { ResolveError::Connect(cause) };
-            return Self { error, may_retry: true };
+            return Self { error: not_connected(error, cause), may_retry: true };
         }
         if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
             return Self::final_(ResolveError::Protocol(cause));
@@ -100,6 +126,22 @@ impl Failure {
     pub(crate) fn in_body(error: &reqwest::Error) -> Self {
         Self::final_(ResolveError::Closed(root_cause(error)))
     }
+}
+
+fn not_connected(error: &reqwest::Error, cause: String) -> ResolveError {
+    if find::<io::Error>(error).is_some_and(is_exhaustion) {
+        ResolveError::Exhausted(cause)
+    } else if error.is_timeout() {
+        ResolveError::ConnectTimeout
+    } else {
+        ResolveError::Connect(cause)
+    }
+}
+
+/// Descriptors, memory, or ports to connect from.
+fn is_exhaustion(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().unwrap_or(0);
+    [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS, libc::EADDRNOTAVAIL].contains(&errno)
 }
 
 /// The innermost error names what happened; the ones around it say in which layer.

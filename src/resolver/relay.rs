@@ -32,6 +32,8 @@ const MALFORMED: u8 = 8;
 const PROTOCOL: u8 = 9;
 const OVERLOAD: u8 = 10;
 const INTERNAL: u8 = 11;
+const EXHAUSTED: u8 = 12;
+const BREAKER: u8 = 13;
 
 const ELSEWHERE: &str = "as told by another worker";
 
@@ -96,6 +98,8 @@ fn code(error: &ResolveError) -> u8 {
         ResolveError::Protocol(_) => PROTOCOL,
         ResolveError::Overload => OVERLOAD,
         ResolveError::Internal(_) => INTERNAL,
+        ResolveError::Exhausted(_) => EXHAUSTED,
+        ResolveError::Breaker => BREAKER,
     }
 }
 
@@ -109,6 +113,8 @@ fn error(code: u8) -> Option<ResolveError> {
         PROTOCOL => ResolveError::Protocol(String::new()),
         OVERLOAD => ResolveError::Overload,
         INTERNAL => ResolveError::Internal(ELSEWHERE),
+        EXHAUSTED => ResolveError::Exhausted(String::new()),
+        BREAKER => ResolveError::Breaker,
         _ => return None,
     })
 }

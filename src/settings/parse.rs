@@ -2,7 +2,8 @@
 
 use url::{Host, Url};
 
-use super::{CacheIn, OnError, TimesWritten};
+use super::{CacheIn, OnError, TimesWritten, defaults};
+use crate::breaker::Breaker;
 pub use crate::endpoint::Complaint;
 use crate::freshness::{Millis, StaleWindows};
 
@@ -45,6 +46,44 @@ fn is_nginxs_own(status: u16) -> bool {
 /// If it is no number from 1 to 1,000,000.
 pub fn max_inflight(text: &str) -> Result<u32, Complaint> {
     number(text).filter(|max| (1..=1_000_000).contains(max)).ok_or("it must be a number from 1 to 1000000")
+}
+
+/// `authgear_breaker`; `time` reads a time as nginx does, in milliseconds.
+///
+/// # Errors
+/// The bad argument, and what is wrong with it.
+pub fn breaker<'a>(
+    arguments: &[&'a str],
+    time: impl Fn(&str) -> Option<Millis>,
+) -> Result<Option<Breaker>, (&'a str, Complaint)> {
+    if arguments == ["off"] {
+        return Ok(None);
+    }
+    let (mut max_fails, mut fail_timeout) = (None, None);
+    for argument in arguments {
+        let is_again = match argument.split_once('=') {
+            Some(("max_fails", value)) => {
+                let value = number(value).filter(|max| (1..=1_000_000).contains(max));
+                let value = value.ok_or((*argument, "it must be a number from 1 to 1000000"))?;
+                max_fails.replace(value).is_some()
+            }
+            Some(("fail_timeout", value)) => {
+                let value = time(value).filter(|time| *time > 0);
+                let value = value.ok_or((*argument, "it must be a time of more than 0"))?;
+                fail_timeout.replace(value).is_some()
+            }
+            _ if *argument == "off" => return Err((argument, "\"off\" stands alone")),
+            _ => return Err((argument, "it must be \"max_fails=\", \"fail_timeout=\" or \"off\"")),
+        };
+        if is_again {
+            return Err((argument, "it says this a second time"));
+        }
+    }
+    let Breaker { max_fails: default_fails, fail_timeout: default_timeout } = defaults::BREAKER;
+    Ok(Some(Breaker {
+        max_fails: max_fails.unwrap_or(default_fails),
+        fail_timeout: fail_timeout.unwrap_or(default_timeout),
+    }))
 }
 
 /// `authgear_ssl_name`: the name to ask for (SNI) and to find in the certificate, in the form that goes on the wire.

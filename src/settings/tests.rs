@@ -74,6 +74,7 @@ fn inner_levels_override_outer_ones() {
     assert_eq!(settings.timeout, Duration::from_secs(1));
     assert_eq!(settings.target.cookie_prefix(), "p_");
     assert_eq!((settings.on_error, settings.max_inflight), (OnError::Gateway, 512));
+    assert_eq!(settings.breaker, Some(Breaker { max_fails: 5, fail_timeout: 10_000 }));
 
     let mut off = Overrides { resolve: Some(Resolve::Off), ..Overrides::default() };
     off.inherit(&outer);
@@ -185,4 +186,49 @@ fn a_cache_is_inherited_piece_by_piece() {
     assert!(matches!(unknown, Err(SettingsError::UnknownZone(name)) if name == "one"));
     inner.cache = Some(CacheIn::Off);
     assert_eq!(Settings::new(&inner, no_zone, || Err(TlsError::NoSystemRoots)).unwrap().unwrap().cache, None);
+}
+
+#[test]
+fn a_breaker_has_defaults_for_what_it_does_not_say() {
+    let time = |text: &str| text.strip_suffix('s')?.parse::<u64>().ok().map(|seconds| seconds * 1000);
+    let of = |arguments: &[&'static str]| breaker(arguments, time);
+    let some = |max_fails, fail_timeout| Ok(Some(Breaker { max_fails, fail_timeout }));
+    assert_eq!(of(&["off"]), Ok(None));
+    assert_eq!(of(&["max_fails=3"]), some(3, 10_000));
+    assert_eq!(of(&["fail_timeout=3s"]), some(5, 3_000));
+    assert_eq!(of(&["fail_timeout=3s", "max_fails=7"]), some(7, 3_000));
+    for bad in
+        [&["off", "max_fails=3"][..], &["max_fails=0"], &["fail_timeout=0s"], &["max_fails=3", "max_fails=3"]]
+    {
+        assert!(of(bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn what_requests_get_is_said_in_words() {
+    let resolve = Some(Resolve::At(endpoint("http://a.example").unwrap()));
+    let require = Requirement::parse(&["valid"], |_| None).unwrap();
+    let zone = |_: &str| Some(ZoneId(0));
+    let words = |overrides: Overrides| {
+        let merged = Overrides { resolve: resolve.clone(), ..overrides };
+        let settings = Settings::new(&merged, zone, || Err(TlsError::NoSystemRoots)).unwrap().unwrap();
+        let consequence = consequence::Consequence::of(&settings);
+        (consequence.when(false), consequence.when(true))
+    };
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    assert_eq!(words(Overrides::default()), pair("requests get 502", "requests get 504"));
+    let status = Overrides { on_error: Some(OnError::Status(429)), ..Overrides::default() };
+    assert_eq!(words(status), pair("requests get 429", "requests get 429"));
+    let anonymous = Overrides { on_error: Some(OnError::Anonymous), ..Overrides::default() };
+    let passes = "requests go on without identity";
+    assert_eq!(words(anonymous.clone()), pair(passes, passes));
+    let required = Overrides { require: Some(require), ..anonymous };
+    assert_eq!(words(required), pair("requests get 502", "requests get 504"));
+    let stale = Overrides {
+        cache: Some(CacheIn::Zone("a".into())),
+        cache_use_stale: Some(StaleWindows { error: 1_500, updating: 0 }),
+        ..Overrides::default()
+    };
+    let known = ", known sessions their last answer for 1500ms more";
+    assert_eq!(words(stale), (format!("requests get 502{known}"), format!("requests get 504{known}")));
 }

@@ -13,11 +13,13 @@ fn key(name: usize) -> CacheKey {
 }
 
 fn boarding<W>(leader: W, max: u32) -> Boarding<W> {
-    Boarding { leader: Some(leader), client: None, now: 0, timeout: 10, max }
+    let resolver = ResolverId::digest(&[]);
+    Boarding { leader: Some(leader), resolver, kind: Kind::New(None), now: 0, timeout: 10, max }
 }
 
 fn from<W>(client: &str, boarding: Boarding<W>) -> Boarding<W> {
-    Boarding { client: Some(client.parse().unwrap()), ..boarding }
+    let client = client.parse::<std::net::IpAddr>().unwrap();
+    Boarding { kind: Kind::New(Some(client.into())), ..boarding }
 }
 
 type Plain<W> = Flights<W, ()>;
@@ -68,15 +70,16 @@ fn a_call_that_nobody_waits_for_can_be_joined() {
 }
 
 #[test]
-fn calls_that_nobody_waits_for_have_a_bound_of_their_own() {
+fn renewals_have_a_bound_of_their_own() {
     let mut flights = Flights::default();
     lead(&mut flights, 1, from("192.0.2.1", boarding('a', 1)));
-    let nobody = Boarding { leader: None, ..from("192.0.2.1", boarding('b', 1)) };
-    let id = lead(&mut flights, 2, nobody);
-    assert_eq!(flights.lead(key(3), &nobody, ()), Err(Overload::Total));
-    landed(&mut flights, id);
-    lead(&mut flights, 3, nobody);
-    assert_eq!(flights.lead(key(4), &boarding('c', 1), ()), Err(Overload::Total));
+    let renewal = Boarding { kind: Kind::Renewal, ..boarding('b', 1) };
+    // As many as one user has sessions in the cache, however small the bound is.
+    let ids: Vec<_> = (2..18).map(|name| lead(&mut flights, name, renewal)).collect();
+    assert_eq!(flights.lead(key(18), &renewal, ()), Err(Overload::Total));
+    landed(&mut flights, ids[0]);
+    lead(&mut flights, 18, Boarding { leader: None, ..renewal });
+    assert_eq!(flights.lead(key(19), &boarding('c', 1), ()), Err(Overload::Total));
 }
 
 #[test]
@@ -100,6 +103,15 @@ fn beyond_the_bound_a_flight_can_be_followed_but_not_started() {
     assert!(joins(&mut flights, 2, 4, 0));
     assert_eq!(landed(&mut flights, first).len(), 1);
     lead(&mut flights, 3, boarding(3, 2));
+}
+
+#[test]
+fn each_resolver_has_bounds_of_its_own() {
+    let mut flights = Flights::default();
+    lead(&mut flights, 1, from("192.0.2.1", boarding(1, 1)));
+    let other = Boarding { resolver: ResolverId::digest(&[b"another"]), ..from("192.0.2.1", boarding(2, 1)) };
+    lead(&mut flights, 2, other);
+    assert_eq!(flights.lead(key(3), &other, ()), Err(Overload::Total));
 }
 
 #[test]
@@ -154,15 +166,16 @@ proptest! {
                     }
                 }
             }
-            prop_assert!(flights.calls <= max);
-            prop_assert_eq!(flights.calls as usize, flights.flights.values().filter(|flight| matches!(flight.call, Some(Call::For { .. }))).count());
+            let calls = flights.counts.get(&(ResolverId::digest(&[]), Share::New)).copied().unwrap_or(0);
+            prop_assert!(calls <= max);
+            prop_assert_eq!(calls as usize, flights.flights.values().filter(|flight| flight.call.is_some()).count());
         }
         for id in flying {
             for (waiter, _) in landed(&mut flights, id) {
                 prop_assert!(waiting.remove(&waiter) && woken.insert(waiter));
             }
         }
-        prop_assert!(waiting.is_empty() && flights.flights.is_empty() && flights.calls == 0);
-        prop_assert!(flights.current.is_empty() && flights.by_client.is_empty());
+        prop_assert!(waiting.is_empty() && flights.flights.is_empty());
+        prop_assert!(flights.current.is_empty() && flights.counts.is_empty());
     }
 }

@@ -16,6 +16,7 @@
 
 mod answers;
 mod backends;
+mod breaker;
 mod caching;
 mod coalescing;
 mod connections;

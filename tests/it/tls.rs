@@ -163,7 +163,7 @@ fn a_server_that_demands_another_client_certificate_fails_the_call() {
 #[test]
 fn plain_text_before_the_handshake_fails_the_call() {
     let answer = b"HTTP/1.1 200 OK\r\nX-Authgear-Session-Valid: true\r\nX-Authgear-User-Id: mallory\r\n\r\n";
-    let live = live(Leaf::Good, ClientAuth::None, TRUST);
+    let live = live(Leaf::Good, ClientAuth::None, &format!("{TRUST}\nauthgear_breaker off;"));
     for bytes in [&answer[..], b"\0", b"\x15\x03\x01\x00\x02\x02\x28", b"\x16\x03\x03"] {
         live.resolver.set_connection_fault(Some(ConnectionFault::PlainFirst(bytes.to_vec())));
         for_each_wire(|wire| {

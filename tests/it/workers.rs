@@ -1,5 +1,6 @@
 //! What several workers share: one call for equal requests, its outcome, and the cache, whatever becomes of a worker.
 
+mod breaker;
 mod descriptors;
 mod ends;
 mod herd;

@@ -57,9 +57,9 @@ impl Worker {
 
     fn end(&self, landing: &Unlanded) -> Option<Wakes> {
         let Unlanded { claim, outcome } = landing;
-        self.claims.with(|claims| match outcome {
-            Some(outcome) => claims.land(*claim, clock::boot(), outcome),
-            None => claims.abandon(*claim, clock::boot()),
+        self.shared.with(|state| match outcome {
+            Some(outcome) => state.claims.land(*claim, clock::boot(), outcome),
+            None => state.claims.abandon(*claim, clock::boot()),
         })
     }
 
@@ -72,7 +72,7 @@ impl Worker {
                     self.wake(wakes.unwrap_or_default());
                 }
                 Course::Followed(claim) => {
-                    self.claims.with(|claims| claims.forsake(*claim));
+                    self.shared.with(|state| state.claims.forsake(*claim));
                 }
             }
         }
@@ -83,7 +83,7 @@ impl Worker {
         let me = self.me;
         let is_predecessor =
             |owner: Owner| owner.slot == me.slot && owner.generation == me.generation && owner.pid != me.pid;
-        let wakes = self.claims.with(|claims| claims.abandon_all(clock::boot(), is_predecessor));
+        let wakes = self.shared.with(|state| state.claims.abandon_all(clock::boot(), is_predecessor));
         self.wake(wakes.unwrap_or_default());
     }
 
@@ -92,7 +92,7 @@ impl Worker {
         let mut arrivals = Vec::new();
         for flight in self.take_over() {
             let buffer = &mut self.following.buffer;
-            let collected = self.claims.with(|claims| claims.collect(flight.claim, buffer));
+            let collected = self.shared.with(|state| state.claims.collect(flight.claim, buffer));
             match collected {
                 Some(Collected::Flying(_)) | None => self.following.flights.push(flight),
                 Some(Collected::Landed(len)) => {
@@ -111,9 +111,9 @@ impl Worker {
         let flights = std::mem::take(&mut self.following.flights);
         let (mut flying, mut over) = (Vec::with_capacity(flights.len()), Vec::with_capacity(flights.len()));
         let now = clock::boot();
-        let looked = self.claims.with(|claims| {
+        let looked = self.shared.with(|state| {
             for flight in &flights {
-                let is_over = claims.is_over(flight.claim, now)?;
+                let is_over = state.claims.is_over(flight.claim, now)?;
                 // There is room: nothing is allocated under the lock.
                 if is_over { over.push(*flight) } else { flying.push(*flight) }
             }
@@ -131,7 +131,7 @@ impl Worker {
             self.keep(&key, &note, stamp, &outcome);
             outcome
         });
-        Some(Arrival { key, waiters, outcome, target: None })
+        Some(Arrival { key, waiters, outcome, call: None })
     }
 
     /// Does what no wake announces: outcomes that are still to be handed on, leaders that are gone.

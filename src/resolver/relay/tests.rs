@@ -20,6 +20,7 @@ fn told(outcome: &Outcome) -> Outcome {
     match outcome.clone() {
         Ok(answer) => Ok(Answer { set_cookies: Vec::new(), ..answer }),
         Err(ResolveError::Connect(_)) => Err(ResolveError::Connect(String::new())),
+        Err(ResolveError::Exhausted(_)) => Err(ResolveError::Exhausted(String::new())),
         Err(ResolveError::Closed(_)) => Err(ResolveError::Closed(String::new())),
         Err(ResolveError::Protocol(_)) => Err(ResolveError::Protocol(String::new())),
         Err(ResolveError::Internal(_)) => Err(ResolveError::Internal("as told by another worker")),
@@ -39,7 +40,9 @@ fn errors() -> Vec<ResolveError> {
         AnswerError::Status(500).into(),
         AnswerError::Malformed("twice").into(),
         ResolveError::Protocol("garbage".into()),
+        ResolveError::Exhausted("no descriptors".into()),
         ResolveError::Overload,
+        ResolveError::Breaker,
         ResolveError::Internal("dropped"),
     ]
 }
@@ -114,7 +117,7 @@ fn what_nobody_encodes_is_not_decoded() {
         ("another version", [&[VERSION + 1], &none[1..]].concat()),
         ("no kind", vec![VERSION]),
         ("kind 0", vec![VERSION, 0]),
-        ("an unknown kind", vec![VERSION, INTERNAL + 1]),
+        ("an unknown kind", vec![VERSION, BREAKER + 1]),
         ("an error and more", vec![VERSION, TIMEOUT, 0]),
         ("half a status", vec![VERSION, STATUS, 200]),
         ("a status and more", vec![VERSION, STATUS, 200, 0, 0]),

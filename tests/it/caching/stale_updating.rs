@@ -230,21 +230,23 @@ fn an_old_answer_meets_what_is_required() {
 #[test]
 fn background_calls_have_room_of_their_own_and_without_it_nothing_old_is_given() {
     let live = live();
-    let (alice, carol) = (to("/old/one/", &live.alice()), to("/old/one/", &by("norole", 1)));
-    age(&live, &alice);
+    // As many as one user has sessions in the cache, and one of another's.
+    let alices: Vec<_> = (0..16).map(|n| to("/old/one/", &by("alice", n))).collect();
+    let carol = to("/old/one/", &by("norole", 1));
+    alices.iter().for_each(|alice| age(&live, alice));
     age(&live, &carol);
     live.resolver.set_fault(Some(Fault::Gate));
     let mut other = live.begin(&by("bob", 1));
     assert!(live.resolver.wait_for_gate(1, SOON));
-    for _ in 0..5 {
-        assert_asked(&live, &alice, UPDATING);
+    for alice in alices.iter().chain(&alices) {
+        assert_asked(&live, alice, UPDATING);
     }
-    assert!(live.resolver.wait_for_gate(2, SOON));
+    assert!(live.resolver.wait_for_gate(17, SOON));
     assert_asked(&live, &carol, "502 error overload EXPIRED");
     live.resolver.clear_faults();
     assert_eq!(told(&other.receive(b"GET").expect("an answer")), "200 valid resolved MISS");
     assert!(live.resolver.wait_until_idle(SOON));
-    assert_eq!(live.resolver.call_count(), 4);
+    assert_eq!(live.resolver.call_count(), 17 + 1 + 16);
     live.finish();
 }
 

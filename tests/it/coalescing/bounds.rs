@@ -102,7 +102,7 @@ fn requests_that_join_a_call_are_not_bounded() {
 
 #[test]
 fn a_call_counts_no_longer_once_it_is_over_however_it_ended() {
-    let live = live("authgear_max_inflight 4;\nauthgear_timeout 400ms;");
+    let live = live("authgear_breaker off;\nauthgear_max_inflight 4;\nauthgear_timeout 400ms;");
     for fault in [
         Fault::Status(500),
         Fault::CloseBeforeAnswer,

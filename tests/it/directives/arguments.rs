@@ -155,6 +155,33 @@ fn a_bound_is_a_number() {
 }
 
 #[test]
+fn a_breaker_has_a_number_and_a_time() {
+    let refused = |arguments: &str, bad: &str, why: &str| {
+        let sentence = format!("invalid parameter \"{bad}\" in \"authgear_breaker\" directive, {why}");
+        assert_says(&format!("authgear_breaker {arguments};"), &sentence);
+    };
+    for bad in ["max_fails=", "max_fails=0", "max_fails=-1", "max_fails=x", "max_fails=1000001"] {
+        refused(bad, bad, "it must be a number from 1 to 1000000");
+    }
+    for bad in ["fail_timeout=", "fail_timeout=0", "fail_timeout=x", "fail_timeout=-1s"] {
+        refused(bad, bad, "it must be a time of more than 0");
+    }
+    for bad in ["on", "5", "fails=5", "\"\"", "max_fails"] {
+        let word = bad.trim_matches('"');
+        refused(bad, word, "it must be \"max_fails=\", \"fail_timeout=\" or \"off\"");
+    }
+    refused("max_fails=1 max_fails=2", "max_fails=2", "it says this a second time");
+    refused("fail_timeout=1s fail_timeout=1s", "fail_timeout=1s", "it says this a second time");
+    refused("off max_fails=1", "off", "\"off\" stands alone");
+    refused("max_fails=1 off", "off", "\"off\" stands alone");
+    assert_says("authgear_breaker off; authgear_breaker off;", "\"authgear_breaker\" directive is duplicate");
+    assert_says("authgear_breaker;", "invalid number of arguments in \"authgear_breaker\" directive");
+    for good in ["off", "max_fails=1", "fail_timeout=1ms", "fail_timeout=1h max_fails=1000000"] {
+        assert_accepted(&format!("authgear_breaker {good};"));
+    }
+}
+
+#[test]
 fn times_are_more_than_nothing() {
     for directive in ["authgear_timeout", "authgear_connect_timeout"] {
         for value in ["x", "-1s", "1x", "1.5s", "9999999999999999999999s", "", "off"] {

@@ -96,7 +96,7 @@ fn the_body_is_intact_where_a_failure_lets_the_request_through() {
 #[test]
 fn an_error_page_takes_over_a_failure() {
     let lines = format!(
-        "{SHORT}\nerror_page 502 504 = @sorry;\n\
+        "{SHORT}\nauthgear_breaker off;\nerror_page 502 504 = @sorry;\n\
          location @sorry {{ return 503 \"sorry, $authgear_reason, $authgear_result\"; }}"
     );
     let live = Live::with(Resolver::start(), &lines);
@@ -112,7 +112,8 @@ fn an_error_page_takes_over_a_failure() {
 
 #[test]
 fn an_error_page_that_resolves_is_answered_from_the_failure() {
-    let live = Live::with(Resolver::start(), &format!("{SHORT}\nerror_page 502 504 /sorry;"));
+    let live =
+        Live::with(Resolver::start(), &format!("{SHORT}\nauthgear_breaker off;\nerror_page 502 504 /sorry;"));
     for case in cases() {
         let before = live.resolver.call_count();
         let response = fail_with(&live, Wire::Http1, &case.fault, &live.unique());

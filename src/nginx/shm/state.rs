@@ -1,0 +1,60 @@
+//! The module's own zone: what its workers know of the resolvers, and who of them makes a call, or waits for its outcome.
+
+use std::ffi::c_void;
+
+use nginx_sys::{ngx_int_t, ngx_shm_zone_t};
+
+use super::{Arena, zone};
+use crate::blocks::Damaged;
+use crate::breaker::{self, Circuits};
+use crate::claims::{Claims, Layout};
+
+/// What all workers share besides sessions.
+pub struct SharedState {
+    arena: Arena,
+    layout: Layout,
+}
+
+/// The same under the lock.
+pub struct State<'a> {
+    pub circuits: Circuits<'a>,
+    pub claims: Claims<'a>,
+}
+
+/// # Safety
+/// For nginx to call.
+pub unsafe extern "C" fn on_init(zone: *mut ngx_shm_zone_t, _: *mut c_void) -> ngx_int_t {
+    // SAFETY: C API: nginx calls back with a zone that it has set up.
+    unsafe { zone::set_up(zone, format) }
+}
+
+fn format(memory: &mut [u8]) {
+    if let Some(mut state) = layout(memory.len()).and_then(|layout| State::over(memory, &layout)) {
+        state.circuits.format();
+        state.claims.format();
+    }
+}
+
+fn layout(bytes: usize) -> Option<Layout> {
+    Layout::of(bytes.checked_sub(breaker::BYTES)?)
+}
+
+impl<'a> State<'a> {
+    fn over(memory: &'a mut [u8], layout: &Layout) -> Option<Self> {
+        let (circuits, rest) = Circuits::over(memory)?;
+        Some(Self { circuits, claims: Claims::over(rest, layout)? })
+    }
+}
+
+impl SharedState {
+    #[must_use]
+    pub fn new(arena: Arena) -> Option<Self> {
+        let layout = layout(arena.bytes())?;
+        Some(Self { arena, layout })
+    }
+
+    /// Runs a function on the state; `None` where it can't be had, or was thrown away.
+    pub fn with<R>(&self, body: impl FnOnce(&mut State<'_>) -> Result<R, Damaged>) -> Option<R> {
+        self.arena.with(format, |memory| body(&mut State::over(memory, &self.layout).ok_or(Damaged)?))
+    }
+}

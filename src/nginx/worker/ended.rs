@@ -1,0 +1,115 @@
+//! What comes of calls: their answers are kept, the other workers are told, and the breaker.
+
+use std::sync::Arc;
+
+use super::calls::{Call, Course, Note};
+use super::follow::Unlanded;
+use super::{WaiterId, Worker};
+use crate::breaker::{Breaker, Ended, Row, Says};
+use crate::cache::{Fill, stamp};
+use crate::cache_key::CacheKey;
+use crate::freshness::{Millis, Stamp};
+use crate::nginx::clock;
+use crate::resolver::error::ResolveError;
+use crate::resolver::target::Target;
+use crate::resolver::{Completion, Outcome, relay};
+use crate::session::Resolution;
+use crate::session::answer::{Answer, Finding};
+use crate::settings::CacheSettings;
+use crate::settings::consequence::Consequence;
+use crate::single_flight::{Landing, Role};
+
+/// A flight has ended.
+pub struct Arrival {
+    pub key: CacheKey,
+    /// The leader first.
+    pub waiters: Vec<(WaiterId, Role)>,
+    /// `None`: whoever made the call is gone; ask again.
+    pub outcome: Option<Arc<Outcome>>,
+    /// Where this worker made the call.
+    pub call: Option<Called>,
+}
+
+/// A call of this worker's that is over, for the log.
+pub struct Called {
+    pub target: Arc<Target>,
+    pub breaker: Option<Breaker>,
+    pub consequence: Consequence,
+    /// The row of failures that it lengthened, or ended.
+    pub row: Option<Row>,
+}
+
+impl Worker {
+    /// The next call of this worker's that is over. What is to be kept of it has been kept, and the other workers know.
+    pub fn next_arrival(&mut self) -> Option<Arrival> {
+        loop {
+            let Completion { flight, outcome } = self.completions.try_recv().ok()?;
+            let Some(Landing { key, note, waiters }) = self.flights.land(flight) else { continue };
+            let outcome = Arc::new(outcome);
+            let call = match &note.course {
+                Course::Called(call) => Some(self.end_call(&key, &note, call, &outcome)),
+                Course::Followed(_) => None,
+            };
+            return Some(Arrival { key, waiters, outcome: Some(outcome), call });
+        }
+    }
+
+    fn end_call(&mut self, key: &CacheKey, note: &Note, call: &Call, outcome: &Arc<Outcome>) -> Called {
+        let stamp = stamp(outcome, call.kinds, call.asked, call.expires);
+        self.keep(key, note, stamp, outcome);
+        if call.is_background && is_no_renewal(outcome) {
+            self.contradict(key, note, call.asked);
+        }
+        if let Some(claim) = call.claim {
+            self.land(Unlanded { claim, outcome: Some(relay::encode(outcome, stamp.as_ref())) });
+        }
+        let says = outcome.as_ref().as_ref().map_or_else(ResolveError::says, |_| Says::Works);
+        let ended = Ended { client: call.client, asked: call.asked, now: clock::boot(), says };
+        let row = self.shared.with(|state| Ok(state.circuits.note(&note.target.id(), ended)));
+        Called {
+            target: Arc::clone(&note.target),
+            breaker: call.breaker,
+            consequence: call.consequence,
+            row: row.flatten(),
+        }
+    }
+
+    /// The old answer was given while this call was made, and is not to be given again.
+    fn contradict(&self, key: &CacheKey, note: &Note, asked: Millis) {
+        for CacheSettings { zone, .. } in &note.caches {
+            if let Some(Some(cache)) = self.caches.get(zone.0) {
+                cache.contradict(key, asked);
+            }
+        }
+    }
+
+    /// Keeps an answer in the caches of all locations that waited for it.
+    pub(super) fn keep(&self, key: &CacheKey, note: &Note, stamp: Option<Stamp>, outcome: &Arc<Outcome>) {
+        let Some(stamp) = stamp else { return };
+        let user = user(outcome).map_or(0, |user| note.target.keys(&self.secret).user_number(user));
+        for CacheSettings { zone, times, stale } in &note.caches {
+            if let Some(Some(cache)) = self.caches.get(zone.0) {
+                let fill = Fill { stamp, user, now: clock::boot(), times, windows: stale };
+                cache.fill(key, &fill, outcome);
+            }
+        }
+    }
+}
+
+/// Whether a call came to something that a client may have brought about, by an address or an agent that a firewall before the
+/// resolver refuses: with it, nobody may keep an old session alive.
+fn is_no_renewal(outcome: &Outcome) -> bool {
+    match outcome {
+        Ok(answer) => matches!(answer.finding, Finding::Refused(_)),
+        Err(error) => !error.allows_stale(),
+    }
+}
+
+fn user(outcome: &Outcome) -> Option<&[u8]> {
+    match outcome.as_ref() {
+        Ok(Answer { finding: Finding::Resolved(Resolution::Valid(session)), .. }) => {
+            session.headers().get("x-authgear-user-id")
+        }
+        _ => None,
+    }
+}

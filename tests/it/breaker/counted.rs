@@ -1,0 +1,93 @@
+//! Which ends of a call count.
+
+use super::{
+    ConnectionFault, Fault, LONG, Live, Resolver, Wire, assert_ending, assert_open, ending, open, send,
+};
+use crate::live::pairs;
+
+const QUICK: &str = "authgear_timeout 300ms;";
+
+#[test]
+fn a_resolver_that_cannot_be_reached_or_has_no_time_fails() {
+    for fault in [
+        Fault::Status(502),
+        Fault::Status(503),
+        Fault::Status(504),
+        Fault::CloseBeforeAnswer,
+        Fault::ResetBeforeAnswer,
+        Fault::ResetInHead,
+        Fault::CloseInBody,
+        Fault::Hang,
+        Fault::HangInBody,
+    ] {
+        let live = Live::with(Resolver::start(), &format!("{LONG}\n{QUICK}"));
+        live.resolver.set_fault(Some(fault.clone()));
+        for _ in 0..3 {
+            let (_, result, reason) = ending(&send(&live.nginx, Wire::Http1, live.unique()));
+            assert_eq!(result, "error", "{fault:?}");
+            assert_ne!(reason, "breaker", "{fault:?}");
+        }
+        assert_open(&live);
+        live.finish();
+    }
+}
+
+#[test]
+fn connections_that_fail_count() {
+    for fault in [ConnectionFault::Close, ConnectionFault::Hang] {
+        let live = Live::with(Resolver::start(), &format!("{LONG}\n{QUICK}"));
+        live.resolver.set_connection_fault(Some(fault));
+        for _ in 0..3 {
+            assert_ne!(ending(&send(&live.nginx, Wire::Http1, live.unique())).2, "breaker");
+        }
+        assert_open(&live);
+        live.finish();
+    }
+    let live = Live::with(Resolver::start(), LONG);
+    live.resolver.stop_listening();
+    for _ in 0..3 {
+        assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 502, "error", "connect");
+    }
+    assert_open(&live);
+    live.finish();
+}
+
+/// Clients may be able to bring these about; and whoever answers so is there.
+#[test]
+fn answers_of_other_kinds_do_not_count() {
+    let malformed = || Fault::Headers(pairs(&[("X-Authgear-Session-Valid", "TRUE")]));
+    for fault in [
+        Fault::Status(500),
+        Fault::Status(501),
+        Fault::Status(400),
+        Fault::Status(401),
+        Fault::Status(403),
+        Fault::Status(404),
+        Fault::Status(429),
+        Fault::Status(431),
+        Fault::Redirect("/login".into()),
+        Fault::Garbage(b"garbage\r\n\r\n".to_vec()),
+        Fault::HugeHeaders(200_000),
+        malformed(),
+    ] {
+        let live = Live::with(Resolver::start(), LONG);
+        live.resolver.set_fault(Some(fault.clone()));
+        for _ in 0..6 {
+            assert_ne!(ending(&send(&live.nginx, Wire::Http1, live.unique())).2, "breaker", "{fault:?}");
+        }
+        live.finish();
+    }
+}
+
+#[test]
+fn an_answer_between_starts_the_count_anew() {
+    let live = Live::with(Resolver::start(), LONG);
+    for _ in 0..3 {
+        for fault in [Fault::Status(503), Fault::Status(504), Fault::Status(404)] {
+            live.resolver.set_fault(Some(fault));
+            assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 502, "error", "status");
+        }
+    }
+    open(&live);
+    live.finish();
+}

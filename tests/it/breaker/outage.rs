@@ -1,0 +1,122 @@
+//! An outage from beginning to end.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    Fault, LONG, Live, Request, Resolver, SOON, Wire, assert_ending, assert_open, ending, open, send,
+};
+use crate::harness::poll;
+
+const BRIEF: &str = "authgear_breaker max_fails=3 fail_timeout=500ms;";
+
+#[test]
+fn one_call_at_a_time_finds_out_whether_it_works_again() {
+    let live = Live::with(Resolver::start(), BRIEF);
+    open(&live);
+    let calls = live.resolver.call_count();
+    let began = Instant::now();
+    // Requests come all the time; few of them make calls.
+    while began.elapsed() < Duration::from_millis(1_800) {
+        assert_eq!(send(&live.nginx, Wire::Http1, live.unique()).status, 502);
+    }
+    let made = live.resolver.call_count() - calls;
+    assert!((1..=4).contains(&made), "{made} calls in 1.8 seconds");
+    live.resolver.clear_faults();
+    let answered = || (send(&live.nginx, Wire::Http1, live.unique()).status == 200).then_some(());
+    assert!(poll(SOON, answered).is_some());
+    assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 200, "valid", "resolved");
+    let line = live.nginx.wait_for_log("works again", SOON);
+    assert!(line.contains("[notice]") && line.contains(&live.resolver.url()), "{line}");
+    assert!(line.contains("calls failed") && line.contains("requests had none"), "{line}");
+    live.finish();
+}
+
+#[test]
+fn while_one_call_finds_out_the_others_do_not_wait() {
+    let live = Live::with(Resolver::start(), BRIEF);
+    open(&live);
+    live.resolver.set_fault(Some(Fault::Gate));
+    let mut trying = None;
+    let found = poll(SOON, || {
+        let connection = live.begin(&live.unique());
+        if live.resolver.wait_for_gate(1, Duration::from_millis(100)) {
+            trying = Some(connection);
+        }
+        trying.is_some().then_some(())
+    });
+    assert!(found.is_some());
+    assert_open(&live);
+    assert_open(&live);
+    live.resolver.clear_faults();
+    let response = trying.expect("one").receive(b"GET").expect("an answer");
+    assert_ending(&response, 200, "valid", "resolved");
+    assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 200, "valid", "resolved");
+    live.finish();
+}
+
+#[test]
+fn a_resolver_that_hangs_holds_nobody_up_for_long() {
+    let live = Live::with(Resolver::start(), &format!("{LONG}\nauthgear_timeout 1s;"));
+    live.resolver.set_fault(Some(Fault::Hang));
+    let began = Instant::now();
+    let mut waiting: Vec<_> = (0..3).map(|_| live.begin(&live.unique())).collect();
+    for connection in &mut waiting {
+        assert_eq!(connection.receive(b"GET").expect("an answer").status, 504);
+    }
+    let hung = began.elapsed();
+    let began = Instant::now();
+    for _ in 0..100 {
+        assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 502, "error", "breaker");
+    }
+    assert!(began.elapsed() < 2 * hung, "100 requests took {:?}, one call {hung:?}", began.elapsed());
+    live.finish();
+}
+
+#[test]
+fn sessions_that_are_known_go_on_without_calls() {
+    let lines = "authgear_cache sessions; authgear_cache_valid 1ms; authgear_cache_use_stale error=10m;";
+    let live = Live::build(Resolver::start(), &format!("{LONG}\n{lines}"), |builder| {
+        builder.http("authgear_cache_zone zone=sessions:1m;")
+    });
+    let known = live.alice();
+    assert_ending(&send(&live.nginx, Wire::Http1, &known), 200, "valid", "resolved");
+    std::thread::sleep(Duration::from_millis(10));
+    open(&live);
+    let calls = live.resolver.call_count();
+    for _ in 0..10 {
+        assert_ending(&send(&live.nginx, Wire::Http1, &known), 200, "valid", "stale");
+    }
+    assert_eq!(live.resolver.call_count(), calls);
+    let line = live.nginx.wait_for_log("no calls for 60s", SOON);
+    assert!(line.contains("requests get 502, known sessions their last answer for 600s more"), "{line}");
+    live.finish();
+}
+
+/// A session whose end the resolver would tell of is bounded by the window still, breaker or not.
+#[test]
+fn the_window_of_old_answers_is_a_bound_all_the_same() {
+    let lines = "authgear_cache sessions; authgear_cache_valid 1ms; authgear_cache_use_stale error=500ms;";
+    let live = Live::build(Resolver::start(), &format!("{LONG}\n{lines}"), |builder| {
+        builder.http("authgear_cache_zone zone=sessions:1m;")
+    });
+    let known = live.alice();
+    assert_ending(&send(&live.nginx, Wire::Http1, &known), 200, "valid", "resolved");
+    open(&live);
+    std::thread::sleep(Duration::from_millis(600));
+    assert_ending(&send(&live.nginx, Wire::Http1, &known), 502, "error", "breaker");
+    live.finish();
+}
+
+#[test]
+fn a_request_that_is_redirected_asks_once() {
+    let live = Live::with(Resolver::start(), &format!("{LONG}\nerror_page 502 /sorry;"));
+    live.resolver.set_fault(Some(Fault::Status(503)));
+    for _ in 0..3 {
+        send(&live.nginx, Wire::Http1, live.unique());
+    }
+    let request = Request { target: "/any".into(), ..live.unique() };
+    let (status, _, reason) = ending(&send(&live.nginx, Wire::Http1, &request));
+    assert_eq!((status, reason.as_str()), (502, "breaker"));
+    assert_eq!(live.resolver.call_count(), 3);
+    live.finish();
+}
