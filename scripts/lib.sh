@@ -202,12 +202,21 @@ build_module() {
     local profile=$1 to=$2 folder=$1
     shift 2
     [[ $profile == dev ]] && folder=debug
+    [[ $profile == release ]] && set -- --config "$(same_from_anywhere)" "$@"
     (cd "$ROOT" && cargo build --locked --lib --profile "$profile" "$@") >&2 ||
         die "cargo could not build the module: see above"
     mkdir -p "$(dirname "$to")"
     cp "$TARGET_DIR/$folder/libnginx_authgear.so" "$to.new"
     check_module_loads "$to.new" "$to"
     mv "$to.new" "$to"
+}
+
+# So that a release is the same file byte for byte wherever it is built, and tells of no folder of the machine: the
+# places of panics have paths in them. rustc takes the last that matches.
+same_from_anywhere() {
+    local cargo_home=${CARGO_HOME:-$HOME/.cargo}
+    printf 'build.rustflags = ["--remap-path-prefix=%s=cargo", "--remap-path-prefix=%s=.", "--remap-path-prefix=%s=target"]' \
+        "$cargo_home" "$ROOT" "$TARGET_DIR"
 }
 
 # Only nginx can say whether a module is for it.
