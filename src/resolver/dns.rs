@@ -1,13 +1,30 @@
 //! Name look-ups on the resolver's own thread, by hickory: `getaddrinfo` would need a pool of threads, and a worker
 //! can't end while one of those waits.
 
+use std::error::Error;
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::LookupIpStrategy;
 use once_cell::sync::OnceCell;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::time::timeout;
+
+/// Once there are addresses of one family, those of the other have this much time (RFC 8305 §3): there are name servers,
+/// and firewalls before them, that never answer for IPv6.
+const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
+
+/// That a name has no address is a failure like any other: it is to end soon after the name server says otherwise, however
+/// long that would allow to remember it. Not at once, since most names have no address of IPv6.
+const REMEMBER_NOTHING: Duration = Duration::from_secs(1);
+
+type Found = Result<Vec<IpAddr>, Box<dyn Error + Send + Sync>>;
+type LookUp<'a> = Pin<&'a mut (dyn Future<Output = Found> + Send)>;
 
 /// Finds the addresses of one host, whatever name the client library asks for: with `authgear_ssl_name` the URL has the
 /// name that TLS goes by.
@@ -15,22 +32,30 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 pub(crate) struct HostDns {
     host: Arc<str>,
     /// Reads the system's configuration at first use; an attempt that fails is made again with the next call.
-    resolver: Arc<OnceCell<TokioResolver>>,
+    resolvers: Arc<OnceCell<Resolvers>>,
+}
+
+/// One a family: hickory's look-up of both ends when both have ended, and asks for the one that the hosts file lacks.
+struct Resolvers {
+    ipv4: TokioResolver,
+    ipv6: TokioResolver,
 }
 
 impl HostDns {
     pub(crate) fn new(host: &str) -> Self {
-        Self { host: host.into(), resolver: Arc::default() }
+        Self { host: host.into(), resolvers: Arc::default() }
     }
 
-    async fn look_up(self) -> Result<Addrs, Box<dyn std::error::Error + Send + Sync>> {
+    async fn look_up(self) -> Result<Addrs, Box<dyn Error + Send + Sync>> {
         // Port 0 is replaced by the URL's.
         if let Ok(ip) = self.host.trim_matches(['[', ']']).parse::<IpAddr>() {
             return Ok(Box::new(std::iter::once(SocketAddr::new(ip, 0))));
         }
-        let found = self.resolver.get_or_try_init(system_resolver)?.lookup_ip(&*self.host).await?;
-        let addresses: Vec<_> = found.iter().map(|ip| SocketAddr::new(ip, 0)).collect();
-        Ok(Box::new(addresses.into_iter()))
+        let resolvers = self.resolvers.get_or_try_init(Resolvers::of_the_system)?;
+        let ipv4 = pin!(addresses(&resolvers.ipv4, &self.host));
+        let ipv6 = pin!(addresses(&resolvers.ipv6, &self.host));
+        let found = of_both(ipv4, ipv6).await?;
+        Ok(Box::new(found.into_iter().map(|ip| SocketAddr::new(ip, 0))))
     }
 }
 
@@ -40,10 +65,36 @@ impl Resolve for HostDns {
     }
 }
 
+impl Resolvers {
+    fn of_the_system() -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let ipv4 = system_resolver(LookupIpStrategy::Ipv4Only)?;
+        Ok(Self { ipv4, ipv6: system_resolver(LookupIpStrategy::Ipv6Only)? })
+    }
+}
+
 /// `/etc/resolv.conf` and `/etc/hosts`. reqwest's own use of hickory asks a public service where the former can't be
 /// read; here that is an error: names of an internal resolver are nobody's business.
-fn system_resolver() -> Result<TokioResolver, Box<dyn std::error::Error + Send + Sync>> {
+fn system_resolver(family: LookupIpStrategy) -> Result<TokioResolver, Box<dyn Error + Send + Sync>> {
     let mut builder = TokioResolver::builder_tokio()?;
-    builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    let options = builder.options_mut();
+    options.ip_strategy = family;
+    options.negative_max_ttl = Some(REMEMBER_NOTHING);
     Ok(builder.build()?)
+}
+
+async fn addresses(resolver: &TokioResolver, host: &str) -> Found {
+    Ok(resolver.lookup_ip(host).await?.iter().collect())
+}
+
+/// The addresses of both families, those of IPv4 first; of one, where the other fails or takes too long.
+async fn of_both<'a>(mut ipv4: LookUp<'a>, mut ipv6: LookUp<'a>) -> Found {
+    let (first, is_ipv4) = poll_fn(|context| match ipv4.as_mut().poll(context) {
+        Poll::Ready(found) => Poll::Ready((found, true)),
+        Poll::Pending => ipv6.as_mut().poll(context).map(|found| (found, false)),
+    })
+    .await;
+    let other = if is_ipv4 { ipv6 } else { ipv4 };
+    let Ok(first) = first else { return other.await };
+    let other = timeout(RESOLUTION_DELAY, other).await.ok().and_then(Result::ok).unwrap_or_default();
+    Ok(if is_ipv4 { [first, other].concat() } else { [other, first].concat() })
 }
