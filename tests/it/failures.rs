@@ -5,6 +5,9 @@ mod retries;
 mod timeouts;
 mod unreachable;
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
 use super::harness::{Request, Response, Wire, send};
 use super::live::{Live, assert_ending, ending, identity, pairs};
 use super::standin::{ConnectionFault, Fault, Resolver};
@@ -29,7 +32,7 @@ fn cases() -> Vec<Case> {
         case(Fault::Hang, "timeout", 504, 1),
         case(Fault::HangInHead, "timeout", 504, 1),
         case(Fault::HangInBody, "timeout", 504, 1),
-        case(Fault::SlowHead(std::time::Duration::from_millis(50)), "timeout", 504, 1),
+        case(Fault::SlowHead(Duration::from_millis(50)), "timeout", 504, 1),
         case(Fault::Garbage(b"garbage\r\n\r\n".to_vec()), "malformed", 502, 1),
         case(Fault::Headers(pairs(&[("X-Authgear-Session-Valid", "TRUE")])), "malformed", 502, 1),
         case(Fault::PanicJson500, "status", 502, 1),
@@ -51,4 +54,29 @@ fn fail_with(live: &Live, wire: Wire, fault: &Fault, request: &Request) -> Respo
 #[track_caller]
 fn assert_recovered(live: &Live, wire: Wire) {
     assert_ending(&send(&live.nginx, wire, live.unique()), 200, "valid", "resolved");
+}
+
+/// A socket whose queue of connections is full: SYNs to it stay without an answer.
+pub(crate) struct FullQueue {
+    _listener: TcpListener,
+    _connected: Vec<TcpStream>,
+    addr: SocketAddr,
+}
+
+impl FullQueue {
+    fn new() -> Self {
+        Self::at((Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    pub(crate) fn at(addr: SocketAddr) -> Self {
+        let listener = TcpListener::bind(addr).expect("a port");
+        rustix::net::listen(&listener, 0).expect("a shorter queue");
+        let addr = listener.local_addr().expect("it is bound");
+        let mut connected = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&addr, Duration::from_millis(100)) {
+            connected.push(stream);
+            assert!(connected.len() < 100, "the queue never fills");
+        }
+        Self { _listener: listener, _connected: connected, addr }
+    }
 }

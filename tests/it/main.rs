@@ -34,6 +34,7 @@ mod lifecycle;
 mod live;
 mod manual;
 mod memory;
+mod names;
 mod panics;
 mod phases;
 mod require;

@@ -19,6 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 
 pub mod accounts;
 pub mod date;
+pub mod dns;
 pub mod echo;
 pub mod go;
 pub mod http1;

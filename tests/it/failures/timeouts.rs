@@ -1,11 +1,10 @@
 //! `authgear_timeout` bounds the whole call, retry included; `authgear_connect_timeout` the connect.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::super::harness::{Wire, for_each_wire};
 use super::super::live::SOON;
-use super::{ConnectionFault, Fault, Live, Resolver, assert_ending, assert_recovered, send};
+use super::{ConnectionFault, Fault, FullQueue, Live, Resolver, assert_ending, assert_recovered, send};
 
 /// Far more than any timeout of these tests, and far less than those that must not be waited for.
 const SLACK: Duration = Duration::from_secs(8);
@@ -74,27 +73,6 @@ fn a_server_that_accepts_and_says_nothing_is_a_timeout() {
     live.resolver.clear_faults();
     assert_recovered(&live, Wire::Http1);
     live.finish();
-}
-
-/// A socket whose queue of connections is full: SYNs to it stay without an answer.
-struct FullQueue {
-    _listener: TcpListener,
-    _connected: Vec<TcpStream>,
-    addr: SocketAddr,
-}
-
-impl FullQueue {
-    fn new() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        rustix::net::listen(&listener, 0).expect("a shorter queue");
-        let addr = listener.local_addr().expect("it is bound");
-        let mut connected = Vec::new();
-        while let Ok(stream) = TcpStream::connect_timeout(&addr, Duration::from_millis(100)) {
-            connected.push(stream);
-            assert!(connected.len() < 100, "the queue never fills");
-        }
-        Self { _listener: listener, _connected: connected, addr }
-    }
 }
 
 #[test]

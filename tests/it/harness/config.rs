@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::ports::free_port;
-use super::process::{nginx_command, nginx_under, nginx_version};
+use super::process::{mounting, nginx_under, nginx_version, runner};
 
 /// What to start. Fragments are nginx configuration text; calls of the same kind append.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct Builder {
     pub(super) workers: usize,
     pub(super) upgradable: bool,
     runner: Option<Vec<String>>,
+    /// Files, and the system's files in whose place nginx sees them.
+    mounts: Vec<(PathBuf, String)>,
     pub(super) allowed: Vec<String>,
     /// Of the master: nginx clears that of its workers.
     pub(super) environment: Vec<(String, String)>,
@@ -60,6 +62,7 @@ impl Default for Builder {
             workers: 1,
             upgradable: false,
             runner: None,
+            mounts: Vec::new(),
             allowed: Vec::new(),
             environment: Vec::new(),
         }
@@ -126,12 +129,17 @@ impl Builder {
         self
     }
 
+    /// nginx sees this file in the place of that one of the system's; only where [`may_mount`].
+    pub(crate) fn in_place_of(mut self, system: &str, file: impl Into<PathBuf>) -> Self {
+        self.mounts.push((file.into(), system.to_owned()));
+        self
+    }
+
     /// nginx as this is to be run, without arguments.
     pub(super) fn command(&self) -> Command {
-        match &self.runner {
-            Some(words) => nginx_under(words),
-            None => nginx_command(),
-        }
+        let mut words = mounting(&self.mounts);
+        words.extend(self.runner.clone().unwrap_or_else(runner));
+        nginx_under(&words)
     }
 
     /// The level inside `http`. Outside it is `info` at least: the harness reads there when workers come and go.

@@ -27,9 +27,31 @@ pub(crate) fn nginx_under(runner: &[String]) -> Command {
 }
 
 /// The words of `AUTHGEAR_NGINX_RUNNER`.
-fn runner() -> Vec<String> {
+pub(crate) fn runner() -> Vec<String> {
     let words = env::var("AUTHGEAR_NGINX_RUNNER").unwrap_or_default();
     words.split_whitespace().map(str::to_owned).collect()
+}
+
+/// A command that puts files in the place of others, for what it runs and for nobody else; none if there are no files.
+pub(crate) fn mounting(files: &[(PathBuf, String)]) -> Vec<String> {
+    const SCRIPT: &str =
+        r#"while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit; shift 2; done; shift; exec "$@""#;
+    if files.is_empty() {
+        return Vec::new();
+    }
+    let mut words: Vec<String> = ["unshare", "--mount", "sh", "-c", SCRIPT, "sh"].map(str::to_owned).into();
+    for (file, place) in files {
+        words.extend([file.display().to_string(), place.clone()]);
+    }
+    words.push("--".to_owned());
+    words
+}
+
+/// Whether this process may do that: it takes root, and a container that isn't too strict.
+pub(crate) fn may_mount() -> bool {
+    let harmless = [(PathBuf::from("/dev/null"), "/dev/null".to_owned())];
+    let words = mounting(&harmless);
+    Command::new(&words[0]).args(&words[1..]).arg("true").output().is_ok_and(|output| output.status.success())
 }
 
 /// The `PATH` of a normal user often lacks the folders of system programs.

@@ -1,0 +1,61 @@
+//! A resolver that is known by a name: what the name server says, and what it doesn't.
+//!
+//! Name server and hosts file are the tests' own: nginx runs in a mount namespace, in which its `/etc/resolv.conf` and
+//! `/etc/hosts` are others. That takes root; where it can't be had that is said, past the test program's capture of output.
+
+mod addresses;
+mod changes;
+mod failures;
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+use super::harness::process::may_mount;
+use super::live::{Live, SOON, assert_ending};
+use super::standin::dns::{Memory, NameServer, Reply};
+use super::standin::{Fault, Resolver};
+
+/// The name of the resolver, which no machine knows by itself.
+const NAME: &str = "resolver.authgear.test";
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Nobody listens there, so that connects are refused.
+const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 99));
+
+/// A name server, and the folder of the files that lead to it.
+struct Names {
+    server: NameServer,
+    folder: tempfile::TempDir,
+}
+
+impl Names {
+    /// `None` where this machine doesn't allow it.
+    fn start(reply: Reply) -> Option<Self> {
+        Self::with_hosts(reply, "")
+    }
+
+    fn with_hosts(reply: Reply, hosts: &str) -> Option<Self> {
+        let server = NameServer::start(reply).ok().filter(|_| may_mount());
+        let Some(server) = server else {
+            let _ = io::stderr().write_all(b"skipped: no name server of its own without root and mounts\n");
+            return None;
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("resolv.conf"), server.resolv_conf()).expect("writable");
+        std::fs::write(folder.path().join("hosts"), hosts).expect("writable");
+        Some(Self { server, folder })
+    }
+
+    fn file(&self, name: &str) -> std::path::PathBuf {
+        Path::join(self.folder.path(), name)
+    }
+
+    /// nginx, which knows the resolver by its name.
+    fn live(&self, resolver: Resolver, lines: &str) -> Live {
+        let url = format!("http://{NAME}:{}", resolver.addr().port());
+        Live::at(&url, resolver, lines, |builder| {
+            let builder = builder.in_place_of("/etc/resolv.conf", self.file("resolv.conf"));
+            builder.in_place_of("/etc/hosts", self.file("hosts"))
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! A name server that fails, is slow, or says nothing.
+
+use std::time::{Duration, Instant};
+
+use super::super::harness::{Request, Wire, for_each_wire, poll, send};
+use super::{Fault, HERE, Live, Names, Reply, Resolver, SOON, assert_ending};
+
+/// Far more than any timeout of these tests, and far less than those that must not be waited for.
+const SLACK: Duration = Duration::from_secs(4);
+
+const SHORT: &str = "authgear_connect_timeout 300ms;\nauthgear_timeout 1s;";
+
+#[track_caller]
+fn assert_answered(live: &Live, wire: Wire) {
+    assert_ending(&send(&live.nginx, wire, live.unique()), 200, "valid", "resolved");
+}
+
+#[test]
+fn a_name_that_is_known_is_asked_for_once_and_its_connection_kept() {
+    let Some(names) = Names::start(Reply::Addresses(vec![HERE])) else { return };
+    let live = names.live(Resolver::start(), "");
+    for_each_wire(|wire| assert_answered(&live, wire));
+    // One query a family.
+    assert_eq!((names.server.queries(), live.resolver.connections()), (2, 1));
+    live.finish();
+}
+
+#[test]
+fn what_the_name_server_refuses_to_tell_is_a_502_until_it_tells() {
+    let Some(names) = Names::start(Reply::NoSuchName) else { return };
+    for reply in [Reply::NoSuchName, Reply::Addresses(vec![]), Reply::Failure, Reply::Refused] {
+        println!("{reply:?}");
+        names.server.say(reply.clone());
+        let live = names.live(Resolver::start(), "");
+        for_each_wire(|wire| {
+            assert_ending(&send(&live.nginx, wire, live.unique()), 502, "error", "connect");
+        });
+        let line = live.nginx.wait_for_log("[error]", SOON);
+        assert!(line.contains("connect failed: ") && line.contains(super::NAME), "{line}");
+        assert_eq!(live.echo.requests().len(), 0);
+        names.server.say(Reply::Addresses(vec![HERE]));
+        let found = || (send(&live.nginx, Wire::Http1, live.unique()).status == 200).then_some(());
+        assert!(poll(SOON, found).is_some(), "it is not found");
+        for_each_wire(|wire| assert_answered(&live, wire));
+        live.finish();
+    }
+}
+
+#[test]
+fn a_silent_name_server_is_a_504_in_time_and_holds_nobody_up() {
+    for reply in [Reply::Silence, Reply::Garbage, Reply::Late(Duration::from_secs(20), vec![HERE])] {
+        println!("{reply:?}");
+        let Some(names) = Names::start(reply.clone()) else { return };
+        let live = names.live(Resolver::start(), SHORT);
+        for_each_wire(|wire| {
+            let started = Instant::now();
+            let waiting = live.begin(&live.unique());
+            assert_ending(&send(&live.nginx, wire, Request::get("/")), 200, "none", "no_credential");
+            assert_ending(&send(&live.nginx, wire, live.unique()), 504, "error", "timeout");
+            assert!(started.elapsed() < SLACK, "{:?}", started.elapsed());
+            drop(waiting);
+        });
+        names.server.say(Reply::Addresses(vec![HERE]));
+        assert_answered(&live, Wire::Http1);
+        live.finish();
+    }
+}
+
+/// Calls over connections that are kept need no name.
+#[test]
+fn a_name_server_that_falls_silent_costs_no_call_whose_connection_is_kept() {
+    let Some(names) = Names::start(Reply::Addresses(vec![HERE])) else { return };
+    let live = names.live(Resolver::start(), SHORT);
+    assert_answered(&live, Wire::Http1);
+    names.server.say(Reply::Silence);
+    for_each_wire(|wire| assert_answered(&live, wire));
+    // One more connection needs the name, and fails alone.
+    live.resolver.push_fault(Fault::Gate);
+    let mut first = live.begin(&live.unique());
+    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 504, "error", "timeout");
+    live.resolver.open_gate();
+    assert_eq!(first.receive(b"GET").expect("an answer").status, 200);
+    live.finish();
+}
+
+#[test]
+fn a_slow_name_server_is_waited_for_within_the_connect_timeout() {
+    let late = Reply::Late(Duration::from_millis(300), vec![HERE]);
+    let Some(names) = Names::start(late) else { return };
+    let live = names.live(Resolver::start(), "authgear_connect_timeout 10s;\nauthgear_timeout 20s;");
+    assert_answered(&live, Wire::Http1);
+    live.finish();
+}
+
+/// The file knows an address of IPv4 alone, so nobody has to be asked.
+#[test]
+fn a_name_of_the_hosts_file_needs_no_name_server() {
+    for reply in [Reply::Silence, Reply::Failure, Reply::NoSuchName] {
+        println!("{reply:?}");
+        let hosts = format!("127.0.0.1 {}\n", super::NAME);
+        let Some(names) = Names::with_hosts(reply, &hosts) else { return };
+        let live = names.live(Resolver::start(), SHORT);
+        for_each_wire(|wire| assert_answered(&live, wire));
+        live.finish();
+    }
+}
