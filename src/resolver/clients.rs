@@ -101,3 +101,7 @@ fn configure(target: &Target) -> reqwest::ClientBuilder {
         .http2_keep_alive_timeout(PING_TIMEOUT);
     if target.needs_host_header() { builder.http1_only() } else { builder }
 }
+
+#[cfg(test)]
+#[path = "clients/tests.rs"]
+mod tests;

@@ -1,0 +1,85 @@
+use std::sync::atomic::AtomicUsize;
+
+use super::*;
+use crate::endpoint::endpoint;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+fn target(url: &str, connect_timeout: Duration) -> Target {
+    Target::new(&endpoint(url).unwrap(), None, "", connect_timeout, None).unwrap()
+}
+
+fn is_same(one: &PooledClient, other: &PooledClient) -> bool {
+    Arc::ptr_eq(&one.health, &other.health)
+}
+
+#[test]
+fn a_pool_is_renewed_at_its_age_and_not_before() {
+    let (mut clients, start) = (Clients::default(), Instant::now());
+    let target = target("http://a", Duration::from_secs(1));
+    let first = clients.get(&target, start).unwrap();
+    let moment = Duration::from_millis(1);
+    assert!(is_same(&first, &clients.get(&target, start + MAX_AGE - moment).unwrap()));
+    let second = clients.get(&target, start + MAX_AGE).unwrap();
+    assert!(!is_same(&first, &second));
+    assert!(is_same(&second, &clients.get(&target, start + 2 * MAX_AGE - moment).unwrap()));
+    assert!(!is_same(&second, &clients.get(&target, start + 2 * MAX_AGE).unwrap()));
+}
+
+#[test]
+fn each_resolver_has_a_pool_and_each_connect_timeout() {
+    let (mut clients, now) = (Clients::default(), Instant::now());
+    let second = Duration::from_secs(1);
+    let pools = [("http://a", second), ("http://b", second), ("http://a", 2 * second)]
+        .map(|(url, time)| clients.get(&target(url, time), now).unwrap());
+    assert!(!is_same(&pools[0], &pools[1]) && !is_same(&pools[0], &pools[2]));
+    assert!(is_same(&pools[0], &clients.get(&target("http://a", second), now).unwrap()));
+}
+
+#[test]
+fn a_timeout_costs_the_pool_unless_it_speaks_http_1() {
+    let (mut clients, now) = (Clients::default(), Instant::now());
+    let target = target("https://a", Duration::from_secs(1));
+    for (answered, is_kept) in
+        [(None, false), (Some(http::Version::HTTP_2), false), (Some(http::Version::HTTP_11), true)]
+    {
+        let pool = clients.get(&target, now).unwrap();
+        if let Some(version) = answered {
+            pool.answered(version);
+        }
+        assert!(is_same(&pool, &clients.get(&target, now).unwrap()));
+        pool.timed_out();
+        assert_eq!(is_same(&pool, &clients.get(&target, now).unwrap()), is_kept, "{answered:?}");
+    }
+}
+
+/// A server that answers everything, and counts connections.
+async fn serve(listener: TcpListener, connections: Arc<AtomicUsize>) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        connections.fetch_add(1, Ordering::SeqCst);
+        tokio::spawn(async move {
+            let mut request = [0; 4096];
+            while stream.read(&mut request).await.is_ok_and(|length| length > 0) {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            }
+        });
+    }
+}
+
+/// A connection that never ends would keep to an address that the name has no longer.
+#[tokio::test]
+async fn a_renewed_pool_takes_no_connection_along() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = target(&format!("http://{}", listener.local_addr().unwrap()), Duration::from_secs(1));
+    let connections = Arc::new(AtomicUsize::new(0));
+    tokio::spawn(serve(listener, Arc::clone(&connections)));
+    let (mut clients, start) = (Clients::default(), Instant::now());
+    for (age, expected) in [(Duration::ZERO, 1), (MAX_AGE / 2, 1), (MAX_AGE, 2), (MAX_AGE, 2)] {
+        let client = clients.get(&target, start + age).unwrap();
+        let answer = client.http.get(target.url().clone()).send().await.unwrap();
+        answer.bytes().await.unwrap();
+        // Back into the pool goes a connection by a task of its own.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(connections.load(Ordering::SeqCst), expected, "{age:?}");
+    }
+}
