@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nginx_sys::ngx_time;
+
 use super::follow::Unlanded;
 use super::{WaiterId, Worker};
 use crate::breaker::{Attempt, Breaker, Ended, Says};
@@ -219,13 +221,15 @@ impl Worker {
         }
     }
 
-    fn submit(&self, job: Job) {
+    fn submit(&mut self, job: Job) {
         #[cfg(feature = "fault-injection")]
         crate::nginx::callback::injected::panic_at(crate::nginx::callback::Site::Call);
         match self.thread.get_or_try_init(super::thread::start_thread) {
             Ok(thread) => thread.submit(job),
             Err(error) => {
-                log::cycle().error(format_args!("the resolver thread can't be started: {error}"));
+                if self.failures.pass((job.lease.target().id(), "thread"), ngx_time()).is_some() {
+                    log::cycle().error(format_args!("the resolver thread can't be started: {error}"));
+                }
                 job.lease.complete(Err(ResolveError::Internal("the resolver thread can't be started")));
             }
         }
