@@ -41,6 +41,7 @@ mod require;
 mod resolver_request;
 mod rig;
 mod secrets;
+mod shortage;
 mod stage;
 mod threads;
 mod tls;

@@ -19,6 +19,7 @@ pub(crate) struct Builder {
     certificate: Option<(String, String)>,
     error_log_level: String,
     pub(super) workers: usize,
+    connections: usize,
     pub(super) upgradable: bool,
     runner: Option<Vec<String>>,
     /// Files, and the system's files in whose place nginx sees them.
@@ -60,6 +61,7 @@ impl Default for Builder {
             certificate: None,
             error_log_level: "info".into(),
             workers: 1,
+            connections: 2048,
             upgradable: false,
             runner: None,
             mounts: Vec::new(),
@@ -114,6 +116,12 @@ impl Builder {
 
     pub(crate) fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// Those of nginx's own sockets included: listening sockets, the master's channel, the module's eventfd.
+    pub(crate) fn worker_connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
         self
     }
 
@@ -215,7 +223,7 @@ impl Builder {
         line(text, format_args!("pid {prefix}/nginx.pid;\nlock_file {prefix}/nginx.lock;"));
         line(text, format_args!("error_log {prefix}/error.log {level};"));
         self.main.iter().for_each(|lines| line(text, format_args!("{lines}")));
-        line(text, format_args!("events {{ worker_connections 2048; }}"));
+        line(text, format_args!("events {{ worker_connections {}; }}", self.connections));
     }
 
     fn render_http(&self, text: &mut String, prefix: &Path) {

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use rustix::process::{Signal, kill_process};
 
@@ -120,6 +121,16 @@ fn stat(pid: Pid) -> Option<(char, Pid)> {
     let (_, after) = stat.rsplit_once(')')?;
     let mut fields = after.split_whitespace();
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+/// Time of processors that all its threads have used.
+pub(crate) fn cpu_time(pid: Pid) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let (_, after) = stat.rsplit_once(')').expect("a name");
+    // utime and stime: fields 14 and 15, of which the name is the second.
+    let ticks: u32 =
+        after.split_whitespace().skip(11).take(2).map(|n| n.parse::<u32>().expect("ticks")).sum();
+    Duration::from_millis(10) * ticks
 }
 
 /// Resident memory in bytes; 0 when it is gone.
