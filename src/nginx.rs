@@ -29,6 +29,7 @@ pub mod headers_in;
 pub mod headers_out;
 pub mod log;
 pub mod module;
+pub mod pool;
 pub mod process;
 pub mod report;
 pub mod request;

@@ -9,7 +9,8 @@ use nginx_sys::{
 use ngx::http::{HttpModuleMainConf, NgxHttpCoreModule};
 
 use super::callback::{Site, contain};
-use super::headers_in::{self, OutOfMemory};
+use super::headers_in;
+use super::pool::OutOfMemory;
 use super::{conf, request, resolve, state, suspend};
 
 pub(super) const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;

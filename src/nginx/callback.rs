@@ -73,7 +73,7 @@ fn install_panic_hook() {
     });
 }
 
-/// Panics on demand, for the tests of the boundary: `env AUTHGEAR_PANIC=Access:2` in nginx's configuration makes the
+/// Faults on demand, for the tests. Panics: `env AUTHGEAR_PANIC=Access:2` in nginx's configuration makes the
 /// second call at that site panic.
 #[cfg(feature = "fault-injection")]
 pub mod injected {
@@ -83,6 +83,7 @@ pub mod injected {
     thread_local! {
         static CALLS: Cell<u32> = const { Cell::new(0) };
         static CHANGES: Cell<u32> = const { Cell::new(0) };
+        static ASKED: Cell<u32> = const { Cell::new(0) };
     }
 
     /// `env AUTHGEAR_DIE_LOCKED=3` in nginx's configuration: at the third change of shared memory the worker is killed in the
@@ -95,8 +96,24 @@ pub mod injected {
         if changes == wanted {
             memory.iter_mut().take(64 * 1024).for_each(|byte| *byte = 0xa5);
             // SAFETY: no pointers.
-            unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+            let pid = unsafe { libc::getpid() };
+            // SAFETY: as above.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
         }
+    }
+
+    /// `env AUTHGEAR_NO_MEMORY=3` in nginx's configuration: the third time that a worker takes memory from a request's pool
+    /// there is none; with `3+` neither from then on. The log tells of the first.
+    pub fn is_out_of_memory() -> bool {
+        let Ok(wanted) = std::env::var("AUTHGEAR_NO_MEMORY") else { return false };
+        let (first, is_last) = wanted.strip_suffix('+').map_or((&*wanted, true), |first| (first, false));
+        let Ok(first): Result<u32, _> = first.parse() else { return false };
+        let asked = ASKED.get() + 1;
+        ASKED.set(asked);
+        if asked == first {
+            super::log::cycle().notice(format_args!("out of memory, as injected"));
+        }
+        asked == first || asked > first && !is_last
     }
 
     #[allow(clippy::panic, reason = "this is what the feature is for")]

@@ -6,18 +6,12 @@
 
 use std::mem::MaybeUninit;
 
-use nginx_sys::{
-    ngx_hash_key, ngx_http_request_t, ngx_list_part_t, ngx_palloc, ngx_pcalloc, ngx_pnalloc, ngx_pool_t,
-    ngx_str_t, ngx_table_elt_t, ngx_uint_t,
-};
+use nginx_sys::{ngx_hash_key, ngx_http_request_t, ngx_list_part_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t};
 
+use super::pool::{self, OutOfMemory};
 use super::request::{bytes, part_elements, parts};
 use crate::identity_header::is_identity_header;
 use crate::session::{IdentityHeader, IdentityHeaders};
-
-/// The pool of the request is out of memory. Nothing was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutOfMemory;
 
 /// Removes the client's identity headers.
 ///
@@ -53,16 +47,15 @@ struct Run {
 }
 
 fn rebuild(r: &mut ngx_http_request_t, inject: Option<&IdentityHeaders>) -> Result<(), OutOfMemory> {
-    let pool = r.pool;
     let mut runs = kept_runs(r);
     if let Some(headers) = inject {
-        runs.push(injected_run(pool, headers)?);
+        runs.push(injected_run(r, headers)?);
     }
     if runs.is_empty() {
         // Only the first part may be empty; ngx_list_push needs room in it.
-        runs.push(Run { first: zeroed_elements(pool, 1)?, len: 0 });
+        runs.push(Run { first: pool::zeroed(r, 1)?.as_ptr(), len: 0 });
     }
-    let chain = chain(pool, &runs)?;
+    let chain = chain(r, &runs)?;
     let list = &mut r.headers_in.headers;
     list.part = chain.first;
     list.last = if chain.last.is_null() { &raw mut list.part } else { chain.last };
@@ -80,10 +73,10 @@ fn kept_runs(r: &ngx_http_request_t) -> Vec<Run> {
 }
 
 /// Elements for the resolver's headers. Zeroed first: nginx 1.23 added a field, `next`, to the structure.
-fn injected_run(pool: *mut ngx_pool_t, headers: &IdentityHeaders) -> Result<Run, OutOfMemory> {
-    let first = zeroed_elements(pool, headers.len())?;
+fn injected_run(r: &ngx_http_request_t, headers: &IdentityHeaders) -> Result<Run, OutOfMemory> {
+    let first = pool::zeroed::<ngx_table_elt_t>(r, headers.len())?.as_ptr();
     let len: usize = headers.iter().map(|IdentityHeader { name, value }| name.len() + value.len() + 2).sum();
-    let mut texts = Texts::new(pool, len)?;
+    let mut texts = Texts::new(r, len)?;
     for (index, IdentityHeader { name, value }) in headers.iter().enumerate() {
         let key = texts.add(name.as_bytes())?;
         let value = texts.add(value)?;
@@ -108,14 +101,10 @@ struct Texts<'a>(&'a mut [MaybeUninit<u8>]);
 
 impl Texts<'_> {
     /// `len` is the length of all texts and their NULs.
-    fn new(pool: *mut ngx_pool_t, len: usize) -> Result<Self, OutOfMemory> {
-        // SAFETY: C API.
-        let memory = unsafe { ngx_pnalloc(pool, len) }.cast::<MaybeUninit<u8>>();
-        if memory.is_null() {
-            return Err(OutOfMemory);
-        }
+    fn new(r: &ngx_http_request_t, len: usize) -> Result<Self, OutOfMemory> {
+        let memory = pool::bytes(r, len)?.cast::<MaybeUninit<u8>>();
         // SAFETY: POOL: just given, and so nobody else's.
-        Ok(Self(unsafe { std::slice::from_raw_parts_mut(memory, len) }))
+        Ok(Self(unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), len) }))
     }
 
     fn add(&mut self, text: &[u8]) -> Result<ngx_str_t, OutOfMemory> {
@@ -138,7 +127,7 @@ struct Chain {
 }
 
 /// A list's parts for runs, of which there is at least one.
-fn chain(pool: *mut ngx_pool_t, runs: &[Run]) -> Result<Chain, OutOfMemory> {
+fn chain(r: &ngx_http_request_t, runs: &[Run]) -> Result<Chain, OutOfMemory> {
     let mut chain = Chain { first: part(None), last: std::ptr::null_mut() };
     let mut next: *mut ngx_list_part_t = std::ptr::null_mut();
     for (index, run) in runs.iter().enumerate().rev() {
@@ -147,11 +136,7 @@ fn chain(pool: *mut ngx_pool_t, runs: &[Run]) -> Result<Chain, OutOfMemory> {
             chain.first = made;
             break;
         }
-        // SAFETY: C API.
-        let node = unsafe { ngx_palloc(pool, size_of::<ngx_list_part_t>()) }.cast::<ngx_list_part_t>();
-        if node.is_null() {
-            return Err(OutOfMemory);
-        }
+        let node = pool::zeroed::<ngx_list_part_t>(r, 1)?.as_ptr();
         // SAFETY: POOL: room for it was given, aligned for a pointer.
         unsafe { node.write(made) };
         if chain.last.is_null() {
@@ -166,10 +151,4 @@ fn part(run: Option<&Run>) -> ngx_list_part_t {
     let (elts, nelts) =
         run.map_or((std::ptr::null_mut(), 0), |run| (run.first.cast(), run.len as ngx_uint_t));
     ngx_list_part_t { elts, nelts, next: std::ptr::null_mut() }
-}
-
-fn zeroed_elements(pool: *mut ngx_pool_t, count: usize) -> Result<*mut ngx_table_elt_t, OutOfMemory> {
-    // SAFETY: C API.
-    let elements = unsafe { ngx_pcalloc(pool, count * size_of::<ngx_table_elt_t>()) };
-    if elements.is_null() { Err(OutOfMemory) } else { Ok(elements.cast()) }
 }

@@ -2,9 +2,9 @@
 
 use std::ptr::NonNull;
 
-use nginx_sys::{ngx_http_request_t, ngx_list_push, ngx_str_t, ngx_table_elt_t};
+use nginx_sys::{ngx_http_request_t, ngx_str_t, ngx_table_elt_t};
 
-use super::headers_in::OutOfMemory;
+use super::pool::{self, OutOfMemory};
 
 /// Adds a `Set-Cookie` line.
 ///
@@ -54,11 +54,8 @@ fn push(
     name: &'static str,
     value: &[u8],
 ) -> Result<NonNull<ngx_table_elt_t>, OutOfMemory> {
-    // SAFETY: C API: the string is copied to the pool.
-    let value = unsafe { ngx_str_t::from_bytes(r.pool, value) }.ok_or(OutOfMemory)?;
-    // SAFETY: C API.
-    let line = unsafe { ngx_list_push(&raw mut r.headers_out.headers) }.cast::<ngx_table_elt_t>();
-    let line = NonNull::new(line).ok_or(OutOfMemory)?;
+    let value = pool::copy(r, value)?;
+    let line = pool::header_out(r)?;
     // SAFETY: LIST: room for an element. Zeroed first: nginx 1.23 added a field to it.
     unsafe { line.write_bytes(0, 1) };
     // SAFETY: as above.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_msec_t};
 
 use super::access::INTERNAL_ERROR;
-use super::headers_in::OutOfMemory;
+use super::pool::OutOfMemory;
 use super::state::{Landed, RequestState};
 use super::verdict::{Resolved, apply};
 use super::worker::{Refused, Wanted};

@@ -7,10 +7,10 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use nginx_sys::{ngx_event_t, ngx_http_request_t, ngx_msec_t, ngx_pool_cleanup_add, ngx_pool_cleanup_t};
+use nginx_sys::{ngx_event_t, ngx_http_request_t, ngx_msec_t, ngx_pool_cleanup_t};
 
 use super::callback::{Site, contain};
-use super::headers_in::OutOfMemory;
+use super::pool::{self, OutOfMemory};
 use super::suspend;
 use super::worker::WaiterId;
 use crate::access::{CacheStatus, Reason};
@@ -121,10 +121,9 @@ pub fn find_or_create(r: &ngx_http_request_t) -> Result<Rc<RequestState>, OutOfM
     if let Some(state) = find(r) {
         return Ok(state);
     }
-    // SAFETY: LIVE REQUEST, C API.
-    let cleanup = unsafe { ngx_pool_cleanup_add(r.pool, 0) };
-    // SAFETY: POOL: either null or a cleanup handler in the pool.
-    let cleanup = unsafe { cleanup.as_mut() }.ok_or(OutOfMemory)?;
+    let mut cleanup = pool::cleanup(r)?;
+    // SAFETY: POOL: a cleanup handler in the pool.
+    let cleanup = unsafe { cleanup.as_mut() };
     let state = Rc::new(RequestState::default());
     cleanup.data = Rc::into_raw(Rc::clone(&state)).cast_mut().cast();
     cleanup.handler = Some(on_cleanup);

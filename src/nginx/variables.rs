@@ -12,6 +12,7 @@ use ngx::ngx_string;
 
 use super::access::strip_once;
 use super::callback::{Site, contain};
+use super::pool;
 use super::request::{bytes, is_main};
 use super::state::{self, RequestState};
 use crate::access::{self, CacheStatus};
@@ -227,6 +228,5 @@ fn copy(r: &ngx_http_request_t, text: &[u8]) -> Option<ngx_str_t> {
     if text.is_empty() {
         return Some(ngx_str_t { len: 0, data: NonNull::dangling().as_ptr() });
     }
-    // SAFETY: C API, LIVE REQUEST.
-    unsafe { ngx_str_t::from_bytes(r.pool, text) }
+    pool::copy(r, text).ok()
 }

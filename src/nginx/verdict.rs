@@ -5,9 +5,9 @@ use std::sync::Arc;
 use nginx_sys::{NGX_OK, ngx_http_request_t, ngx_int_t, ngx_msec_t};
 
 use super::access::{DECLINED, INTERNAL_ERROR};
-use super::headers_in::{self, OutOfMemory};
+use super::pool::OutOfMemory;
 use super::state::{Decided, RequestState};
-use super::{clock, headers_out, suspend};
+use super::{clock, headers_in, headers_out, suspend};
 use crate::access::{Reason, Terms, Verdict, decide};
 use crate::resolver::Outcome;
 use crate::session::Resolution;

@@ -2,6 +2,7 @@
 
 mod connections;
 mod descriptors;
+mod memory;
 
 use super::harness::{Http1, Http2, Request};
 use super::live::{Live, SOON, assert_ending};

@@ -1,0 +1,78 @@
+//! Memory of a request's pool. All that the module takes is taken here, so that a test can have any of it fail.
+
+use std::ptr::NonNull;
+
+use nginx_sys::{
+    ngx_http_request_t, ngx_list_push, ngx_pcalloc, ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_cleanup_t,
+    ngx_str_t, ngx_table_elt_t,
+};
+
+/// The pool of the request is out of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+/// Room for that many values, zeroed.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn zeroed<T>(r: &ngx_http_request_t, count: usize) -> Result<NonNull<T>, OutOfMemory> {
+    may_fail()?;
+    // SAFETY: LIVE REQUEST, C API.
+    let memory = unsafe { ngx_pcalloc(r.pool, count * size_of::<T>()) };
+    NonNull::new(memory.cast()).ok_or(OutOfMemory)
+}
+
+/// Room for that many bytes.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn bytes(r: &ngx_http_request_t, len: usize) -> Result<NonNull<u8>, OutOfMemory> {
+    may_fail()?;
+    // SAFETY: LIVE REQUEST, C API.
+    let memory = unsafe { ngx_pnalloc(r.pool, len) };
+    NonNull::new(memory.cast()).ok_or(OutOfMemory)
+}
+
+/// A copy of a text.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn copy(r: &ngx_http_request_t, text: &[u8]) -> Result<ngx_str_t, OutOfMemory> {
+    may_fail()?;
+    // SAFETY: LIVE REQUEST, C API.
+    unsafe { ngx_str_t::from_bytes(r.pool, text) }.ok_or(OutOfMemory)
+}
+
+/// A new element at the end of the answer's headers, not written yet.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn header_out(r: &mut ngx_http_request_t) -> Result<NonNull<ngx_table_elt_t>, OutOfMemory> {
+    may_fail()?;
+    // SAFETY: C API.
+    let line = unsafe { ngx_list_push(&raw mut r.headers_out.headers) };
+    NonNull::new(line.cast()).ok_or(OutOfMemory)
+}
+
+/// A handler for the request's end, to be filled in.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn cleanup(r: &ngx_http_request_t) -> Result<NonNull<ngx_pool_cleanup_t>, OutOfMemory> {
+    may_fail()?;
+    // SAFETY: LIVE REQUEST, C API.
+    let cleanup = unsafe { ngx_pool_cleanup_add(r.pool, 0) };
+    NonNull::new(cleanup).ok_or(OutOfMemory)
+}
+
+/// Fails where a test wants it to.
+#[cfg(feature = "fault-injection")]
+fn may_fail() -> Result<(), OutOfMemory> {
+    if super::callback::injected::is_out_of_memory() { Err(OutOfMemory) } else { Ok(()) }
+}
+
+#[cfg(not(feature = "fault-injection"))]
+#[allow(clippy::unnecessary_wraps, reason = "as its counterpart")]
+fn may_fail() -> Result<(), OutOfMemory> {
+    Ok(())
+}
