@@ -1,6 +1,8 @@
 //! A resolver that fails: what the client gets, what the log says, what is tried again, and how it ends.
 
 mod endings;
+mod endless;
+mod http2;
 mod retries;
 mod timeouts;
 mod unreachable;

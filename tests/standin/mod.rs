@@ -24,6 +24,7 @@ pub mod echo;
 pub mod go;
 pub mod http1;
 pub mod net;
+pub mod raw;
 pub mod resolver;
 pub mod tls;
 

@@ -24,7 +24,7 @@ pub struct Server {
     addr: SocketAddr,
     handler: Handler,
     accepting: Mutex<Option<JoinHandle<()>>>,
-    /// Never sent to: connections end when it is gone.
+    /// Connections end when it is sent to, or gone.
     alive: watch::Sender<()>,
 }
 
@@ -61,6 +61,11 @@ impl Server {
         }
     }
 
+    /// Ends all connections, whatever they are at. It goes on listening.
+    pub fn end_connections(&self) {
+        self.alive.send_replace(());
+    }
+
     /// Listens again on the same port.
     pub fn resume_listening(&self) {
         if self.accepting.lock().unwrap().is_none() {
@@ -69,10 +74,12 @@ impl Server {
     }
 
     fn accept_from(&self, listener: TcpListener) {
-        let (handler, alive) = (self.handler.clone(), self.alive.subscribe());
+        let (handler, mut alive) = (self.handler.clone(), self.alive.subscribe());
         let task = runtime().spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = stream.set_nodelay(true);
+                // What was sent before doesn't concern this one.
+                alive.borrow_and_update();
                 let (serving, mut alive) = (handler(stream), alive.clone());
                 tokio::spawn(async move {
                     tokio::select! {

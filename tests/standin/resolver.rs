@@ -201,6 +201,12 @@ impl Resolver {
         self.server.resume_listening();
     }
 
+    /// Ends all connections, calls in flight included, while clients can connect: as when a process is replaced by another
+    /// that is given the listening socket.
+    pub fn restart(&self) {
+        self.server.end_connections();
+    }
+
     /// Sends FIN (HTTP/2: GOAWAY first) on connections that have no call in flight. How many there were.
     pub fn close_idle_connections(&self) -> usize {
         self.shared.idle.close(CloseKind::Fin)

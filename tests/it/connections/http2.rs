@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::harness::{Http1, Wire, burst, for_each_wire};
 use super::{Fault, Leaf, Live, Pki, Resolver, SOON, Version, assert_answered, assert_ending, send};
 
-fn live(alpn: &[&str], lines: &str) -> Live {
+pub(super) fn live(alpn: &[&str], lines: &str) -> Live {
     let folder = tempfile::tempdir().expect("a folder");
     Pki::shared().write(folder.path()).expect("writable");
     let resolver = Resolver::builder().tls(Pki::shared().server(Leaf::Good)).alpn(alpn).start();
@@ -13,7 +13,7 @@ fn live(alpn: &[&str], lines: &str) -> Live {
     Live::with(resolver, &format!("authgear_ssl_trusted_certificate {};\n{lines}", ca.display()))
 }
 
-const BOTH: [&str; 2] = ["h2", "http/1.1"];
+pub(super) const BOTH: [&str; 2] = ["h2", "http/1.1"];
 
 #[test]
 fn the_server_chooses_the_version() {

@@ -1,7 +1,8 @@
 //! A resolver that restarts or loses connections under load: no request is lost.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use super::super::harness::{Wire, burst};
 use super::{Fault, Live, SOON, assert_answered};
@@ -14,7 +15,7 @@ fn under_load(live: &Live, total: usize, every: u64, happens: impl Fn() + Sync) 
             let mut next = live.resolver.call_count() + every;
             while !done.load(Ordering::Relaxed) {
                 // Short, so that the end of the load is noticed.
-                if live.resolver.wait_for_calls(next, std::time::Duration::from_millis(50)) {
+                if live.resolver.wait_for_calls(next, Duration::from_millis(50)) {
                     happens();
                     next = live.resolver.call_count() + every;
                 }
@@ -41,6 +42,23 @@ fn no_request_is_lost_while_idle_connections_are_reset() {
     let live = Live::start();
     under_load(&live, 600, 25, || assert!(live.resolver.reset_idle_connections() <= 4));
     live.finish();
+}
+
+/// Some calls are under way each time, and all end at once: with FIN, with RST, in the middle of a handshake.
+#[test]
+fn no_request_is_lost_while_the_resolver_restarts() {
+    for live in [Live::start(), super::http2::live(&super::http2::BOTH, "")] {
+        live.resolver.set_fault(Some(Fault::Delay(Duration::from_millis(5))));
+        let restarts = AtomicU64::new(0);
+        under_load(&live, 400, 25, || {
+            restarts.fetch_add(1, Ordering::Relaxed);
+            live.resolver.restart();
+        });
+        assert!(restarts.into_inner() > 5);
+        assert!(live.resolver.call_count() > 400, "no call was under way at a restart");
+        assert!(!live.nginx.error_log().contains("[error]"), "nobody is to see it");
+        live.finish();
+    }
 }
 
 #[test]
