@@ -3,6 +3,7 @@
 mod forms;
 mod malformed;
 mod refusals;
+mod table;
 
 use super::harness::{Response, Wire, send};
 use super::live::{Live, pairs};

@@ -65,6 +65,22 @@ fn any_other_certificate_fails_the_call() {
 }
 
 #[test]
+fn a_resolver_that_gets_a_good_certificate_is_asked_again() {
+    for leaf in [Leaf::WrongCa, Leaf::SelfSigned, Leaf::Expired, Leaf::WrongName] {
+        let live = live(leaf, ClientAuth::None, TRUST);
+        assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 502, "error", "connect");
+        live.resolver.stop_listening();
+        let good = Resolver::builder().tls(Pki::shared().server(Leaf::Good)).listen(live.resolver.addr());
+        let good = good.accounts(live.resolver.accounts()).start();
+        for_each_wire(|wire| {
+            assert_ending(&send(&live.nginx, wire, live.unique()), 200, "valid", "resolved");
+        });
+        assert_eq!((live.resolver.call_count(), good.call_count()), (0, 2));
+        live.finish();
+    }
+}
+
+#[test]
 fn a_ca_that_is_trusted_elsewhere_does_not_count() {
     let live = live(Leaf::Good, ClientAuth::None, "authgear_ssl_trusted_certificate {}/other-ca.pem;");
     assert_fails(&live, &["UnknownIssuer", "BadSignature"]);
