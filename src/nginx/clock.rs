@@ -37,3 +37,20 @@ fn read(clock: libc::clockid_t) -> Millis {
 pub fn unix() -> u64 {
     u64::try_from(ngx_time()).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    /// What is kept by it is kept by a clock that nobody can set.
+    #[test]
+    fn the_clock_of_the_cache_counts_from_the_start_of_the_machine() {
+        let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+        let seconds: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
+        let boot = Duration::from_millis(boot()).as_secs_f64();
+        assert!((boot - seconds).abs() < 5.0, "{boot} and {seconds}");
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+        assert!((Duration::from_millis(unix_millis()).as_secs_f64() - unix).abs() < 5.0);
+    }
+}

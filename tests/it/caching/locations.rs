@@ -39,6 +39,23 @@ fn a_location_never_gets_an_older_answer_than_it_wants() {
     live.finish();
 }
 
+/// Neither a reload nor the worker that it starts begins to count anew.
+#[test]
+fn no_reload_makes_an_answer_younger() {
+    let live = live();
+    let at = fill(&live, &live.alice());
+    live.nginx.reload();
+    live.nginx.wait_for_old_workers();
+    assert_asked(&live, &live.alice(), "200 valid hit HIT");
+    wait_until(at, MOMENT);
+    live.nginx.reload();
+    live.nginx.wait_for_old_workers();
+    live.resolver.accounts().revoke(&live.resolver.accounts().login("alice").bearer);
+    assert_asked(&live, &live.alice(), "200 valid hit HIT");
+    assert_asked(&live, &to("/short/", &live.alice()), "200 none resolved EXPIRED");
+    live.finish();
+}
+
 #[test]
 fn a_location_with_long_times_reads_what_one_with_short_times_kept() {
     let live = live();
