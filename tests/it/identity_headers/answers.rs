@@ -1,54 +1,64 @@
 //! What the answer lacks is nowhere to be had from the client, and only the answer's own headers count.
 
 use super::super::harness::{Request, Wire, for_each_wire, try_send};
-use super::super::stage::{Stage, by, identity, identity_of, pairs};
+use super::super::stage::{LAX, Stage, by, identity, identity_of, pairs};
 use super::super::standin::Fault;
 use super::{NAMES, with_all};
+
+/// With every name, and every name with underscores.
+fn forged() -> Request {
+    with_all(with_all(Request::get("/"), NAMES), NAMES.map(|name| name.replace('-', "_")))
+}
 
 #[test]
 fn a_header_that_the_answer_lacks_is_gone() {
     let stage = Stage::new();
-    let nginx = stage.builder().start();
-    for_each_wire(|wire| {
-        for user in ["alice", "bob", "norole", "anonymous", "unverified", "disabled"] {
-            let request = by(user, with_all(Request::get("/"), NAMES));
-            assert_eq!(identity(&stage.ask(&nginx, wire, request)), identity_of(user), "{user}");
-        }
-    });
-    nginx.finish();
+    for settings in ["", LAX] {
+        let nginx = stage.builder().http(settings).start();
+        for_each_wire(|wire| {
+            for user in ["alice", "bob", "norole", "anonymous", "unverified", "disabled"] {
+                let seen = stage.ask(&nginx, wire, by(user, forged()));
+                assert_eq!(identity(&seen), identity_of(user), "{user}");
+            }
+        });
+        nginx.finish();
+    }
 }
 
 #[test]
 fn a_visitor_without_a_good_credential_has_no_identity() {
     let stage = Stage::new();
-    let nginx = stage.builder().start();
     let invalid = pairs(&[("x-authgear-session-valid", "false")]);
-    let forged = || with_all(Request::get("/"), NAMES);
-    for_each_wire(|wire| {
-        for (request, expected) in [
-            (forged(), vec![]),
-            (forged().header("Authorization", "Bearer unknown"), vec![]),
-            (forged().header("Authorization", "Basic dXNlcjpwYXNz"), vec![]),
-            (forged().header("Cookie", "session=bad"), invalid.clone()),
-            (forged().header("Cookie", "app_session=bad"), vec![]),
-        ] {
-            let seen = stage.ask(&nginx, wire, request.clone());
-            assert_eq!(identity(&seen), expected, "{request:?}");
-        }
-    });
-    nginx.finish();
+    for settings in ["", LAX] {
+        let nginx = stage.builder().http(settings).start();
+        for_each_wire(|wire| {
+            for (request, expected) in [
+                (forged(), vec![]),
+                (forged().header("Authorization", "Bearer unknown"), vec![]),
+                (forged().header("Authorization", "Basic dXNlcjpwYXNz"), vec![]),
+                (forged().header("Cookie", "session=bad"), invalid.clone()),
+                (forged().header("Cookie", "app_session=bad"), vec![]),
+            ] {
+                let seen = stage.ask(&nginx, wire, request.clone());
+                assert_eq!(identity(&seen), expected, "{request:?}");
+            }
+        });
+        nginx.finish();
+    }
 }
 
 #[test]
 fn forged_headers_go_where_resolving_fails_open() {
     let stage = Stage::new();
     stage.resolver.set_fault(Some(Fault::Status(500)));
-    let nginx = stage.builder().server("authgear_on_error anonymous;").start();
-    for_each_wire(|wire| {
-        let seen = stage.ask(&nginx, wire, by("alice", with_all(Request::get("/"), NAMES)));
-        assert_eq!(identity(&seen), []);
-    });
-    nginx.finish();
+    for settings in ["", LAX] {
+        let nginx = stage.builder().http(settings).server("authgear_on_error anonymous;").start();
+        for_each_wire(|wire| {
+            let seen = stage.ask(&nginx, wire, by("alice", forged()));
+            assert_eq!(identity(&seen), []);
+        });
+        nginx.finish();
+    }
 }
 
 #[test]
