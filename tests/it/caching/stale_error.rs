@@ -113,6 +113,30 @@ fn other_failures_are_what_they_are() {
     live.finish();
 }
 
+/// Authgear locks a session while it resolves it, and a call that finds it locked may be answered with 500: the one failure
+/// that a user can bring about, with a session that lives. It is for that user's old answer alone, within its window.
+#[test]
+fn a_user_who_keeps_a_session_locked_gets_no_more_than_its_own_old_answer() {
+    let lines = format!(
+        "{CACHE}\n{SHORT}\nauthgear_cache_use_stale error=10m;\n\
+                         location /plain/ {{ authgear_cache_use_stale off; {{pass}} }}"
+    );
+    let resolver = Resolver::builder().lock_sessions(true).start();
+    let live = Live::build(resolver, &lines, |builder| builder.http(ZONES));
+    age(&live, &[by("alice", 1), by("bob", 1)]);
+    live.resolver.accounts().update("alice", |user| user.roles = vec![]);
+    live.resolver.push_fault(Fault::Gate);
+    let mut locks = live.begin(&by("alice", 1).header("Cookie", "session=x"));
+    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert_asked(&live, &to("/plain/", &by("alice", 1)), "502 error status EXPIRED");
+    assert_asked(&live, &by("alice", 1), STALE);
+    assert_asked(&live, &by("bob", 1), "200 valid resolved EXPIRED");
+    live.resolver.open_gate();
+    assert_eq!(locks.receive(b"GET").expect("an answer").status, 200);
+    assert_asked(&live, &by("alice", 1), "200 valid resolved EXPIRED");
+    live.finish();
+}
+
 #[test]
 fn clients_that_make_too_many_calls_get_nothing_old_by_it() {
     let live = live();
