@@ -59,3 +59,59 @@ fn the_manual_explains_every_reason() {
         assert!(readme.contains(&format!("\n| `{word}` | ")), "{word} is not explained");
     }
 }
+
+/// The files that a document names by their paths, each with the test in it that it names.
+fn named(document: &str) -> Vec<(String, Option<String>)> {
+    let text = read(document);
+    let words = text.split('`').skip(1).step_by(2);
+    let paths = words.filter(|word| word.starts_with("tests/") || word.starts_with("src/"));
+    let parts = paths.map(|path| match path.split_once("::") {
+        Some((file, test)) => (file.to_owned(), Some(test.to_owned())),
+        None => (path.to_owned(), None),
+    });
+    parts.collect()
+}
+
+/// Whether a source file has that function, and it is a test.
+fn has_test(source: &str, name: &str) -> bool {
+    let lines: Vec<&str> = source.lines().map(str::trim_start).collect();
+    let is_it = |line: &str| {
+        line.trim_start_matches("async ")
+            .strip_prefix("fn ")
+            .is_some_and(|rest| rest.starts_with(&format!("{name}(")))
+    };
+    lines.iter().position(|line| is_it(line)).is_some_and(|place| {
+        let before =
+            lines[..place].iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("///"));
+        before.into_iter().any(|line| ["#[test]", "#[tokio::test]"].contains(line))
+    })
+}
+
+#[test]
+fn every_file_and_test_that_a_document_names_is_there() {
+    for document in ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md"] {
+        for (file, test) in named(document) {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&file);
+            assert!(path.exists(), "{document} names {file}, which is not there");
+            if let Some(test) = test {
+                assert!(has_test(&read(&file), &test), "{document} names {file}::{test}, which is no test");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_promise_and_every_failure_has_its_tests() {
+    for (document, heading, least) in
+        [("SECURITY.md", "What proves it", 25), ("ARCHITECTURE.md", "Failures", 30)]
+    {
+        let text = read(document);
+        let heading = format!("\n## {heading}\n");
+        let section = between(&text, &heading, "\n## ")[0];
+        let rows: Vec<_> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+        assert!(rows.len() >= least, "{document}: {rows:?}");
+        for row in rows {
+            assert!(row.contains(".rs::"), "{document}: no test in {row}");
+        }
+    }
+}
