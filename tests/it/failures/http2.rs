@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::harness::{Wire, for_each_wire};
-use super::{Live, Resolver, assert_ending, ending, send};
+use super::super::harness::{Request, Wire, for_each_wire};
+use super::{Live, Resolver, assert_ending, ending, identity, send};
 use crate::standin::raw::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PUSH_PROMISE, RST_STREAM, RawServer,
     SETTINGS, Said, Then, WINDOW_UPDATE, frame, head_of, line,
@@ -19,7 +19,11 @@ fn live(server: &RawServer) -> Live {
     let folder = tempfile::tempdir().expect("a folder");
     Pki::shared().write(folder.path()).expect("writable");
     let ca = folder.path().join("ca.pem");
-    let lines = format!("authgear_ssl_trusted_certificate {};\nauthgear_timeout 400ms;", ca.display());
+    let lines = format!(
+        "authgear_ssl_trusted_certificate {};\nauthgear_timeout 400ms;\n\
+         location = /anonymous {{ authgear_on_error anonymous; {{pass}} }}",
+        ca.display()
+    );
     Live::at(&server.url(), Resolver::start(), &lines, |builder| builder)
 }
 
@@ -47,6 +51,10 @@ fn assert_fails(cases: Vec<(&str, Said)>, expected: &[(u16, &str)]) {
             assert_eq!(result, "error", "{what}: {response:?}");
             assert!(expected.contains(&(status, reason.as_str())), "{what}: {status} {reason}");
             assert!(started.elapsed() < SLACK, "{what}: {:?}", started.elapsed());
+            // Where a failure lets it through the backend gets no identity either.
+            let open = Request { target: b"/anonymous".into(), ..live.unique() };
+            let open = send(&live.nginx, wire, open);
+            assert_eq!((open.status, identity(&open)), (200, vec![]), "{what}");
             server.say(None);
             assert_ending(&send(&live.nginx, wire, live.unique()), 200, "valid", "resolved");
         });
@@ -84,7 +92,7 @@ fn a_connection_that_is_sent_away_is_a_lost_connection_whatever_the_code() {
 }
 
 #[test]
-fn broken_frames_are_malformed() {
+fn heads_that_break_the_rules_are_malformed() {
     let with = |block: Vec<u8>| once(move |id| frame(HEADERS, WHOLE, id, &block));
     let cases = vec![
         ("no status", with([line("x-authgear-session-valid", "true"), line("x-a", "b")].concat())),
@@ -100,6 +108,13 @@ fn broken_frames_are_malformed() {
         ),
         ("a connection's header", with([claim(), line("transfer-encoding", "chunked")].concat())),
         ("no HPACK", with(vec![0xff; 40])),
+    ];
+    assert_fails(cases, &[(502, "malformed"), (502, "closed")]);
+}
+
+#[test]
+fn broken_frames_are_malformed() {
+    let cases = vec![
         ("DATA before HEADERS", once(|id| frame(DATA, END_STREAM, id, b"x"))),
         (
             "more DATA than its length",

@@ -45,6 +45,30 @@ fn idle_connections_are_closed_on_demand() {
 }
 
 #[test]
+fn a_restart_ends_every_connection_and_takes_new_ones() {
+    let resolver = Resolver::start();
+    let asked = || {
+        let mut stream = connect(resolver.addr());
+        stream.write_all(request("GET", "/resolve", &[]).as_bytes()).unwrap();
+        stream
+    };
+    let mut idle = asked();
+    read_head(&mut idle);
+    resolver.push_fault(Fault::Gate);
+    let mut busy = asked();
+    assert!(resolver.wait_for_gate(1, SOON));
+    for _ in 0..2 {
+        resolver.restart();
+        assert_eq!((read_all(&mut idle), read_all(&mut busy)), (String::new(), String::new()));
+        assert!(resolver.wait_until_idle(SOON));
+        read_head(&mut asked());
+        (idle, busy) = (asked(), asked());
+        read_head(&mut idle);
+        read_head(&mut busy);
+    }
+}
+
+#[test]
 #[allow(clippy::disallowed_methods, reason = "a test client blocks")]
 fn listening_stops_and_resumes_on_the_same_port() {
     let resolver = Resolver::start();
