@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::LookupIpStrategy;
+use hickory_resolver::config::{LookupIpStrategy, ResolverConfig};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 use once_cell::sync::OnceCell;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::time::timeout;
@@ -21,9 +23,11 @@ const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 
 /// That a name has no address is a failure like any other: it is to end soon after the name server says otherwise, however
 /// long that would allow to remember it. Not at once, since most names have no address of IPv6.
-const REMEMBER_NOTHING: Duration = Duration::from_secs(1);
+const REMEMBER_UNKNOWN: Duration = Duration::from_secs(1);
 
-type Found = Result<Vec<IpAddr>, Box<dyn Error + Send + Sync>>;
+type BoxError = Box<dyn Error + Send + Sync>;
+type Builder = ResolverBuilder<TokioRuntimeProvider>;
+type Found = Result<Vec<IpAddr>, BoxError>;
 type LookUp<'a> = Pin<&'a mut (dyn Future<Output = Found> + Send)>;
 
 /// Finds the addresses of one host, whatever name the client library asks for: with `authgear_ssl_name` the URL has the
@@ -46,15 +50,15 @@ impl HostDns {
         Self { host: host.into(), resolvers: Arc::default() }
     }
 
-    async fn look_up(self) -> Result<Addrs, Box<dyn Error + Send + Sync>> {
+    async fn look_up(self) -> Result<Addrs, BoxError> {
         // Port 0 is replaced by the URL's.
         if let Ok(ip) = self.host.trim_matches(['[', ']']).parse::<IpAddr>() {
             return Ok(Box::new(std::iter::once(SocketAddr::new(ip, 0))));
         }
-        let resolvers = self.resolvers.get_or_try_init(Resolvers::of_the_system)?;
-        let ipv4 = pin!(addresses(&resolvers.ipv4, &self.host));
-        let ipv6 = pin!(addresses(&resolvers.ipv6, &self.host));
-        let found = of_both(ipv4, ipv6).await?;
+        let found = match self.resolvers.get_or_try_init(Resolvers::of_the_system) {
+            Ok(resolvers) => resolvers.addresses(&self.host).await?,
+            Err(error) => Resolvers::of_the_hosts_file()?.addresses(&self.host).await.map_err(|_| error)?,
+        };
         Ok(Box::new(found.into_iter().map(|ip| SocketAddr::new(ip, 0))))
     }
 }
@@ -66,20 +70,31 @@ impl Resolve for HostDns {
 }
 
 impl Resolvers {
-    fn of_the_system() -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let ipv4 = system_resolver(LookupIpStrategy::Ipv4Only)?;
-        Ok(Self { ipv4, ipv6: system_resolver(LookupIpStrategy::Ipv6Only)? })
+    /// `/etc/resolv.conf` and `/etc/hosts`. reqwest's own use of hickory asks a public service where the former can't be
+    /// read; here that is an error: names of an internal resolver are nobody's business.
+    fn of_the_system() -> Result<Self, BoxError> {
+        Self::build(TokioResolver::builder_tokio)
     }
-}
 
-/// `/etc/resolv.conf` and `/etc/hosts`. reqwest's own use of hickory asks a public service where the former can't be
-/// read; here that is an error: names of an internal resolver are nobody's business.
-fn system_resolver(family: LookupIpStrategy) -> Result<TokioResolver, Box<dyn Error + Send + Sync>> {
-    let mut builder = TokioResolver::builder_tokio()?;
-    let options = builder.options_mut();
-    options.ip_strategy = family;
-    options.negative_max_ttl = Some(REMEMBER_NOTHING);
-    Ok(builder.build()?)
+    /// What is left without a name server, as in a container without a network.
+    fn of_the_hosts_file() -> Result<Self, BoxError> {
+        let nobody = || ResolverConfig::from_parts(None, Vec::new(), Vec::new());
+        Self::build(|| Ok(TokioResolver::builder_with_config(nobody(), TokioRuntimeProvider::default())))
+    }
+
+    fn build(builder: impl Fn() -> Result<Builder, NetError>) -> Result<Self, BoxError> {
+        let of = |family| {
+            let mut builder = builder()?;
+            builder.options_mut().ip_strategy = family;
+            builder.options_mut().negative_max_ttl = Some(REMEMBER_UNKNOWN);
+            builder.build()
+        };
+        Ok(Self { ipv4: of(LookupIpStrategy::Ipv4Only)?, ipv6: of(LookupIpStrategy::Ipv6Only)? })
+    }
+
+    async fn addresses(&self, host: &str) -> Found {
+        of_both(pin!(addresses(&self.ipv4, host)), pin!(addresses(&self.ipv6, host))).await
+    }
 }
 
 async fn addresses(resolver: &TokioResolver, host: &str) -> Found {

@@ -105,3 +105,30 @@ fn a_name_of_the_hosts_file_needs_no_name_server() {
         live.finish();
     }
 }
+
+/// As in a container without a network.
+#[test]
+fn a_name_of_the_hosts_file_needs_no_resolv_conf() {
+    for resolv_conf in ["", "# nobody\n", "search example.com\n"] {
+        let hosts = format!("127.0.0.1 {}\n", super::NAME);
+        let Some(names) = Names::with_hosts(Reply::Silence, &hosts) else { return };
+        std::fs::write(names.file("resolv.conf"), resolv_conf).expect("writable");
+        let live = names.live(Resolver::start(), SHORT);
+        for_each_wire(|wire| assert_answered(&live, wire));
+        live.finish();
+    }
+}
+
+/// No name server is made up where none is configured, and one that is configured later is asked.
+#[test]
+fn without_a_resolv_conf_other_names_are_unknown() {
+    let Some(names) = Names::start(Reply::Addresses(vec![HERE])) else { return };
+    std::fs::write(names.file("resolv.conf"), "").expect("writable");
+    let live = names.live(Resolver::start(), SHORT);
+    for_each_wire(|wire| {
+        assert_ending(&send(&live.nginx, wire, live.unique()), 502, "error", "connect");
+    });
+    std::fs::write(names.file("resolv.conf"), names.server.resolv_conf()).expect("writable");
+    for_each_wire(|wire| assert_answered(&live, wire));
+    live.finish();
+}
