@@ -10,8 +10,8 @@ mod unreachable;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use super::harness::{Request, Response, Wire, send};
-use super::live::{Live, assert_ending, ending, identity, pairs};
+use super::harness::{Request, Response, Wire, poll, send};
+use super::live::{Live, SOON, assert_ending, ending, identity, pairs};
 use super::standin::{ConnectionFault, Fault, Resolver};
 
 /// Short, where a test has to wait for it.
@@ -50,6 +50,13 @@ fn fail_with(live: &Live, wire: Wire, fault: &Fault, request: &Request) -> Respo
     let response = send(&live.nginx, wire, request);
     live.resolver.clear_faults();
     response
+}
+
+/// Requests are answered again: at once, but on a machine that is too busy to answer within a short timeout.
+#[track_caller]
+pub(crate) fn assert_recovers(live: &Live, wire: Wire) {
+    let answered = || (send(&live.nginx, wire, live.unique()).status == 200).then_some(());
+    assert!(poll(SOON, answered).is_some(), "no call is answered any more");
 }
 
 /// The next request is answered as if nothing had happened.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::harness::{Request, Wire, for_each_wire};
-use super::{Live, Resolver, assert_ending, ending, identity, send};
+use super::{Live, Resolver, assert_recovers, ending, identity, send};
 use crate::standin::raw::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PUSH_PROMISE, RST_STREAM, RawServer,
     SETTINGS, Said, Then, WINDOW_UPDATE, frame, head_of, line,
@@ -12,15 +12,18 @@ use crate::standin::{Leaf, Pki};
 
 /// Far more than the timeout, and far less than those that must not be waited for.
 const SLACK: Duration = Duration::from_secs(8);
+const SHORT: &str = "400ms";
+/// Where nothing has to be waited for.
+const LONG: &str = "20s";
 const WHOLE: u8 = END_STREAM | END_HEADERS;
 const CLAIM: [(&str, &str); 2] = [("x-authgear-session-valid", "true"), ("x-authgear-user-id", "mallory")];
 
-fn live(server: &RawServer) -> Live {
+fn live(server: &RawServer, timeout: &str) -> Live {
     let folder = tempfile::tempdir().expect("a folder");
     Pki::shared().write(folder.path()).expect("writable");
     let ca = folder.path().join("ca.pem");
     let lines = format!(
-        "authgear_ssl_trusted_certificate {};\nauthgear_timeout 400ms;\n\
+        "authgear_ssl_trusted_certificate {};\nauthgear_timeout {timeout};\n\
          location = /anonymous {{ authgear_on_error anonymous; {{pass}} }}",
         ca.display()
     );
@@ -37,10 +40,10 @@ fn claim() -> Vec<u8> {
 
 /// Each must end in one of these: status and reason.
 #[track_caller]
-fn assert_fails(cases: Vec<(&str, Said)>, expected: &[(u16, &str)]) {
+fn assert_fails(timeout: &str, cases: Vec<(&str, Said)>, expected: &[(u16, &str)]) {
     let server = RawServer::http2(Pki::shared().server(Leaf::Good));
-    let live = live(&server);
-    assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 200, "valid", "resolved");
+    let live = live(&server, timeout);
+    assert_recovers(&live, Wire::Http1);
     let before = live.nginx.rss();
     for (what, said) in cases {
         for_each_wire(|wire| {
@@ -56,7 +59,7 @@ fn assert_fails(cases: Vec<(&str, Said)>, expected: &[(u16, &str)]) {
             let open = send(&live.nginx, wire, open);
             assert_eq!((open.status, identity(&open)), (200, vec![]), "{what}");
             server.say(None);
-            assert_ending(&send(&live.nginx, wire, live.unique()), 200, "valid", "resolved");
+            assert_recovers(&live, wire);
         });
         assert!(!live.nginx.error_log().contains("mallory"));
     }
@@ -71,12 +74,12 @@ fn a_stream_that_is_reset_is_a_lost_connection_whatever_the_code() {
     let codes = [0, 1, 2, 3, 5, 7, 8, 9, 10, 11, 12, 13, 14, 255, u32::MAX];
     let cases =
         codes.map(|code: u32| ("RST_STREAM", once(move |id| frame(RST_STREAM, 0, id, &code.to_be_bytes()))));
-    assert_fails(cases.into(), &[(502, "closed")]);
+    assert_fails(LONG, cases.into(), &[(502, "closed")]);
     let in_body = |id| {
         let head = frame(HEADERS, END_HEADERS, id, &claim());
         [head, frame(RST_STREAM, 0, id, &2_u32.to_be_bytes())].concat()
     };
-    assert_fails(vec![("RST_STREAM in the body", once(in_body))], &[(502, "closed")]);
+    assert_fails(LONG, vec![("RST_STREAM in the body", once(in_body))], &[(502, "closed")]);
 }
 
 #[test]
@@ -88,7 +91,7 @@ fn a_connection_that_is_sent_away_is_a_lost_connection_whatever_the_code() {
     let codes = [0, 1, 2, 7, 11, 13, 255];
     let cases =
         codes.into_iter().flat_map(|code| [0, 0x7fff_ffff].map(|last| ("GOAWAY", go_away(last, code))));
-    assert_fails(cases.collect(), &[(502, "closed")]);
+    assert_fails(LONG, cases.collect(), &[(502, "closed")]);
 }
 
 #[test]
@@ -109,7 +112,7 @@ fn heads_that_break_the_rules_are_malformed() {
         ("a connection's header", with([claim(), line("transfer-encoding", "chunked")].concat())),
         ("no HPACK", with(vec![0xff; 40])),
     ];
-    assert_fails(cases, &[(502, "malformed"), (502, "closed")]);
+    assert_fails(LONG, cases, &[(502, "malformed"), (502, "closed")]);
 }
 
 #[test]
@@ -161,7 +164,7 @@ fn broken_frames_are_malformed() {
             ),
         ),
     ];
-    assert_fails(cases, &[(502, "malformed"), (502, "closed")]);
+    assert_fails(LONG, cases, &[(502, "malformed"), (502, "closed")]);
 }
 
 #[test]
@@ -175,7 +178,7 @@ fn an_answer_that_breaks_off_is_a_lost_connection() {
         ("before CONTINUATION", Said::new(|id| frame(HEADERS, END_STREAM, id, &claim()), Then::Close)),
         ("before its body", Said::new(|id| frame(HEADERS, END_HEADERS, id, &claim()), Then::Close)),
     ];
-    assert_fails(cases, &[(502, "closed")]);
+    assert_fails(LONG, cases, &[(502, "closed")]);
 }
 
 #[test]
@@ -224,7 +227,7 @@ fn what_never_ends_is_over_by_the_timeout_and_fills_no_memory() {
             ),
         ),
     ];
-    assert_fails(cases, &[(504, "timeout"), (502, "malformed"), (502, "closed")]);
+    assert_fails(SHORT, cases, &[(504, "timeout"), (502, "malformed"), (502, "closed")]);
 }
 
 /// Within the rules, and still of no use.
@@ -235,5 +238,5 @@ fn a_server_that_lets_no_stream_begin_is_a_timeout() {
         ("no streams", once(|_| frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 0]))),
         ("a body without end", once(|id| frame(HEADERS, END_HEADERS, id, &claim()))),
     ];
-    assert_fails(cases, &[(504, "timeout")]);
+    assert_fails(SHORT, cases, &[(504, "timeout")]);
 }

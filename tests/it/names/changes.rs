@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::super::harness::{Wire, for_each_wire, poll, send};
-use super::{HERE, Live, Memory, NOBODY, Names, Reply, Resolver, SOON, assert_ending};
+use super::super::failures::assert_recovers;
+use super::super::harness::{Wire, for_each_wire, send};
+use super::{HERE, Live, Memory, NOBODY, Names, Reply, Resolver, assert_ending};
 
 const THERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 97);
 
@@ -42,8 +43,7 @@ fn a_name_that_comes_into_being_is_found_soon() {
         let live = names.live(Resolver::start(), "");
         assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 502, "error", "connect");
         names.server.say(Reply::Addresses(vec![HERE]));
-        let found = || (send(&live.nginx, Wire::Http1, live.unique()).status == 200).then_some(());
-        assert!(poll(SOON, found).is_some(), "it is not found");
+        assert_recovers(&live, Wire::Http1);
         for_each_wire(|wire| assert_answered(&live, wire));
         live.finish();
     }

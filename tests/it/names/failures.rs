@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::harness::{Request, Wire, for_each_wire, poll, send};
+use super::super::failures::assert_recovers;
+use super::super::harness::{Request, Wire, for_each_wire, send};
 use super::{Fault, HERE, Live, Names, Reply, Resolver, SOON, assert_ending};
 
 /// Far more than any timeout of these tests, and far less than those that must not be waited for.
@@ -39,8 +40,7 @@ fn what_the_name_server_refuses_to_tell_is_a_502_until_it_tells() {
         assert!(line.contains("connect failed: ") && line.contains(super::NAME), "{line}");
         assert_eq!(live.echo.requests().len(), 0);
         names.server.say(Reply::Addresses(vec![HERE]));
-        let found = || (send(&live.nginx, Wire::Http1, live.unique()).status == 200).then_some(());
-        assert!(poll(SOON, found).is_some(), "it is not found");
+        assert_recovers(&live, Wire::Http1);
         for_each_wire(|wire| assert_answered(&live, wire));
         live.finish();
     }
@@ -61,7 +61,7 @@ fn a_silent_name_server_is_a_504_in_time_and_holds_nobody_up() {
             drop(waiting);
         });
         names.server.say(Reply::Addresses(vec![HERE]));
-        assert_answered(&live, Wire::Http1);
+        assert_recovers(&live, Wire::Http1);
         live.finish();
     }
 }
@@ -100,7 +100,7 @@ fn a_name_of_the_hosts_file_needs_no_name_server() {
         println!("{reply:?}");
         let hosts = format!("127.0.0.1 {}\n", super::NAME);
         let Some(names) = Names::with_hosts(reply, &hosts) else { return };
-        let live = names.live(Resolver::start(), SHORT);
+        let live = names.live(Resolver::start(), "");
         for_each_wire(|wire| assert_answered(&live, wire));
         live.finish();
     }
@@ -113,7 +113,7 @@ fn a_name_of_the_hosts_file_needs_no_resolv_conf() {
         let hosts = format!("127.0.0.1 {}\n", super::NAME);
         let Some(names) = Names::with_hosts(Reply::Silence, &hosts) else { return };
         std::fs::write(names.file("resolv.conf"), resolv_conf).expect("writable");
-        let live = names.live(Resolver::start(), SHORT);
+        let live = names.live(Resolver::start(), "");
         for_each_wire(|wire| assert_answered(&live, wire));
         live.finish();
     }
@@ -124,7 +124,7 @@ fn a_name_of_the_hosts_file_needs_no_resolv_conf() {
 fn without_a_resolv_conf_other_names_are_unknown() {
     let Some(names) = Names::start(Reply::Addresses(vec![HERE])) else { return };
     std::fs::write(names.file("resolv.conf"), "").expect("writable");
-    let live = names.live(Resolver::start(), SHORT);
+    let live = names.live(Resolver::start(), "");
     for_each_wire(|wire| {
         assert_ending(&send(&live.nginx, wire, live.unique()), 502, "error", "connect");
     });
