@@ -40,7 +40,7 @@ fn a_name_that_comes_into_being_is_found_soon() {
     for reply in [Reply::NoSuchName, Reply::Addresses(vec![])] {
         let Some(names) = Names::start(reply.clone()) else { return };
         names.server.say_for(reply, Memory::Hour);
-        let live = names.live(Resolver::start(), "");
+        let live = names.live(Resolver::start(), "authgear_breaker off;");
         assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 502, "error", "connect");
         names.server.say(Reply::Addresses(vec![HERE]));
         assert_recovers(&live, Wire::Http1);
