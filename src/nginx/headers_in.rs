@@ -4,14 +4,12 @@
 //! look at `hash`. No element that stays is moved, since `headers_in.host` and its like point at them: the list's parts
 //! are split around what goes. The nodes of the new chain are all new, because a subrequest shares the old ones.
 
-use std::mem::MaybeUninit;
-
-use nginx_sys::{ngx_hash_key, ngx_http_request_t, ngx_list_part_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t};
+use nginx_sys::{ngx_http_request_t, ngx_list_part_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t};
 
 use super::pool::{self, OutOfMemory};
 use super::request::{bytes, part_elements, parts};
 use crate::identity_header::is_identity_header;
-use crate::session::{IdentityHeader, IdentityHeaders};
+use crate::session::IdentityHeaders;
 
 /// Removes the client's identity headers.
 ///
@@ -72,52 +70,25 @@ fn kept_runs(r: &ngx_http_request_t) -> Vec<Run> {
         .collect()
 }
 
-/// Elements for the resolver's headers. Zeroed first: nginx 1.23 added a field, `next`, to the structure.
+/// Elements for the resolver's headers, whose texts are copied: what nginx reads is to live as long as the request.
 fn injected_run(r: &ngx_http_request_t, headers: &IdentityHeaders) -> Result<Run, OutOfMemory> {
+    let texts = pool::text(r, headers.texts())?;
+    // Zeroed first: nginx 1.23 added a field, `next`, to the structure.
     let first = pool::zeroed::<ngx_table_elt_t>(r, headers.len())?.as_ptr();
-    let len: usize = headers.iter().map(|IdentityHeader { name, value }| name.len() + value.len() + 2).sum();
-    let mut texts = Texts::new(r, len)?;
-    for (index, IdentityHeader { name, value }) in headers.iter().enumerate() {
-        let key = texts.add(name.as_bytes())?;
-        let value = texts.add(value)?;
-        // SAFETY: C API: the bytes of the name.
-        let hash = unsafe { ngx_hash_key(key.data, key.len) };
-        // SAFETY: POOL: there is room for as many elements as there are headers.
-        let element = unsafe { first.add(index) };
-        // SAFETY: POOL: zeroed, which is a valid element.
-        let element = unsafe { &mut *element };
-        element.hash = hash;
-        element.key = key;
-        element.value = value;
+    // SAFETY: POOL: there is room for as many elements as there are headers; zeroed, they are valid.
+    let elements = unsafe { std::slice::from_raw_parts_mut(first, headers.len()) };
+    for (element, header) in elements.iter_mut().zip(headers.iter_in(texts)) {
+        element.hash = header.hash;
+        element.key = string(header.name);
+        element.value = string(header.value);
         // Names of answer headers are lower-case already.
-        element.lowcase_key = key.data;
+        element.lowcase_key = element.key.data;
     }
     Ok(Run { first, len: headers.len() })
 }
 
-/// Memory of a pool that texts are copied to, each with a NUL behind it, as nginx's parser leaves one behind each of the
-/// client's values.
-struct Texts<'a>(&'a mut [MaybeUninit<u8>]);
-
-impl Texts<'_> {
-    /// `len` is the length of all texts and their NULs.
-    fn new(r: &ngx_http_request_t, len: usize) -> Result<Self, OutOfMemory> {
-        let memory = pool::bytes(r, len)?.cast::<MaybeUninit<u8>>();
-        // SAFETY: POOL: just given, and so nobody else's.
-        Ok(Self(unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), len) }))
-    }
-
-    fn add(&mut self, text: &[u8]) -> Result<ngx_str_t, OutOfMemory> {
-        let (place, rest) =
-            std::mem::take(&mut self.0).split_at_mut_checked(text.len() + 1).ok_or(OutOfMemory)?;
-        self.0 = rest;
-        let (end, place) = place.split_last_mut().ok_or(OutOfMemory)?;
-        end.write(0);
-        for (slot, byte) in place.iter_mut().zip(text) {
-            slot.write(*byte);
-        }
-        Ok(ngx_str_t { len: text.len(), data: place.as_mut_ptr().cast() })
-    }
+fn string(text: &[u8]) -> ngx_str_t {
+    ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() }
 }
 
 struct Chain {

@@ -43,6 +43,18 @@ pub fn copy(r: &ngx_http_request_t, text: &[u8]) -> Result<ngx_str_t, OutOfMemor
     unsafe { ngx_str_t::from_bytes(r.pool, text) }.ok_or(OutOfMemory)
 }
 
+/// The same, to be looked at here. It lives as long as the request, longer than `r` says.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn text<'a>(r: &ngx_http_request_t, text: &[u8]) -> Result<&'a [u8], OutOfMemory> {
+    let memory = bytes(r, text.len())?.as_ptr();
+    // SAFETY: POOL: just given, and so nobody else's.
+    unsafe { memory.copy_from_nonoverlapping(text.as_ptr(), text.len()) };
+    // SAFETY: POOL: just written.
+    Ok(unsafe { std::slice::from_raw_parts(memory, text.len()) })
+}
+
 /// A new element at the end of the answer's headers, not written yet.
 ///
 /// # Errors

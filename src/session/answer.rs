@@ -5,7 +5,7 @@ mod lifetime;
 use http::header::{HeaderMap, SET_COOKIE, WWW_AUTHENTICATE};
 use thiserror::Error;
 
-use super::{IdentityHeader, IdentityHeaders, Resolution, Session};
+use super::{IdentityHeaders, Resolution, Session};
 use crate::identity_header::{PREFIX, is_exempt};
 
 pub(crate) const SESSION_VALID: &str = "x-authgear-session-valid";
@@ -93,9 +93,10 @@ fn resolution(headers: &HeaderMap, has_body: bool) -> Result<Resolution, AnswerE
 
 /// Takes the headers by prefix, so that one which Authgear adds in future passes as well.
 fn identity_headers(headers: &HeaderMap) -> Result<IdentityHeaders, AnswerError> {
-    let mut identity = Vec::new();
+    let mut identity = IdentityHeaders::default();
     let mut size = 0;
-    for name in headers.keys().filter(|name| name.as_str().starts_with(PREFIX) && !is_exempt(name.as_ref())) {
+    for name in headers.keys().filter(|name| !is_exempt(name.as_ref())) {
+        let Some(short_name) = name.as_str().strip_prefix(PREFIX) else { continue };
         // Another byte could fold into the name of another header on the way to the backend.
         if !name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return Err(AnswerError::Malformed("an \"x-authgear-\" header with an odd name"));
@@ -107,13 +108,13 @@ fn identity_headers(headers: &HeaderMap) -> Result<IdentityHeaders, AnswerError>
         }
         size += name.as_str().len() + value.len();
         if !value.is_empty() {
-            identity.push(IdentityHeader { name: name.as_str().to_owned(), value: value.to_vec() });
+            identity.push(short_name, value);
         }
     }
     if size > MAX_IDENTITY_BYTES {
         return Err(AnswerError::Malformed("more than 8k of \"x-authgear-\" headers"));
     }
-    Ok(IdentityHeaders(identity))
+    Ok(identity)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! little-endian. There is one form of each resolution: what decodes is exactly what encoding gives.
 
 use super::answer::{MAX_IDENTITY_BYTES, SESSION_VALID, USER_ID};
-use super::{IdentityHeader, IdentityHeaders, Resolution, Session};
+use super::{IdentityHeaders, Resolution, Session};
 use crate::identity_header::{PREFIX, is_exempt};
 
 const VERSION: u8 = 1;
@@ -33,6 +33,9 @@ const KNOWN: [&str; 9] = [
 ];
 const SPELLED_OUT: u8 = 0;
 
+/// What names and values usually take, once decoded.
+const USUAL_BYTES: usize = 256;
+
 /// No encoding is longer. With its code and lengths (5 bytes at most) a header is shorter than with its prefix, so the
 /// bound on headers is one on their encoding.
 pub const MAX_ENCODED: usize = 2 + MAX_IDENTITY_BYTES;
@@ -47,15 +50,15 @@ pub fn encode(resolution: &Resolution, out: &mut Vec<u8>) {
     out.extend([VERSION, kind]);
     for header in resolution.identity_headers().into_iter().flat_map(IdentityHeaders::iter) {
         // All names of identity headers start with it.
-        let name = header.name.strip_prefix(PREFIX).unwrap_or_default();
+        let name = header.name.strip_prefix(PREFIX.as_bytes()).unwrap_or_default();
         match code(name) {
             Some(code) => out.push(code),
             None => {
                 out.push(SPELLED_OUT);
-                put(name.as_bytes(), out);
+                put(name, out);
             }
         }
-        put(&header.value, out);
+        put(header.value, out);
     }
 }
 
@@ -72,8 +75,8 @@ pub fn decode(bytes: &[u8]) -> Option<Resolution> {
     }
 }
 
-fn code(name: &str) -> Option<u8> {
-    let place = KNOWN.iter().position(|known| *known == name)?;
+fn code(name: &[u8]) -> Option<u8> {
+    let place = KNOWN.iter().position(|known| known.as_bytes() == name)?;
     u8::try_from(place + 1).ok()
 }
 
@@ -91,7 +94,11 @@ fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 fn headers(mut rest: &[u8]) -> Option<IdentityHeaders> {
-    let mut headers = Vec::with_capacity(if rest.is_empty() { 0 } else { KNOWN.len() });
+    let mut headers = if rest.is_empty() {
+        IdentityHeaders::default()
+    } else {
+        IdentityHeaders::with_capacity(KNOWN.len(), USUAL_BYTES)
+    };
     let mut names = Names::default();
     let mut size = 0;
     while let Some((&code, after)) = rest.split_first() {
@@ -102,9 +109,9 @@ fn headers(mut rest: &[u8]) -> Option<IdentityHeaders> {
         if size > MAX_IDENTITY_BYTES {
             return None;
         }
-        headers.push(IdentityHeader { name: [PREFIX, name].concat(), value: value.to_vec() });
+        headers.push(name, value);
     }
-    names.differ().then_some(IdentityHeaders(headers))
+    names.differ().then_some(headers)
 }
 
 /// The names that were read, to tell that each was there once.
@@ -140,7 +147,7 @@ impl<'a> Names<'a> {
 /// Whether an answer may have a header of this name (after `PREFIX`), and there is no code for it.
 fn is_other_name(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && code(name).is_none()
+        && code(name.as_bytes()).is_none()
         && !is_exempt([PREFIX, name].concat().as_bytes())
 }
 

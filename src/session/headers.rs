@@ -1,0 +1,163 @@
+//! The headers that the backend gets, kept in the form in which they are put into a request.
+
+use std::ops::Range;
+
+use crate::identity_header::PREFIX;
+
+/// Headers for the backend, in the resolver's order: lower-case names that start with `x-authgear-`, each at most
+/// once, with values that are not empty.
+///
+/// Made once, and put into every request of the session: so what a request needs is prepared. The texts lie in one
+/// piece, to be copied at once, and the names are hashed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IdentityHeaders {
+    /// Names and values, each with a NUL behind it.
+    texts: Vec<u8>,
+    places: Vec<Place>,
+}
+
+/// Where a header is in the texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    name: Range<usize>,
+    value: Range<usize>,
+    hash: usize,
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdentityHeader<'a> {
+    pub name: &'a [u8],
+    pub value: &'a [u8],
+    /// The hash of the name by which nginx compares it with others: `ngx_hash_key`'s.
+    pub hash: usize,
+}
+
+impl IdentityHeaders {
+    /// Room for so many headers, whose texts take so many bytes.
+    pub(super) fn with_capacity(headers: usize, bytes: usize) -> Self {
+        Self { texts: Vec::with_capacity(bytes), places: Vec::with_capacity(headers) }
+    }
+
+    /// Adds a header, whose name is given without `PREFIX`.
+    pub(super) fn push(&mut self, name: &str, value: &[u8]) {
+        let hash = hash(PREFIX_HASH, name.as_bytes());
+        let name = self.add_text(&[PREFIX.as_bytes(), name.as_bytes()]);
+        let value = self.add_text(&[value]);
+        self.places.push(Place { name, value, hash });
+    }
+
+    fn add_text(&mut self, pieces: &[&[u8]]) -> Range<usize> {
+        let start = self.texts.len();
+        for piece in pieces {
+            self.texts.extend_from_slice(piece);
+        }
+        let end = self.texts.len();
+        self.texts.push(0);
+        start..end
+    }
+
+    /// The value of the header of this (whole, lower-case) name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|header| header.name == name.as_bytes()).map(|header| header.value)
+    }
+
+    /// The value of `x-authgear-NAME`, where `_` in NAME stands for `-`, as in the names of nginx's variables.
+    #[must_use]
+    pub fn get_by_variable(&self, name: &[u8]) -> Option<&[u8]> {
+        let same = |header: &IdentityHeader<'_>| {
+            header.name.strip_prefix(PREFIX.as_bytes()).is_some_and(|rest| {
+                rest.len() == name.len()
+                    && rest
+                        .iter()
+                        .zip(name)
+                        .all(|(&a, &b)| a == b.to_ascii_lowercase() || (a == b'-' && b == b'_'))
+            })
+        };
+        self.iter().find(same).map(|header| header.value)
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = IdentityHeader<'_>> {
+        self.iter_in(&self.texts)
+    }
+
+    /// All names and values, each with a NUL behind it, as nginx's parser leaves one behind the client's.
+    #[must_use]
+    pub fn texts(&self) -> &[u8] {
+        &self.texts
+    }
+
+    /// The headers in a copy of [`Self::texts`].
+    pub fn iter_in<'a>(&'a self, texts: &'a [u8]) -> impl Iterator<Item = IdentityHeader<'a>> {
+        self.places.iter().filter_map(|Place { name, value, hash }| {
+            let (name, value) = (texts.get(name.clone())?, texts.get(value.clone())?);
+            Some(IdentityHeader { name, value, hash: *hash })
+        })
+    }
+}
+
+const PREFIX_HASH: usize = hash(0, PREFIX.as_bytes());
+
+/// Goes on with a hash, by nginx's rule.
+const fn hash(mut hash: usize, mut bytes: &[u8]) -> usize {
+    while let [byte, rest @ ..] = bytes {
+        hash = hash.wrapping_mul(31).wrapping_add(*byte as usize);
+        bytes = rest;
+    }
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers() -> IdentityHeaders {
+        let mut headers = IdentityHeaders::default();
+        headers.push("user-id", b"alice");
+        headers.push("user-roles", b"a,b");
+        headers
+    }
+
+    #[test]
+    fn texts_are_in_one_piece_and_end_with_a_nul_each() {
+        assert_eq!(headers().texts(), b"x-authgear-user-id\0alice\0x-authgear-user-roles\0a,b\0");
+        assert_eq!(headers().len(), 2);
+    }
+
+    #[test]
+    fn headers_are_found_in_a_copy() {
+        let (headers, copy) = (headers(), headers().texts().to_vec());
+        let copied: Vec<_> = headers.iter_in(&copy).collect();
+        assert_eq!(copied, headers.iter().collect::<Vec<_>>());
+        assert!(copied.iter().all(|header| copy.as_ptr_range().contains(&header.value.as_ptr())));
+        assert_eq!(headers.iter_in(b"x-authgear-user-id\0al").count(), 0);
+    }
+
+    #[test]
+    fn names_have_the_hash_that_nginx_gives_them() {
+        // What `ngx_hash_key` returns for these names where ngx_uint_t has 64 bits, wrapped to what usize has here.
+        let hashes: Vec<_> = headers().iter().map(|header| header.hash).collect();
+        assert_eq!(hashes, [0xdbc49da4c055167c_u64, 0xa5652749ee48fdbc].map(|hash| hash as usize));
+    }
+
+    #[test]
+    fn variables_find_headers_as_nginx_names_them() {
+        for name in ["user_id", "User_ID", "user-id"] {
+            assert_eq!(headers().get_by_variable(name.as_bytes()), Some(&b"alice"[..]), "{name}");
+        }
+        for name in ["", "user", "user_idx", "user.id"] {
+            assert_eq!(headers().get_by_variable(name.as_bytes()), None, "{name}");
+        }
+    }
+}
