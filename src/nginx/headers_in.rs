@@ -38,40 +38,33 @@ fn is_identity(header: &ngx_table_elt_t) -> bool {
     is_identity_header(bytes(&header.key))
 }
 
-/// Elements that lie side by side.
-struct Run {
-    first: *mut ngx_table_elt_t,
-    len: usize,
-}
-
 fn rebuild(r: &mut ngx_http_request_t, inject: Option<&IdentityHeaders>) -> Result<(), OutOfMemory> {
-    let mut runs = kept_runs(r);
+    let mut chain = Chain::default();
+    for part in parts(&r.headers_in.headers) {
+        for kept in part_elements(part).split(is_identity).filter(|run| !run.is_empty()) {
+            chain.push(r, kept)?;
+        }
+    }
     if let Some(headers) = inject {
-        runs.push(injected_run(r, headers)?);
+        chain.push(r, injected(r, headers)?)?;
     }
-    if runs.is_empty() {
+    if chain.last_len == 0 {
         // Only the first part may be empty; ngx_list_push needs room in it.
-        runs.push(Run { first: pool::zeroed(r, 1)?.as_ptr(), len: 0 });
+        chain.first.elts = pool::zeroed::<ngx_table_elt_t>(r, 1)?.as_ptr().cast();
     }
-    let chain = chain(r, &runs)?;
     let list = &mut r.headers_in.headers;
     list.part = chain.first;
     list.last = if chain.last.is_null() { &raw mut list.part } else { chain.last };
     // The last part is full, so that the next push opens another: what lies behind it is not ours.
-    list.nalloc = runs.last().map_or(1, |run| run.len.max(1)) as ngx_uint_t;
+    list.nalloc = chain.last_len.max(1) as ngx_uint_t;
     Ok(())
 }
 
-/// The runs of elements that stay.
-fn kept_runs(r: &ngx_http_request_t) -> Vec<Run> {
-    let kept = parts(&r.headers_in.headers).flat_map(|part| part_elements(part).split(is_identity));
-    kept.filter(|run| !run.is_empty())
-        .map(|run| Run { first: run.as_ptr().cast_mut(), len: run.len() })
-        .collect()
-}
-
 /// Elements for the resolver's headers, whose texts are copied: what nginx reads is to live as long as the request.
-fn injected_run(r: &ngx_http_request_t, headers: &IdentityHeaders) -> Result<Run, OutOfMemory> {
+fn injected<'a>(
+    r: &ngx_http_request_t,
+    headers: &IdentityHeaders,
+) -> Result<&'a [ngx_table_elt_t], OutOfMemory> {
     let texts = pool::text(r, headers.texts())?;
     // Zeroed first: nginx 1.23 added a field, `next`, to the structure.
     let first = pool::zeroed::<ngx_table_elt_t>(r, headers.len())?.as_ptr();
@@ -84,42 +77,50 @@ fn injected_run(r: &ngx_http_request_t, headers: &IdentityHeaders) -> Result<Run
         // Names of answer headers are lower-case already.
         element.lowcase_key = element.key.data;
     }
-    Ok(Run { first, len: headers.len() })
+    Ok(elements)
 }
 
 fn string(text: &[u8]) -> ngx_str_t {
     ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() }
 }
 
+/// The parts of a list.
 struct Chain {
     first: ngx_list_part_t,
-    /// Null where the first part, which lies in the list itself, is the last.
+    /// Null where the first part, which is to lie in the list itself, is the last.
     last: *mut ngx_list_part_t,
+    last_len: usize,
 }
 
-/// A list's parts for runs, of which there is at least one.
-fn chain(r: &ngx_http_request_t, runs: &[Run]) -> Result<Chain, OutOfMemory> {
-    let mut chain = Chain { first: part(None), last: std::ptr::null_mut() };
-    let mut next: *mut ngx_list_part_t = std::ptr::null_mut();
-    for (index, run) in runs.iter().enumerate().rev() {
-        let made = ngx_list_part_t { next, ..part(Some(run)) };
-        if index == 0 {
-            chain.first = made;
-            break;
+impl Default for Chain {
+    fn default() -> Self {
+        Self { first: part(&[]), last: std::ptr::null_mut(), last_len: 0 }
+    }
+}
+
+impl Chain {
+    /// Adds a part for elements, of which there is at least one.
+    fn push(&mut self, r: &ngx_http_request_t, elements: &[ngx_table_elt_t]) -> Result<(), OutOfMemory> {
+        let is_first = self.last_len == 0;
+        self.last_len = elements.len();
+        if is_first {
+            self.first = part(elements);
+            return Ok(());
         }
         let node = pool::zeroed::<ngx_list_part_t>(r, 1)?.as_ptr();
         // SAFETY: POOL: room for it was given, aligned for a pointer.
-        unsafe { node.write(made) };
-        if chain.last.is_null() {
-            chain.last = node;
-        }
-        next = node;
+        unsafe { node.write(part(elements)) };
+        // SAFETY: POOL: null, or the node that was written before this one.
+        unsafe { self.last.as_mut() }.unwrap_or(&mut self.first).next = node;
+        self.last = node;
+        Ok(())
     }
-    Ok(chain)
 }
 
-fn part(run: Option<&Run>) -> ngx_list_part_t {
-    let (elts, nelts) =
-        run.map_or((std::ptr::null_mut(), 0), |run| (run.first.cast(), run.len as ngx_uint_t));
-    ngx_list_part_t { elts, nelts, next: std::ptr::null_mut() }
+fn part(elements: &[ngx_table_elt_t]) -> ngx_list_part_t {
+    ngx_list_part_t {
+        elts: elements.as_ptr().cast_mut().cast(),
+        nelts: elements.len() as ngx_uint_t,
+        next: std::ptr::null_mut(),
+    }
 }
