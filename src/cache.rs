@@ -93,15 +93,13 @@ impl<S: Shared> Cache<S> {
         let is_void = |entry: &Entry| entry.stamp.asked <= self.shared.epoch();
         let judge = |entry: &Entry| entry.stamp.judge(now, times, windows);
         let local = self.local.get(key).filter(|entry| !is_void(entry));
-        if let Some(entry) = &local
-            && judge(entry) == Age::Fresh
-        {
-            if entry.touched.load(Ordering::Relaxed).saturating_add(TOUCH_EVERY) <= now {
-                entry.touched.store(now, Ordering::Relaxed);
-                self.shared.touch(key);
+        let local = match local {
+            Some(entry) if judge(&entry) == Age::Fresh => {
+                self.tell_of_use(key, &entry, now);
+                return Found::Fresh(entry.outcome);
             }
-            return Found::Fresh(Arc::clone(&entry.outcome));
-        }
+            local => local,
+        };
         // Another worker may have a later answer.
         let shared = self.shared.get(key).map(|(stamp, resolution)| Entry::new(stamp, resolution, now));
         let shared = shared.filter(|entry| !is_void(entry));
@@ -117,6 +115,13 @@ impl<S: Shared> Cache<S> {
             Age::Fresh => Found::Fresh(outcome),
             Age::Stale { on_error, while_updating } => Found::Stale { outcome, on_error, while_updating },
             Age::Expired => Found::Expired,
+        }
+    }
+
+    fn tell_of_use(&self, key: &CacheKey, entry: &Entry, now: Millis) {
+        if entry.touched.load(Ordering::Relaxed).saturating_add(TOUCH_EVERY) <= now {
+            entry.touched.store(now, Ordering::Relaxed);
+            self.shared.touch(key);
         }
     }
 
