@@ -46,7 +46,7 @@ fn elements(list: &ngx_list_t) -> impl Iterator<Item = &ngx_table_elt_t> {
 /// The bytes of a string that nginx holds. (nginx-sys's own accessor needs a non-null pointer for an empty one.)
 #[must_use]
 pub fn bytes(string: &ngx_str_t) -> &[u8] {
-    if string.len == 0 || string.data.is_null() {
+    if string.data.is_null() {
         return &[];
     }
     // SAFETY: STRING.
