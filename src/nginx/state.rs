@@ -1,7 +1,7 @@
 //! What the module knows of one request. A cleanup handler of the request's pool owns it, so that it survives what clears
 //! `r->ctx`: internal redirects and named locations.
 
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::{Cell, OnceCell, RefCell, UnsafeCell};
 use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -38,7 +38,8 @@ pub struct RequestState {
     pub answered: RefCell<Option<(CacheKey, Landed)>>,
     pub challenged: Cell<bool>,
     pub cookies_set: Cell<bool>,
-    pub timer: Timer,
+    /// Made by the first wait: most requests have none.
+    pub timer: OnceCell<Box<Timer>>,
 }
 
 impl RequestState {

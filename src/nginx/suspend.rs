@@ -92,7 +92,7 @@ fn set_timer(
 ) {
     // SAFETY: LIVE REQUEST.
     let log = unsafe { (*request.connection).log };
-    let timer = state.timer.as_ptr();
+    let timer = state.timer.get_or_init(Box::default).as_ptr();
     // SAFETY: STATE; MAIN THREAD: nobody else writes to it now.
     let event = unsafe { &mut *timer };
     event.handler = Some(on_timer);
@@ -128,7 +128,7 @@ pub fn cancel(state: &RequestState) {
 }
 
 fn delete_timer(state: &RequestState) {
-    let timer = state.timer.as_ptr();
+    let Some(timer) = state.timer.get().map(|timer| timer.as_ptr()) else { return };
     // SAFETY: STATE, MAIN THREAD.
     if unsafe { &*timer }.timer_set() != 0 {
         // SAFETY: C API: it is set.
