@@ -30,15 +30,19 @@ def main():
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
         # Workers of a master that is root are somebody else.
         os.chmod(scratch, 0o755)
-        programs = Programs(os.environ["AUTHGEAR_NGINX"], os.environ["AUTHGEAR_MODULE"], scratch)
+        without_l1 = os.environ["AUTHGEAR_MODULE_WITHOUT_L1"] if arguments.without_l1 else None
+        programs = Programs(os.environ["AUTHGEAR_NGINX"], os.environ["AUTHGEAR_MODULE"], without_l1, scratch)
         measure(arguments, programs)
 
 
 def measure(arguments, programs):
-    missing = frozenset() if programs.has_lua else frozenset({"lua"})
-    if missing:
+    missing = set()
+    if not programs.has_lua:
         say("without the set-up lua: nginx's Lua module is not in " + str(programs.nginx_modules))
-    options = Options(arguments.rounds, arguments.seconds, frozenset(arguments.only), missing)
+        missing.add("lua")
+    if not programs.module_without_l1:
+        missing.add("module-without-l1")
+    options = Options(arguments.rounds, arguments.seconds, frozenset(arguments.only), frozenset(missing))
     origin = machine.describe(programs, shlex.join(["scripts/bench", *sys.argv[1:]]))
     print(origin, flush=True)
     if arguments.instructions:
@@ -70,6 +74,7 @@ def parse():
     parser.add_argument("--save", action="store_true")
     parser.add_argument("--instructions", action="store_true")
     parser.add_argument("--set-budget", action="store_true")
+    parser.add_argument("--without-l1", action="store_true")
     parser.add_argument("benchmarks", nargs="*", type=benchmark)
     arguments = parser.parse_args()
     if arguments.quick:

@@ -9,7 +9,7 @@ from rounds import Case, in_turn
 from servers import Failure
 from setups import SETUPS, Rig
 
-NAMES = ["plain", "constants", "module", "documented", "documented-lock", "lua"]
+NAMES = ["plain", "constants", "module", "module-without-l1", "documented", "documented-lock", "lua"]
 CONNECTIONS = 32
 WORKERS = (1, 2)
 REFERENCES = {

@@ -22,7 +22,7 @@ REPEATS = 3
 REQUESTS = 1000
 GATED = "module"
 FOR_THE_GATE = ["plain", "constants", GATED]
-FOR_THE_READER = ["documented", "lua"]
+FOR_THE_READER = ["module-without-l1", "documented", "lua"]
 # A file for each thread; the first is the event loop's. What others do in a call depends on time.
 VALGRIND = ["valgrind", "--tool=callgrind", "--callgrind-out-file=callgrind.out", "--separate-threads=yes"]
 EVENT_LOOP = "callgrind.out-01"

@@ -17,11 +17,12 @@ class Failure(Exception):
 
 
 class Programs:
-    """What is run: nginx, its modules, and the module under test."""
+    """What is run: nginx, its modules, and the module under test; perhaps a build of it without L1."""
 
-    def __init__(self, nginx, module, scratch):
+    def __init__(self, nginx, module, module_without_l1, scratch):
         self.nginx = nginx
         self.module = Path(module).resolve()
+        self.module_without_l1 = module_without_l1 and Path(module_without_l1).resolve()
         self.scratch = Path(scratch)
         words = subprocess.run([nginx, "-V"], capture_output=True, text=True, check=True).stderr
         self.nginx_version = re.search(r"nginx/(\S+)", words)[1]
@@ -68,6 +69,8 @@ class Nginx:
             (self.folder / template.name).write_text(text, encoding="utf-8")
         # Through links, so that no character of the paths means something in nginx's configuration.
         (self.folder / "module.so").symlink_to(programs.module)
+        if programs.module_without_l1:
+            (self.folder / "module-without-l1.so").symlink_to(programs.module_without_l1)
         (self.folder / "modules").symlink_to(programs.nginx_modules)
 
     def _await_listening(self):
