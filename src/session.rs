@@ -33,9 +33,7 @@ impl Resolution {
     /// An invalid session that the resolver was not asked about.
     #[must_use]
     pub fn invalid() -> Self {
-        let mut headers = IdentityHeaders::default();
-        headers.push("session-valid", b"false");
-        Self::Invalid(headers)
+        Self::Invalid(IdentityHeaders::new(&[("session-valid", b"false")]))
     }
 
     /// What the backend gets to see.

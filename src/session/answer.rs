@@ -93,28 +93,28 @@ fn resolution(headers: &HeaderMap, has_body: bool) -> Result<Resolution, AnswerE
 
 /// Takes the headers by prefix, so that one which Authgear adds in future passes as well.
 fn identity_headers(headers: &HeaderMap) -> Result<IdentityHeaders, AnswerError> {
-    let mut identity = IdentityHeaders::default();
+    let mut identity: Vec<(&str, &[u8])> = Vec::new();
     let mut size = 0;
-    for name in headers.keys().filter(|name| !is_exempt(name.as_ref())) {
-        let Some(short_name) = name.as_str().strip_prefix(PREFIX) else { continue };
+    for (name, value) in headers {
+        let Some(short_name) = name.as_str().strip_prefix(PREFIX).filter(|_| !is_exempt(name.as_ref()))
+        else {
+            continue;
+        };
         // Another byte could fold into the name of another header on the way to the backend.
-        if !name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        if !short_name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return Err(AnswerError::Malformed("an \"x-authgear-\" header with an odd name"));
         }
-        let mut values = headers.get_all(name).iter();
-        let value = values.next().map(http::HeaderValue::as_bytes).unwrap_or_default();
-        if values.next().is_some() {
+        if identity.iter().any(|(other, _)| *other == short_name) {
             return Err(AnswerError::Malformed("an \"x-authgear-\" header twice"));
         }
         size += name.as_str().len() + value.len();
-        if !value.is_empty() {
-            identity.push(short_name, value);
-        }
+        identity.push((short_name, value.as_bytes()));
     }
     if size > MAX_IDENTITY_BYTES {
         return Err(AnswerError::Malformed("more than 8k of \"x-authgear-\" headers"));
     }
-    Ok(identity)
+    identity.retain(|(_, value)| !value.is_empty());
+    Ok(IdentityHeaders::new(&identity))
 }
 
 #[cfg(test)]

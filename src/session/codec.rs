@@ -33,9 +33,6 @@ const KNOWN: [&str; 9] = [
 ];
 const SPELLED_OUT: u8 = 0;
 
-/// What names and values usually take, once decoded.
-const USUAL_BYTES: usize = 256;
-
 /// No encoding is longer. With its code and lengths (5 bytes at most) a header is shorter than with its prefix, so the
 /// bound on headers is one on their encoding.
 pub const MAX_ENCODED: usize = 2 + MAX_IDENTITY_BYTES;
@@ -47,8 +44,11 @@ pub fn encode(resolution: &Resolution, out: &mut Vec<u8>) {
         Resolution::Invalid(_) => INVALID,
         Resolution::Valid(_) => VALID,
     };
+    let headers = resolution.identity_headers();
+    // A header's code and lengths take less than its prefix and NULs do.
+    out.reserve(2 + headers.map_or(0, |headers| headers.texts().len()));
     out.extend([VERSION, kind]);
-    for header in resolution.identity_headers().into_iter().flat_map(IdentityHeaders::iter) {
+    for header in headers.into_iter().flat_map(IdentityHeaders::iter) {
         // All names of identity headers start with it.
         let name = header.name.strip_prefix(PREFIX.as_bytes()).unwrap_or_default();
         match code(name) {
@@ -94,11 +94,7 @@ fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 fn headers(mut rest: &[u8]) -> Option<IdentityHeaders> {
-    let mut headers = if rest.is_empty() {
-        IdentityHeaders::default()
-    } else {
-        IdentityHeaders::with_capacity(KNOWN.len(), USUAL_BYTES)
-    };
+    let mut headers = Vec::with_capacity(if rest.is_empty() { 0 } else { KNOWN.len() });
     let mut names = Names::default();
     let mut size = 0;
     while let Some((&code, after)) = rest.split_first() {
@@ -109,9 +105,9 @@ fn headers(mut rest: &[u8]) -> Option<IdentityHeaders> {
         if size > MAX_IDENTITY_BYTES {
             return None;
         }
-        headers.push(name, value);
+        headers.push((name, value));
     }
-    names.differ().then_some(headers)
+    names.differ().then(|| IdentityHeaders::new(&headers))
 }
 
 /// The names that were read, to tell that each was there once.

@@ -34,27 +34,17 @@ pub struct IdentityHeader<'a> {
 }
 
 impl IdentityHeaders {
-    /// Room for so many headers, whose texts take so many bytes.
-    pub(super) fn with_capacity(headers: usize, bytes: usize) -> Self {
-        Self { texts: Vec::with_capacity(bytes), places: Vec::with_capacity(headers) }
-    }
-
-    /// Adds a header, whose name is given without `PREFIX`.
-    pub(super) fn push(&mut self, name: &str, value: &[u8]) {
-        let hash = hash(PREFIX_HASH, name.as_bytes());
-        let name = self.add_text(&[PREFIX.as_bytes(), name.as_bytes()]);
-        let value = self.add_text(&[value]);
-        self.places.push(Place { name, value, hash });
-    }
-
-    fn add_text(&mut self, pieces: &[&[u8]]) -> Range<usize> {
-        let start = self.texts.len();
-        for piece in pieces {
-            self.texts.extend_from_slice(piece);
-        }
-        let end = self.texts.len();
-        self.texts.push(0);
-        start..end
+    /// Headers by their names, given without `PREFIX`, and values.
+    pub(super) fn new(headers: &[(&str, &[u8])]) -> Self {
+        let len = |(name, value): &(&str, &[u8])| PREFIX.len() + name.len() + value.len() + 2;
+        let mut texts = Vec::with_capacity(headers.iter().map(len).sum());
+        let places = headers.iter().map(|(name, value)| Place {
+            name: add_text(&mut texts, &[PREFIX.as_bytes(), name.as_bytes()]),
+            value: add_text(&mut texts, &[value]),
+            hash: hash(PREFIX_HASH, name.as_bytes()),
+        });
+        let places = places.collect();
+        Self { texts, places }
     }
 
     /// The value of the header of this (whole, lower-case) name.
@@ -107,6 +97,17 @@ impl IdentityHeaders {
     }
 }
 
+/// Adds a text in pieces, and a NUL.
+fn add_text(texts: &mut Vec<u8>, pieces: &[&[u8]]) -> Range<usize> {
+    let start = texts.len();
+    for piece in pieces {
+        texts.extend_from_slice(piece);
+    }
+    let end = texts.len();
+    texts.push(0);
+    start..end
+}
+
 const PREFIX_HASH: usize = hash(0, PREFIX.as_bytes());
 
 /// Goes on with a hash, by nginx's rule.
@@ -123,16 +124,14 @@ mod tests {
     use super::*;
 
     fn headers() -> IdentityHeaders {
-        let mut headers = IdentityHeaders::default();
-        headers.push("user-id", b"alice");
-        headers.push("user-roles", b"a,b");
-        headers
+        IdentityHeaders::new(&[("user-id", b"alice"), ("user-roles", b"a,b")])
     }
 
     #[test]
     fn texts_are_in_one_piece_and_end_with_a_nul_each() {
         assert_eq!(headers().texts(), b"x-authgear-user-id\0alice\0x-authgear-user-roles\0a,b\0");
         assert_eq!(headers().len(), 2);
+        assert_eq!(headers().texts.capacity(), headers().texts.len());
     }
 
     #[test]
