@@ -1,10 +1,12 @@
 //! One call: a GET, at most one retry, and the reading of the answer.
 
-use http::HeaderMap;
+use http::Method;
+use reqwest::Request;
 use tokio::time::timeout;
 
 use super::clients::PooledClient;
 use super::error::{Failure, ResolveError};
+use super::question::Question;
 use super::target::Target;
 use super::{Job, Outcome};
 use crate::session::answer::{self, Answer};
@@ -16,23 +18,19 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 pub(crate) async fn perform(job: Job, client: PooledClient) {
     let Job { timeout: limit, question, lease } = job;
     let target = lease.target();
-    let outcome = match question.headers(target) {
-        Some(headers) => {
-            timeout(limit, with_retry(&client, target, headers)).await.unwrap_or(Err(ResolveError::Timeout))
-        }
-        None => Err(ResolveError::Internal("the credentials can't be sent")),
-    };
+    let outcome =
+        timeout(limit, with_retry(&client, target, &question)).await.unwrap_or(Err(ResolveError::Timeout));
     if outcome == Err(ResolveError::Timeout) {
         client.timed_out();
     }
     lease.complete(outcome);
 }
 
-async fn with_retry(client: &PooledClient, target: &Target, headers: HeaderMap) -> Outcome {
-    match attempt(client, &client.http, target, headers.clone()).await {
+async fn with_retry(client: &PooledClient, target: &Target, question: &Question) -> Outcome {
+    match attempt(client, &client.http, target, question).await {
         Ok(answer) => Ok(answer),
         Err(Failure { may_retry: true, .. }) => {
-            attempt(client, &client.fresh, target, headers).await.map_err(|failure| failure.error)
+            attempt(client, &client.fresh, target, question).await.map_err(|failure| failure.error)
         }
         Err(Failure { error, .. }) => Err(error),
     }
@@ -42,10 +40,12 @@ async fn attempt(
     client: &PooledClient,
     http: &reqwest::Client,
     target: &Target,
-    headers: HeaderMap,
+    question: &Question,
 ) -> Result<Answer, Failure> {
-    let request = http.get(target.url().clone()).headers(headers);
-    let mut response = request.send().await.map_err(|error| Failure::before_answer(&error))?;
+    let unsendable = || Failure::final_(ResolveError::Internal("the credentials can't be sent"));
+    let mut request = Request::new(Method::GET, target.url().clone());
+    *request.headers_mut() = question.headers(target).ok_or_else(unsendable)?;
+    let mut response = http.execute(request).await.map_err(|error| Failure::before_answer(&error))?;
     client.answered(response.version());
     let has_body = drain(&mut response).await?;
     answer::read(response.status().as_u16(), response.headers(), has_body)
