@@ -4,6 +4,7 @@ pub mod answer;
 pub mod codec;
 pub mod headers;
 
+use headers::Name;
 pub use headers::{IdentityHeader, IdentityHeaders};
 
 /// A valid session. Only the reading of an answer makes one, so there is always a user id in it.
@@ -33,7 +34,7 @@ impl Resolution {
     /// An invalid session that the resolver was not asked about.
     #[must_use]
     pub fn invalid() -> Self {
-        Self::Invalid(IdentityHeaders::new(&[("session-valid", b"false")]))
+        Self::Invalid(IdentityHeaders::new(&[(Name::new("session-valid"), b"false")]))
     }
 
     /// What the backend gets to see.

@@ -5,6 +5,7 @@ mod lifetime;
 use http::header::{HeaderMap, SET_COOKIE, WWW_AUTHENTICATE};
 use thiserror::Error;
 
+use super::headers::Name;
 use super::{IdentityHeaders, Resolution, Session};
 use crate::identity_header::{PREFIX, is_exempt};
 
@@ -93,7 +94,7 @@ fn resolution(headers: &HeaderMap, has_body: bool) -> Result<Resolution, AnswerE
 
 /// Takes the headers by prefix, so that one which Authgear adds in future passes as well.
 fn identity_headers(headers: &HeaderMap) -> Result<IdentityHeaders, AnswerError> {
-    let mut identity: Vec<(&str, &[u8])> = Vec::new();
+    let mut identity: Vec<(Name<'_>, &[u8])> = Vec::new();
     let mut size = 0;
     for (name, value) in headers {
         let Some(short_name) = name.as_str().strip_prefix(PREFIX).filter(|_| !is_exempt(name.as_ref()))
@@ -104,11 +105,11 @@ fn identity_headers(headers: &HeaderMap) -> Result<IdentityHeaders, AnswerError>
         if !short_name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return Err(AnswerError::Malformed("an \"x-authgear-\" header with an odd name"));
         }
-        if identity.iter().any(|(other, _)| *other == short_name) {
+        if identity.iter().any(|(other, _)| other.short == short_name) {
             return Err(AnswerError::Malformed("an \"x-authgear-\" header twice"));
         }
         size += name.as_str().len() + value.len();
-        identity.push((short_name, value.as_bytes()));
+        identity.push((Name::new(short_name), value.as_bytes()));
     }
     if size > MAX_IDENTITY_BYTES {
         return Err(AnswerError::Malformed("more than 8k of \"x-authgear-\" headers"));

@@ -10,6 +10,7 @@
 //! little-endian. There is one form of each resolution: what decodes is exactly what encoding gives.
 
 use super::answer::{MAX_IDENTITY_BYTES, SESSION_VALID, USER_ID};
+use super::headers::Name;
 use super::{IdentityHeaders, Resolution, Session};
 use crate::identity_header::{PREFIX, is_exempt};
 
@@ -20,16 +21,16 @@ const INVALID: u8 = 1;
 const VALID: u8 = 2;
 
 /// Names that an answer is likely to have, after `PREFIX`. Another list or order is another `VERSION`.
-const KNOWN: [&str; 9] = [
-    "session-valid",
-    "user-id",
-    "user-anonymous",
-    "user-verified",
-    "user-roles",
-    "user-can-reauthenticate",
-    "session-amr",
-    "session-acr",
-    "session-authenticated-at",
+static KNOWN: [Name<'static>; 9] = [
+    Name::new("session-valid"),
+    Name::new("user-id"),
+    Name::new("user-anonymous"),
+    Name::new("user-verified"),
+    Name::new("user-roles"),
+    Name::new("user-can-reauthenticate"),
+    Name::new("session-amr"),
+    Name::new("session-acr"),
+    Name::new("session-authenticated-at"),
 ];
 const SPELLED_OUT: u8 = 0;
 
@@ -76,7 +77,7 @@ pub fn decode(bytes: &[u8]) -> Option<Resolution> {
 }
 
 fn code(name: &[u8]) -> Option<u8> {
-    let place = KNOWN.iter().position(|known| known.as_bytes() == name)?;
+    let place = KNOWN.iter().position(|known| known.short.as_bytes() == name)?;
     u8::try_from(place + 1).ok()
 }
 
@@ -101,7 +102,7 @@ fn headers(mut rest: &[u8]) -> Option<IdentityHeaders> {
         rest = after;
         let name = names.next(code, &mut rest)?;
         let value = take(&mut rest).filter(|value| is_value(value))?;
-        size += PREFIX.len() + name.len() + value.len();
+        size += PREFIX.len() + name.short.len() + value.len();
         if size > MAX_IDENTITY_BYTES {
             return None;
         }
@@ -120,18 +121,18 @@ struct Names<'a> {
 
 impl<'a> Names<'a> {
     /// Reads the name of the next header, after `PREFIX`.
-    fn next(&mut self, code: u8, rest: &mut &'a [u8]) -> Option<&'a str> {
+    fn next(&mut self, code: u8, rest: &mut &'a [u8]) -> Option<Name<'a>> {
         if code == SPELLED_OUT {
             let name = str::from_utf8(take(rest)?).ok().filter(|name| is_other_name(name))?;
             self.spelled_out.push(name);
-            return Some(name);
+            return Some(Name::new(name));
         }
         let place = code - 1;
         let name = KNOWN.get(usize::from(place))?;
         let bit = 1 << place;
         let first = self.known & bit == 0;
         self.known |= bit;
-        first.then_some(name)
+        first.then_some(*name)
     }
 
     fn differ(mut self) -> bool {
@@ -149,7 +150,9 @@ fn is_other_name(name: &str) -> bool {
 
 /// RFC 9110 §5.5, as `http::HeaderValue` has it.
 fn is_value(value: &[u8]) -> bool {
-    !value.is_empty() && value.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
+    let is_allowed = |byte: u8| (byte == b'\t') | ((byte >= b' ') & (byte != 0x7f));
+    // Not `all`: what doesn't stop early is done many bytes at a time.
+    !value.is_empty() && value.iter().fold(true, |so_far, &byte| so_far & is_allowed(byte))
 }
 
 #[cfg(test)]

@@ -24,7 +24,20 @@ struct Place {
     hash: usize,
 }
 
-/// One of them.
+/// The name of an identity header, given without `PREFIX`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name<'a> {
+    pub(super) short: &'a str,
+    hash: usize,
+}
+
+impl<'a> Name<'a> {
+    pub(super) const fn new(short: &'a str) -> Self {
+        Self { short, hash: hash(PREFIX_HASH, short.as_bytes()) }
+    }
+}
+
+/// An identity header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdentityHeader<'a> {
     pub name: &'a [u8],
@@ -34,14 +47,13 @@ pub struct IdentityHeader<'a> {
 }
 
 impl IdentityHeaders {
-    /// Headers by their names, given without `PREFIX`, and values.
-    pub(super) fn new(headers: &[(&str, &[u8])]) -> Self {
-        let len = |(name, value): &(&str, &[u8])| PREFIX.len() + name.len() + value.len() + 2;
+    pub(super) fn new(headers: &[(Name<'_>, &[u8])]) -> Self {
+        let len = |(name, value): &(Name<'_>, &[u8])| PREFIX.len() + name.short.len() + value.len() + 2;
         let mut texts = Vec::with_capacity(headers.iter().map(len).sum());
         let places = headers.iter().map(|(name, value)| Place {
-            name: add_text(&mut texts, &[PREFIX.as_bytes(), name.as_bytes()]),
+            name: add_text(&mut texts, &[PREFIX.as_bytes(), name.short.as_bytes()]),
             value: add_text(&mut texts, &[value]),
-            hash: hash(PREFIX_HASH, name.as_bytes()),
+            hash: name.hash,
         });
         let places = places.collect();
         Self { texts, places }
@@ -124,7 +136,7 @@ mod tests {
     use super::*;
 
     fn headers() -> IdentityHeaders {
-        IdentityHeaders::new(&[("user-id", b"alice"), ("user-roles", b"a,b")])
+        IdentityHeaders::new(&[(Name::new("user-id"), b"alice"), (Name::new("user-roles"), b"a,b")])
     }
 
     #[test]
