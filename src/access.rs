@@ -149,6 +149,9 @@ pub enum CacheStatus {
 }
 
 impl CacheStatus {
+    pub const ALL: [Self; 6] =
+        [Self::Bypass, Self::Miss, Self::Expired, Self::Hit, Self::Stale, Self::Updating];
+
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -162,14 +165,37 @@ impl CacheStatus {
     }
 }
 
-/// `$authgear_result`: `valid`, `invalid`, `none`, or `error` where the resolver gave no resolution.
-#[must_use]
-pub fn result(outcome: &Outcome) -> &'static str {
-    match outcome.as_ref().map(|answer| &answer.finding) {
-        Ok(Finding::Resolved(Resolution::Valid(_))) => "valid",
-        Ok(Finding::Resolved(Resolution::Invalid(_))) => "invalid",
-        Ok(Finding::Resolved(Resolution::None)) => "none",
-        Ok(Finding::Refused(_)) | Err(_) => "error",
+/// `$authgear_result`: what came of resolving a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Valid,
+    Invalid,
+    None,
+    /// The resolver gave no resolution.
+    Error,
+}
+
+impl Ending {
+    pub const ALL: [Self; 4] = [Self::Valid, Self::Invalid, Self::None, Self::Error];
+
+    #[must_use]
+    pub fn of(outcome: &Outcome) -> Self {
+        match outcome.as_ref().map(|answer| &answer.finding) {
+            Ok(Finding::Resolved(Resolution::Valid(_))) => Self::Valid,
+            Ok(Finding::Resolved(Resolution::Invalid(_))) => Self::Invalid,
+            Ok(Finding::Resolved(Resolution::None)) => Self::None,
+            Ok(Finding::Refused(_)) | Err(_) => Self::Error,
+        }
+    }
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Invalid => "invalid",
+            Self::None => "none",
+            Self::Error => "error",
+        }
     }
 }
 
@@ -223,7 +249,7 @@ mod tests {
             assert_eq!(decide(&outcome, open(OnError::Gateway)), Verdict::Fail(expected));
             assert_eq!(decide(&outcome, open(OnError::Status(429))), Verdict::Fail(429));
             assert_eq!(decide(&outcome, open(OnError::Anonymous)), Verdict::Decline(None));
-            assert_eq!(result(&outcome), "error");
+            assert_eq!(Ending::of(&outcome).as_str(), "error");
         }
     }
 

@@ -140,6 +140,12 @@ impl<'a> Circuits<'a> {
         }
     }
 
+    /// How many calls to it have failed in a row.
+    #[must_use]
+    pub fn fails(&mut self, resolver: &ResolverId) -> u32 {
+        self.find(resolver).map_or(0, |circuit| circuit.fails)
+    }
+
     fn find(&mut self, resolver: &ResolverId) -> Option<&mut Circuit> {
         self.set(resolver)?.iter_mut().find(|circuit| circuit.resolver == *resolver.as_bytes())
     }

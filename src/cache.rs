@@ -88,6 +88,12 @@ impl<S: Shared> Cache<S> {
         Self { local: Local::default(), shared, found: Cell::new(0) }
     }
 
+    /// The zone.
+    #[must_use]
+    pub fn shared(&self) -> &S {
+        &self.shared
+    }
+
     /// Looks for an answer, by the times of the location that wants it.
     pub fn look_up(&self, key: &CacheKey, now: Millis, times: &Times, windows: &StaleWindows) -> Found {
         let is_void = |entry: &Entry| entry.stamp.asked <= self.shared.epoch();

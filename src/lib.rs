@@ -24,6 +24,7 @@ pub mod cache;
 // Decisions.
 pub mod settings;
 pub mod access;
+pub mod metrics;
 // The edge: the only unsafe code, and the only code that knows nginx.
 #[allow(unsafe_code, reason = "nginx is written in C")]
 pub mod nginx;

@@ -36,6 +36,7 @@ pub mod request;
 pub mod resolve;
 pub mod shm;
 pub mod state;
+pub mod status;
 pub mod suspend;
 pub mod variables;
 pub mod verdict;

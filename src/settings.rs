@@ -57,6 +57,13 @@ pub enum CacheIn {
     Zone(String),
 }
 
+/// `authgear_status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusFormat {
+    Json,
+    Prometheus,
+}
+
 /// Which of the zones that are declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ZoneId(pub usize);

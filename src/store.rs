@@ -182,6 +182,15 @@ impl<'a> Store<'a> {
         Usage { valid: valid.entries, negative: negative.entries, evictions: *evictions }
     }
 
+    /// What the entries take of the memory, apart from what is there for any number of them.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        let lists = [&self.head.valid, &self.head.negative];
+        let slots: u64 = lists.iter().map(|list| u64::from(list.entries)).sum();
+        let blocks: u64 = lists.iter().map(|list| u64::from(list.blocks)).sum();
+        slots * size_of::<Slot>() as u64 + blocks * size_of::<Block>() as u64
+    }
+
     fn fits(&self, class: Class, len: usize) -> bool {
         len <= MAX_PAYLOAD && weight(len) <= self.bounds(class).blocks
     }

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in the order of dependency: each may use the ones before it, and itself.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "identity_header",
     "session",
     "credentials",
@@ -30,6 +30,7 @@ const ORDER: [&str; 17] = [
     "cache",
     "settings",
     "access",
+    "metrics",
 ];
 
 /// What belongs to the edge alone: nginx, C, raw pointers, and the clock (the resolver's thread has tokio's).

@@ -43,7 +43,7 @@ fn add_handler(core: &mut ngx_http_core_main_conf_t, phase: u32, handler: ngx_ht
 }
 
 /// Runs a phase handler on its request. A panic in it, or an end of memory, is a 500.
-fn handle(
+pub(super) fn handle(
     site: Site,
     r: *mut ngx_http_request_t,
     body: impl FnOnce(&mut ngx_http_request_t) -> Result<ngx_int_t, OutOfMemory>,

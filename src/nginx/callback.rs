@@ -22,6 +22,7 @@ pub enum Site {
     /// Not a callback, but a place in the one before: a call is being started.
     #[cfg(feature = "fault-injection")]
     Call,
+    Status,
     Variable,
     Wake,
     Poll,

@@ -16,7 +16,7 @@ use super::callback::{Site, contain};
 use super::log::{refuse_configuration, refuse_configuration_at};
 use super::module::Module;
 use crate::resolver::tls::{Roots, TlsError};
-use crate::settings::{Overrides, Resolve, Settings, SettingsError};
+use crate::settings::{Overrides, Resolve, Settings, SettingsError, StatusFormat};
 use main::MainConf;
 
 /// What nginx's own setters find before a directive is read, and leave where it isn't written.
@@ -43,6 +43,8 @@ pub struct LocationConf {
     pub certificate_place: Option<Place>,
     pub require_place: Option<Place>,
     pub cache_place: Option<Place>,
+    /// `authgear_status`, which inner levels don't inherit, as they don't inherit any handler.
+    pub status: Option<StatusFormat>,
     merged: bool,
     settings: Option<Arc<Settings>>,
 }
@@ -88,6 +90,7 @@ impl Default for LocationConf {
             certificate_place: None,
             require_place: None,
             cache_place: None,
+            status: None,
             merged: false,
             settings: None,
         }
@@ -155,8 +158,8 @@ impl LocationConf {
         match settings {
             Ok(settings) => {
                 self.settings = settings.map(Arc::new);
-                if self.settings.is_some() {
-                    Module::main_conf_mut(cf).ok_or(())?.resolves = true;
+                if let Some(settings) = &self.settings {
+                    Module::main_conf_mut(cf).ok_or(())?.add(settings);
                 }
                 Ok(())
             }

@@ -2,13 +2,14 @@
 
 mod cache;
 mod read;
+mod status;
 
 use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
 use std::ptr::null_mut;
 
 use nginx_sys::{
-    NGX_CONF_1MORE, NGX_CONF_FLAG, NGX_CONF_TAKE1, NGX_CONF_TAKE12, NGX_HTTP_LOC_CONF,
+    NGX_CONF_1MORE, NGX_CONF_FLAG, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE12, NGX_HTTP_LOC_CONF,
     NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF,
     NGX_HTTP_SRV_CONF_OFFSET, ngx_command_t, ngx_conf_set_flag_slot, ngx_conf_set_msec_slot, ngx_conf_t,
     ngx_msec_t, ngx_str_t, ngx_uint_t,
@@ -30,7 +31,7 @@ const SERVER: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
 const ANYWHERE: u32 = SERVER | NGX_HTTP_LOC_CONF;
 
 /// How nginx reads the directives.
-pub static mut COMMANDS: [ngx_command_t; 22] = [
+pub static mut COMMANDS: [ngx_command_t; 23] = [
     text(ngx_string!("authgear_resolve"), cmd_resolve),
     command(ngx_string!("authgear_require"), NGX_CONF_1MORE, cmd_require, 0),
     text(ngx_string!("authgear_realm"), cmd_realm),
@@ -66,6 +67,14 @@ pub static mut COMMANDS: [ngx_command_t; 22] = [
     text(ngx_string!("authgear_ssl_certificate_key"), cmd_ssl_certificate_key),
     text(ngx_string!("authgear_ssl_name"), cmd_ssl_name),
     flag(ngx_string!("authgear_pass_set_cookie"), offset_of!(LocationConf, pass_set_cookie)),
+    ngx_command_t {
+        name: ngx_string!("authgear_status"),
+        type_: (NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1) as ngx_uint_t,
+        set: Some(status::cmd_status),
+        conf: NGX_HTTP_LOC_CONF_OFFSET,
+        offset: 0,
+        post: null_mut(),
+    },
     ngx_command_t::empty(),
 ];
 

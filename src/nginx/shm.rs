@@ -19,7 +19,7 @@ use crate::cache_key::Secret;
 use crate::freshness::Millis;
 
 /// Says that the arena is one of ours, of this layout.
-const MAGIC: u64 = u64::from_be_bytes(*b"authgear") ^ 2;
+const MAGIC: u64 = u64::from_be_bytes(*b"authgear") ^ 3;
 
 /// How long a lock is waited for, in milliseconds. Its holder is busy for microseconds, or not on a processor, or it died in
 /// a configuration that the master no longer looks after: then there is no lock to be had any more.
@@ -65,6 +65,16 @@ impl Arena {
         // SAFETY: ZONE: the body follows its head.
         let body = unsafe { head.add(1) }.cast();
         Some(Self { pool, head, body, len, missed: Cell::new(0) })
+    }
+
+    /// Takes a piece of the memory out of the lock's reach: whoever has it sees to it that its content may change at any time.
+    #[must_use]
+    pub fn set_apart<T>(self) -> Option<(NonNull<T>, Self)> {
+        let len = self.len.checked_sub(size_of::<T>())?;
+        let piece = self.body.cast::<T>();
+        // SAFETY: ZONE: the body has that many bytes.
+        let body = unsafe { self.body.add(size_of::<T>()) };
+        Some((piece, Self { body, len, ..self }))
     }
 
     fn head(&self) -> &Head {

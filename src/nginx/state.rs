@@ -12,8 +12,8 @@ use nginx_sys::{ngx_event_t, ngx_http_request_t, ngx_msec_t, ngx_pool_cleanup_t}
 use super::callback::{Site, contain};
 use super::pool::{self, OutOfMemory};
 use super::suspend;
-use super::worker::WaiterId;
-use crate::access::{CacheStatus, Reason};
+use super::worker::{self, WaiterId};
+use crate::access::{CacheStatus, Ending, Reason};
 use crate::cache_key::CacheKey;
 use crate::credentials::Kinds;
 use crate::resolver::Outcome;
@@ -43,6 +43,14 @@ pub struct RequestState {
 }
 
 impl RequestState {
+    /// The request is over: what was decided of it last counts.
+    fn count(&self) {
+        if let Some(outcome) = self.decided.borrow().as_ref().and_then(|decided| decided.outcome.as_ref()) {
+            let (ending, cache) = (Ending::of(outcome), self.cache_status.get());
+            worker::with(|worker| worker.count(ending, cache));
+        }
+    }
+
     /// The request is in a location that doesn't resolve. What an earlier one found stays.
     pub fn decided_off(&self) {
         let mut decided = self.decided.borrow_mut();
@@ -135,6 +143,7 @@ pub fn find_or_create(r: &ngx_http_request_t) -> Result<Rc<RequestState>, OutOfM
 unsafe extern "C" fn on_cleanup(data: *mut c_void) {
     // SAFETY: POOL: `find_or_create` registered this handler with the pointer of an Rc, and nginx calls it once.
     let state = unsafe { Rc::from_raw(data.cast::<RequestState>()) };
+    contain(Site::Cleanup, (), || state.count());
     let cancel = || {
         suspend::cancel(&state);
         true

@@ -206,7 +206,7 @@ fn text(text: Option<&str>) -> Vec<u8> {
 }
 
 fn result(state: &RequestState) -> Option<&'static str> {
-    state.decided.borrow().as_ref()?.outcome.as_ref().map(|outcome| access::result(outcome))
+    state.decided.borrow().as_ref()?.outcome.as_ref().map(|outcome| access::Ending::of(outcome).as_str())
 }
 
 fn waited(state: &RequestState) -> Option<usize> {

@@ -10,6 +10,7 @@ pub use calls::{Refused, Wanted};
 pub use ended::{Arrival, Called};
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -20,12 +21,15 @@ use once_cell::unsync::OnceCell;
 use slotmap::{SlotMap, new_key_type};
 
 use super::bridge::Waker;
+use super::conf::main::KnownResolver;
 use super::log::RateLimit;
 use super::shm::sessions::SessionZone;
 use super::shm::state::SharedState;
+use crate::access::{CacheStatus, Ending};
 use crate::cache::{Cache, Found};
 use crate::cache_key::{CacheKey, ResolverId, Secret};
 use crate::claims::Owner;
+use crate::metrics::render::{Resolver, Status};
 use crate::resolver::Completion;
 use crate::resolver::thread::ResolverThread;
 use crate::settings::CacheSettings;
@@ -131,6 +135,40 @@ impl Worker {
         match self.caches.get(cache.zone.0) {
             Some(Some(found)) => found.look_up(key, super::clock::boot(), &cache.times, &cache.stale),
             _ => Found::Missing,
+        }
+    }
+
+    /// Counts a request that was resolved and is over.
+    pub fn count(&self, ending: Ending, cache: Option<CacheStatus>) {
+        self.shared.metrics().tally(self.me.slot).request(ending, cache);
+    }
+
+    /// What `authgear_status` tells, of these resolvers.
+    #[must_use]
+    pub fn status(&self, resolvers: &[KnownResolver]) -> Status {
+        let caches = self.caches.iter().flatten().map(Cache::shared);
+        let zones = caches.filter_map(|zone| Some((zone.name().to_owned(), zone.look()?))).collect();
+        let ids: Vec<ResolverId> = resolvers.iter().map(|known| known.target.id()).collect();
+        let mut fails = vec![0; ids.len()];
+        let inflight = self.shared.with(|state| {
+            for (fails, id) in fails.iter_mut().zip(&ids) {
+                *fails = state.circuits.fails(id);
+            }
+            Ok(state.claims.usage().flying)
+        });
+        let mut by_url = BTreeMap::new();
+        for (known, fails) in resolvers.iter().zip(fails) {
+            // What else they differ in is no part of the name: the worst of them counts.
+            let resolver: &mut Resolver = by_url.entry(known.name()).or_default();
+            resolver.is_open |= known.breaker.is_some_and(|breaker| fails >= breaker.max_fails);
+            resolver.fails = resolver.fails.max(fails);
+        }
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            totals: self.shared.metrics().totals(),
+            inflight: inflight.unwrap_or(0),
+            resolvers: by_url,
+            zones,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-use super::{CacheIn, OnError, TimesWritten, defaults};
+use super::{CacheIn, OnError, StatusFormat, TimesWritten, defaults};
 use crate::breaker::Breaker;
 pub use crate::endpoint::Complaint;
 use crate::freshness::{Millis, StaleWindows};
@@ -84,6 +84,18 @@ pub fn breaker<'a>(
         max_fails: max_fails.unwrap_or(default_fails),
         fail_timeout: fail_timeout.unwrap_or(default_timeout),
     }))
+}
+
+/// `authgear_status`.
+///
+/// # Errors
+/// If there is no such format.
+pub fn status_format(text: &str) -> Result<StatusFormat, Complaint> {
+    match text {
+        "json" => Ok(StatusFormat::Json),
+        "prometheus" => Ok(StatusFormat::Prometheus),
+        _ => Err("it must be \"json\" or \"prometheus\""),
+    }
 }
 
 /// `authgear_ssl_name`: the name to ask for (SNI) and to find in the certificate, in the form that goes on the wire.

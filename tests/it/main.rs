@@ -43,6 +43,7 @@ mod rig;
 mod secrets;
 mod shortage;
 mod stage;
+mod status;
 mod threads;
 mod tls;
 mod vanish;

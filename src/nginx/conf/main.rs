@@ -6,9 +6,11 @@ use std::sync::Arc;
 use nginx_sys::ngx_shm_zone_t;
 use once_cell::unsync::OnceCell;
 
+use crate::breaker::Breaker;
 use crate::nginx::bridge::Waker;
+use crate::resolver::target::Target;
 use crate::resolver::tls::Roots;
-use crate::settings::ZoneId;
+use crate::settings::{Settings, ZoneId};
 
 /// One per configuration.
 #[derive(Default)]
@@ -19,10 +21,26 @@ pub struct MainConf {
     pub resolves: bool,
     /// The zones for sessions, by their `ZoneId`s.
     pub zones: Vec<ZoneConf>,
+    /// The resolvers of all locations, each as it is known to the first location that asks it.
+    pub resolvers: Vec<KnownResolver>,
     /// The module's own zone.
     pub state_zone: Option<NonNull<ngx_shm_zone_t>>,
     /// What is the same for all workers, made before they are.
     pub generation: OnceCell<Generation>,
+}
+
+/// A resolver that some location asks.
+pub struct KnownResolver {
+    pub target: Arc<Target>,
+    pub breaker: Option<Breaker>,
+}
+
+impl KnownResolver {
+    /// Its URL, and the origin that it is asked for.
+    #[must_use]
+    pub fn name(&self) -> (String, String) {
+        (self.target.endpoint().to_string(), self.target.origin().to_string())
+    }
 }
 
 /// `authgear_cache_zone`.
@@ -39,6 +57,16 @@ pub struct Generation {
 }
 
 impl MainConf {
+    /// Takes note of a resolver that a location asks.
+    pub fn add(&mut self, settings: &Settings) {
+        self.resolves = true;
+        let id = settings.target.id();
+        if self.resolvers.iter().all(|known| known.target.id() != id) {
+            let target = Arc::clone(&settings.target);
+            self.resolvers.push(KnownResolver { target, breaker: settings.breaker });
+        }
+    }
+
     /// The zone of this name.
     #[must_use]
     pub fn zone(&self, name: &str) -> Option<ZoneId> {

@@ -23,8 +23,9 @@ pub(super) struct Directive<'a, C = LocationConf> {
     pub(super) cf: &'a mut ngx_conf_t,
     pub(super) conf: &'a mut C,
     pub(super) name: String,
-    /// The first, which for most is the only one.
+    /// The first, which for most is the only one; empty where there is none.
     pub(super) argument: String,
+    pub(super) has_argument: bool,
     pub(super) others: Vec<String>,
 }
 
@@ -41,7 +42,8 @@ impl<C> Directive<'_, C> {
         let Some(conf) = (unsafe { conf.cast::<C>().as_mut() }) else { return NGX_CONF_ERROR };
         let done = contain(Site::Directive, None, || {
             let Some((name, argument, others)) = words(cf) else { return Some(NGX_CONF_ERROR) };
-            Some(set(Directive { cf, conf, name, argument, others }))
+            let (has_argument, argument) = (argument.is_some(), argument.unwrap_or_default());
+            Some(set(Directive { cf, conf, name, argument, has_argument, others }))
         });
         done.unwrap_or_else(|| {
             refuse_configuration(
@@ -129,7 +131,7 @@ impl Directive<'_> {
 
 /// The words of the directive that nginx reads: its name, its first argument, the others. nginx checks their number before
 /// it calls a setter.
-fn words(cf: &mut ngx_conf_t) -> Option<(String, String, Vec<String>)> {
+fn words(cf: &mut ngx_conf_t) -> Option<(String, Option<String>, Vec<String>)> {
     // SAFETY: CONF: the array of the directive's words.
     let args = unsafe { cf.args.as_ref() }?;
     // SAFETY: CONF: which are strings.
@@ -145,7 +147,7 @@ fn words(cf: &mut ngx_conf_t) -> Option<(String, String, Vec<String>)> {
         return None;
     };
     let others = arguments.split_off(1.min(arguments.len()));
-    Some((name, arguments.pop()?, others))
+    Some((name, arguments.pop(), others))
 }
 
 /// A path relative to the configuration's folder, as nginx takes the paths of certificates.

@@ -10,9 +10,10 @@ use crate::blocks::Damaged;
 use crate::cache::{Fill, Shared, Stays};
 use crate::cache_key::CacheKey;
 use crate::freshness::{Millis, Stamp};
+use crate::metrics::render::Zone;
 use crate::nginx::log;
 use crate::session::{Resolution, codec};
-use crate::store::{Layout, MAX_PAYLOAD, Put, Store};
+use crate::store::{Layout, MAX_PAYLOAD, Put, Store, Usage};
 
 /// A zone for sessions.
 pub struct SessionZone {
@@ -88,6 +89,19 @@ impl Shared for SessionZone {
 }
 
 impl SessionZone {
+    /// What is in it, if that can be seen now.
+    #[must_use]
+    pub fn look(&self) -> Option<Zone> {
+        let (usage, used_bytes) = self.with(|store| Ok((store.usage(), store.used_bytes())))?;
+        let Usage { valid, negative, evictions } = usage;
+        Some(Zone { bytes: self.arena.bytes() as u64, used_bytes, valid, negative, evictions })
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Sessions had to go, the youngest of which was asked for at this moment.
     fn tell_full(&self, fill: &Fill<'_>, asked: Millis) {
         // It may have been of no use to anybody any more; zones are full of that.

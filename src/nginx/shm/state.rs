@@ -1,6 +1,8 @@
-//! The module's own zone: what its workers know of the resolvers, and who of them makes a call, or waits for its outcome.
+//! The module's own zone: what its workers count, what they know of the resolvers, and who of them makes a call, or waits for its
+//! outcome.
 
 use std::ffi::c_void;
+use std::ptr::NonNull;
 
 use nginx_sys::{ngx_int_t, ngx_shm_zone_t};
 
@@ -8,11 +10,13 @@ use super::{Arena, zone};
 use crate::blocks::Damaged;
 use crate::breaker::{self, Circuits};
 use crate::claims::{Claims, Layout};
+use crate::metrics::Metrics;
 
 /// What all workers share besides sessions.
 pub struct SharedState {
     arena: Arena,
     layout: Layout,
+    metrics: NonNull<Metrics>,
 }
 
 /// The same under the lock.
@@ -25,8 +29,11 @@ pub struct State<'a> {
 /// For nginx to call.
 pub unsafe extern "C" fn on_init(zone: *mut ngx_shm_zone_t, _: *mut c_void) -> ngx_int_t {
     // SAFETY: C API: nginx calls back with a zone that it has set up.
-    unsafe { zone::set_up(zone, format) }
+    unsafe { zone::set_up(zone, |memory| memory.get_mut(size_of::<Metrics>()..).map_or((), format)) }
 }
+
+// The body of an arena begins at a place that nginx and the head align for this.
+const _: () = assert!(align_of::<Metrics>() <= 64 && size_of::<Metrics>().is_multiple_of(64));
 
 fn format(memory: &mut [u8]) {
     if let Some(mut state) = layout(memory.len()).and_then(|layout| State::over(memory, &layout)) {
@@ -49,8 +56,16 @@ impl<'a> State<'a> {
 impl SharedState {
     #[must_use]
     pub fn new(arena: Arena) -> Option<Self> {
+        let (metrics, arena) = arena.set_apart()?;
         let layout = layout(arena.bytes())?;
-        Some(Self { arena, layout })
+        Some(Self { arena, layout, metrics })
+    }
+
+    /// What is counted, by all workers at once.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        // SAFETY: ZONE: set apart for this, zeroed when it was new; all that changes in it is atomic.
+        unsafe { self.metrics.as_ref() }
     }
 
     /// Runs a function on the state; `None` where it can't be had, or was thrown away.

@@ -65,6 +65,7 @@ impl Worker {
         }
         let says = outcome.as_ref().as_ref().map_or_else(ResolveError::says, |_| Says::Works);
         let ended = Ended { client: call.client, asked: call.asked, now: clock::boot(), says };
+        self.shared.metrics().tally(self.me.slot).call(outcome, ended.now.saturating_sub(call.asked));
         let row = self.shared.with(|state| Ok(state.circuits.note(&note.target.id(), ended)));
         Called {
             target: Arc::clone(&note.target),

@@ -1,6 +1,6 @@
 //! Bad arguments are refused with the file, the line and a sentence.
 
-use super::{assert_accepted, assert_says};
+use super::{Place, assert_accepted, assert_refused, assert_says};
 
 /// Arguments that are no URL of a resolver, and why.
 const BAD_URLS: &[(&str, &str)] = &[
@@ -239,4 +239,17 @@ fn a_tls_name_is_a_dns_name() {
     for name in ["a", "auth.example.com", "AUTH.example.com", "xn--bcher-kva.example"] {
         assert_accepted(&format!("authgear_ssl_name {name};"));
     }
+}
+
+#[test]
+fn a_status_has_one_of_two_formats() {
+    let says = |fragment: &str, sentence: &str| assert_refused(Place::Location, fragment, sentence, 1);
+    for value in ["xml", "", "JSON", "on", "off", "html"] {
+        let sentence = format!(
+            "invalid value \"{value}\" in \"authgear_status\" directive, it must be \"json\" or \"prometheus\""
+        );
+        says(&format!("authgear_status \"{value}\";"), &sentence);
+    }
+    says("authgear_status; authgear_status;", "\"authgear_status\" directive is duplicate");
+    assert_says("authgear_status;", "\"authgear_status\" directive is not allowed here");
 }

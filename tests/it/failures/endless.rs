@@ -15,7 +15,9 @@ const DRIP: Option<Duration> = Some(Duration::from_millis(100));
 const HEAD: &str = "HTTP/1.1 200 OK\r\nX-Authgear-Session-Valid: true\r\nX-Authgear-User-Id: mallory\r\n";
 
 fn live(server: &RawServer) -> Live {
-    Live::at(&server.url(), Resolver::start(), "authgear_timeout 400ms;", |builder| builder)
+    Live::at(&server.url(), Resolver::start(), "authgear_timeout 400ms; authgear_breaker off;", |builder| {
+        builder
+    })
 }
 
 /// Starts with this text, and goes on with that for ever.

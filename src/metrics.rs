@@ -1,0 +1,148 @@
+//! What is counted. Each worker counts in a place of its own, so that none waits for another's processor; a look at the whole is
+//! the sum of the places. Counts only grow.
+
+pub mod render;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::access::{CacheStatus, Ending};
+use crate::freshness::Millis;
+use crate::resolver::Outcome;
+use crate::resolver::error::ResolveError;
+use crate::session::answer::{AnswerError, Finding};
+
+/// Workers whose numbers are this far apart share a place.
+const PLACES: usize = 64;
+
+/// The upper bounds of the buckets that calls are counted in by how long they took, in milliseconds.
+pub const BUCKETS: [Millis; 11] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
+
+/// What a call came to: the answer's status, or the failure.
+pub const CODES: [&str; 15] = [
+    "2xx",
+    "3xx",
+    "401",
+    "403",
+    "429",
+    "4xx",
+    "500",
+    "502",
+    "503",
+    "504",
+    "5xx",
+    "connect",
+    "timeout",
+    "closed",
+    "malformed",
+];
+
+/// For calls that failed here, and for statuses that there are none of.
+const OTHER: usize = CODES.len();
+
+/// The counts of all workers. Zeroed memory has counted nothing.
+#[repr(C)]
+pub struct Metrics([Tally; PLACES]);
+
+/// The counts of one place.
+#[derive(Default)]
+#[repr(C, align(64))]
+pub struct Tally {
+    requests: [AtomicU64; Ending::ALL.len()],
+    cache: [AtomicU64; CacheStatus::ALL.len()],
+    codes: [AtomicU64; CODES.len() + 1],
+    buckets: [AtomicU64; BUCKETS.len() + 1],
+    millis: AtomicU64,
+}
+
+/// Sums over all workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub requests: [u64; Ending::ALL.len()],
+    pub cache: [u64; CacheStatus::ALL.len()],
+    pub codes: [u64; CODES.len() + 1],
+    /// Calls by how long they took, each in one bucket; the last has no bound.
+    pub buckets: [u64; BUCKETS.len() + 1],
+    /// How long all calls took together, in milliseconds.
+    pub millis: u64,
+}
+
+impl Metrics {
+    /// Where a worker counts.
+    #[must_use]
+    pub fn tally(&self, worker: u32) -> &Tally {
+        &self.0[worker as usize % PLACES]
+    }
+
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for tally in &self.0 {
+            add(&mut totals.requests, &tally.requests);
+            add(&mut totals.cache, &tally.cache);
+            add(&mut totals.codes, &tally.codes);
+            add(&mut totals.buckets, &tally.buckets);
+            totals.millis = totals.millis.wrapping_add(tally.millis.load(Ordering::Relaxed));
+        }
+        totals
+    }
+}
+
+impl Tally {
+    /// A request that was resolved is over.
+    pub fn request(&self, ending: Ending, cache: Option<CacheStatus>) {
+        one_more(&self.requests[ending as usize]);
+        if let Some(status) = cache {
+            one_more(&self.cache[status as usize]);
+        }
+    }
+
+    /// A call is over.
+    pub fn call(&self, outcome: &Outcome, took: Millis) {
+        one_more(&self.codes[code(outcome)]);
+        one_more(&self.buckets[BUCKETS.iter().position(|bound| took <= *bound).unwrap_or(BUCKETS.len())]);
+        self.millis.fetch_add(took, Ordering::Relaxed);
+    }
+}
+
+fn one_more(count: &AtomicU64) {
+    count.fetch_add(1, Ordering::Relaxed);
+}
+
+fn add(sums: &mut [u64], counts: &[AtomicU64]) {
+    for (sum, count) in sums.iter_mut().zip(counts) {
+        *sum = sum.wrapping_add(count.load(Ordering::Relaxed));
+    }
+}
+
+fn code(outcome: &Outcome) -> usize {
+    let word = match outcome.as_ref().map(|answer| &answer.finding) {
+        Ok(Finding::Resolved(_)) => "2xx",
+        Ok(Finding::Refused(refusal)) => status(refusal.status),
+        Err(ResolveError::Answer(AnswerError::Status(code))) => status(*code),
+        Err(error) => error.reason(),
+    };
+    CODES.iter().position(|code| *code == word).unwrap_or(OTHER)
+}
+
+fn status(code: u16) -> &'static str {
+    match code {
+        401 => "401",
+        403 => "403",
+        429 => "429",
+        500 => "500",
+        502 => "502",
+        503 => "503",
+        504 => "504",
+        _ => match code / 100 {
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            5 => "5xx",
+            _ => "other",
+        },
+    }
+}
+
+#[cfg(test)]
+#[path = "metrics/tests.rs"]
+mod tests;

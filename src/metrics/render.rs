@@ -1,0 +1,186 @@
+//! The counts, and what else there is to know of the moment, as JSON and in the format of Prometheus.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Write};
+
+use serde_json::{Map, Value, json};
+
+use super::{BUCKETS, CODES, Totals};
+use crate::access::{CacheStatus, Ending};
+
+/// Everything that `authgear_status` tells.
+#[derive(Default)]
+pub struct Status {
+    pub version: &'static str,
+    pub totals: Totals,
+    /// Calls that are being made.
+    pub inflight: u32,
+    /// By what is configured: the URL, and the origin.
+    pub resolvers: BTreeMap<(String, String), Resolver>,
+    /// By their names.
+    pub zones: BTreeMap<String, Zone>,
+}
+
+/// What is known of a resolver.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Resolver {
+    pub is_open: bool,
+    /// Failures with no success between.
+    pub fails: u32,
+}
+
+/// What is in a zone.
+#[derive(Clone, Copy, Debug)]
+pub struct Zone {
+    pub bytes: u64,
+    pub used_bytes: u64,
+    pub valid: u32,
+    pub negative: u32,
+    pub evictions: u64,
+}
+
+impl Status {
+    /// `authgear_status json`.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let totals = &self.totals;
+        let resolvers = self.resolvers.iter().map(|((url, origin), resolver)| {
+            let breaker = if resolver.is_open { "open" } else { "closed" };
+            json!({ "url": url, "origin": origin, "breaker": breaker, "fails": resolver.fails })
+        });
+        let zones = self.zones.iter().map(|(name, zone)| {
+            let value = json!({
+                "bytes": zone.bytes,
+                "used_bytes": zone.used_bytes,
+                "entries": { "valid": zone.valid, "negative": zone.negative },
+                "evictions": zone.evictions,
+            });
+            (name.clone(), value)
+        });
+        let status = json!({
+            "version": self.version,
+            "requests": object(Ending::ALL.map(Ending::as_str), &totals.requests),
+            "cache": object(CacheStatus::ALL.map(CacheStatus::as_str), &totals.cache),
+            "resolver_requests": object(codes(), &totals.codes),
+            "resolver_milliseconds": totals.millis,
+            "resolver_inflight": self.inflight,
+            "resolvers": resolvers.collect::<Vec<_>>(),
+            "zones": zones.collect::<Map<_, _>>(),
+        });
+        format!("{status:#}\n")
+    }
+
+    /// `authgear_status prometheus`.
+    #[must_use]
+    pub fn prometheus(&self) -> String {
+        let mut out = Exposition(String::new());
+        let totals = &self.totals;
+        out.family("info", "gauge", "The module");
+        out.sample("info", &[("version", &self.version)], 1);
+        out.family("requests_total", "counter", "Requests that were resolved, by what came of it");
+        out.samples("requests_total", "result", Ending::ALL.map(Ending::as_str), &totals.requests);
+        out.family("cache_total", "counter", "Requests by what the cache had for them");
+        out.samples("cache_total", "status", CacheStatus::ALL.map(CacheStatus::as_str), &totals.cache);
+        out.family(
+            "resolver_requests_total",
+            "counter",
+            "Calls to the resolver, by the status or the failure",
+        );
+        out.samples("resolver_requests_total", "code", codes(), &totals.codes);
+        out.durations(totals);
+        out.family("resolver_inflight", "gauge", "Calls to the resolver that are being made");
+        out.sample("resolver_inflight", &[], self.inflight.into());
+        out.family("breaker_open", "gauge", "Whether a resolver has failed and is not asked for a while");
+        for ((url, origin), resolver) in &self.resolvers {
+            out.sample("breaker_open", &[("resolver", url), ("origin", origin)], resolver.is_open.into());
+        }
+        out.zones(&self.zones);
+        out.0
+    }
+}
+
+fn codes() -> impl Iterator<Item = &'static str> {
+    CODES.into_iter().chain(["other"])
+}
+
+fn object(names: impl IntoIterator<Item = &'static str>, counts: &[u64]) -> Value {
+    names.into_iter().zip(counts).map(|(name, count)| (name.to_owned(), json!(count))).collect()
+}
+
+/// The text format of Prometheus, version 0.0.4. Writing to a string can't fail.
+struct Exposition(String);
+
+impl Exposition {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = write!(self.0, "# HELP nginx_authgear_{name} {help}.\n# TYPE nginx_authgear_{name} {kind}\n");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &dyn Display)], value: u64) {
+        self.line(name, labels, &value);
+    }
+
+    fn samples(
+        &mut self,
+        name: &str,
+        label: &str,
+        values: impl IntoIterator<Item = &'static str>,
+        counts: &[u64],
+    ) {
+        for (value, count) in values.into_iter().zip(counts) {
+            self.sample(name, &[(label, &value)], *count);
+        }
+    }
+
+    fn durations(&mut self, totals: &Totals) {
+        const NAME: &str = "resolver_request_duration_seconds";
+        self.family(NAME, "histogram", "How long calls to the resolver took");
+        let bucket = format!("{NAME}_bucket");
+        let mut sum = 0;
+        for (place, count) in totals.buckets.iter().enumerate() {
+            sum += count;
+            let bound = BUCKETS.get(place).map(|bound| Seconds(*bound));
+            let bound: &dyn Display = if let Some(bound) = &bound { bound } else { &"+Inf" };
+            self.sample(&bucket, &[("le", bound)], sum);
+        }
+        self.line(&format!("{NAME}_sum"), &[], &Seconds(totals.millis));
+        self.sample(&format!("{NAME}_count"), &[], sum);
+    }
+
+    fn zones(&mut self, zones: &BTreeMap<String, Zone>) {
+        self.family("zone_bytes", "gauge", "Shared memory for sessions");
+        for (name, zone) in zones {
+            let free = zone.bytes.saturating_sub(zone.used_bytes);
+            self.sample("zone_bytes", &[("zone", name), ("state", &"used")], zone.used_bytes);
+            self.sample("zone_bytes", &[("zone", name), ("state", &"free")], free);
+        }
+        self.family("zone_entries", "gauge", "Answers in a zone");
+        for (name, zone) in zones {
+            self.sample("zone_entries", &[("zone", name), ("kind", &"valid")], zone.valid.into());
+            self.sample("zone_entries", &[("zone", name), ("kind", &"negative")], zone.negative.into());
+        }
+        self.family("zone_evictions_total", "counter", "Answers that had to go because a zone was full");
+        for (name, zone) in zones {
+            self.sample("zone_evictions_total", &[("zone", name)], zone.evictions);
+        }
+    }
+
+    fn line(&mut self, name: &str, labels: &[(&str, &dyn Display)], value: &dyn Display) {
+        let _ = write!(self.0, "nginx_authgear_{name}");
+        for (place, (label, value)) in labels.iter().enumerate() {
+            let text = value.to_string().replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let _ = write!(self.0, "{}{label}=\"{text}\"", if place == 0 { '{' } else { ',' });
+        }
+        let end = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.0, "{end} {value}");
+    }
+}
+
+/// Milliseconds, written as seconds.
+struct Seconds(u64);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, millis) = (self.0 / 1000, self.0 % 1000);
+        if millis == 0 { write!(f, "{seconds}") } else { write!(f, "{seconds}.{millis:03}") }
+    }
+}

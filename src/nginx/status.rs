@@ -1,0 +1,71 @@
+//! `authgear_status`: tells what the workers have counted, to whoever may ask.
+
+use std::ptr::null_mut;
+
+use nginx_sys::{
+    NGX_HTTP_GET, NGX_HTTP_HEAD, NGX_HTTP_NOT_ALLOWED, NGX_HTTP_OK, NGX_OK, ngx_buf_t, ngx_chain_t,
+    ngx_http_discard_request_body, ngx_http_output_filter, ngx_http_request_t, ngx_http_send_header,
+    ngx_int_t, ngx_str_t,
+};
+use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf};
+
+use super::access::{INTERNAL_ERROR, handle};
+use super::callback::Site;
+use super::module::Module;
+use super::pool::{self, OutOfMemory};
+use super::worker;
+use crate::settings::StatusFormat;
+
+/// # Safety
+/// For nginx to call, in a location that has the directive.
+pub unsafe extern "C" fn on_content(r: *mut ngx_http_request_t) -> ngx_int_t {
+    handle(Site::Status, r, answer)
+}
+
+fn answer(r: &mut ngx_http_request_t) -> Result<ngx_int_t, OutOfMemory> {
+    if r.method & (NGX_HTTP_GET | NGX_HTTP_HEAD) as usize == 0 {
+        return Ok(NGX_HTTP_NOT_ALLOWED as ngx_int_t);
+    }
+    // SAFETY: LIVE REQUEST, C API.
+    let discarded = unsafe { ngx_http_discard_request_body(r) };
+    if discarded != NGX_OK as ngx_int_t {
+        return Ok(discarded);
+    }
+    let format = Module::location_conf(r).and_then(|conf| conf.status);
+    let resolvers = Module::main_conf(r).map(|main| &main.resolvers[..]);
+    // Without any location that resolves there is nothing to tell.
+    let status = worker::with(|worker| worker.status(resolvers.unwrap_or_default())).unwrap_or_default();
+    let Some(format) = format else { return Ok(INTERNAL_ERROR) };
+    let (kind, text) = match format {
+        StatusFormat::Json => ("application/json", status.json()),
+        StatusFormat::Prometheus => ("text/plain; version=0.0.4; charset=utf-8", status.prometheus()),
+    };
+    send(r, kind, text.as_bytes())
+}
+
+fn send(r: &mut ngx_http_request_t, kind: &'static str, text: &[u8]) -> Result<ngx_int_t, OutOfMemory> {
+    let content = pool::copy(r, text)?;
+    let kind = ngx_str_t { len: kind.len(), data: kind.as_ptr().cast_mut() };
+    let headers = &mut r.headers_out;
+    (headers.content_type, headers.content_type_len, headers.content_type_lowcase) =
+        (kind, kind.len, null_mut());
+    headers.status = NGX_HTTP_OK as usize;
+    headers.content_length_n = i64::try_from(text.len()).unwrap_or(-1);
+    // SAFETY: LIVE REQUEST, C API.
+    let sent = unsafe { ngx_http_send_header(r) };
+    if sent != NGX_OK as ngx_int_t || r.header_only() != 0 {
+        return Ok(sent);
+    }
+    let mut buffer = pool::zeroed::<ngx_buf_t>(r, 1)?;
+    // SAFETY: POOL: just given, and so nobody else's.
+    let buffer = unsafe { buffer.as_mut() };
+    buffer.pos = content.data;
+    // SAFETY: STRING: the end of the copy.
+    buffer.last = unsafe { content.data.add(content.len) };
+    buffer.set_memory(1);
+    buffer.set_last_buf(1);
+    buffer.set_last_in_chain(1);
+    let mut chain = ngx_chain_t { buf: buffer, next: null_mut() };
+    // SAFETY: LIVE REQUEST, C API: the filters copy the links that they keep.
+    Ok(unsafe { ngx_http_output_filter(r, &raw mut chain) })
+}

@@ -1,0 +1,187 @@
+//! `authgear_status`: what is counted, and how it is told.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::harness::{Http1, Nginx, Request, Response, Wire, for_each_wire, http1, poll, send};
+use super::live::{Live, SOON};
+use super::standin::{Fault, Kind, Resolver};
+
+const STATUS: &str = "location = /status { authgear_resolve off; authgear_status; }\n\
+                      location = /metrics { authgear_resolve off; authgear_status prometheus; }";
+const ZONE: &str = "authgear_cache_zone zone=sessions:1m;";
+const CACHE: &str = "authgear_cache sessions; authgear_cache_valid valid invalid none 10m;";
+
+fn live(workers: usize, lines: &str) -> Live {
+    let lines = format!("{STATUS}\n{CACHE}\n{lines}");
+    Live::build(Resolver::start(), &lines, |builder| builder.http(ZONE).workers(workers))
+}
+
+#[track_caller]
+fn json(nginx: &Nginx) -> Value {
+    let response = http1::get(nginx.port(), "/status");
+    assert_eq!(
+        (response.status, response.header("content-type").as_deref()),
+        (200, Some("application/json"))
+    );
+    serde_json::from_str(&response.text()).expect("JSON")
+}
+
+/// Waits until this is told: a request is counted when nginx has done with it, which is after its answer.
+#[track_caller]
+fn assert_tells(live: &Live, pointer: &str, expected: &Value) {
+    let mut last = Value::Null;
+    let told = poll(SOON, || {
+        last = json(&live.nginx).pointer(pointer).cloned().unwrap_or_default();
+        (last == *expected).then_some(())
+    });
+    assert!(told.is_some(), "{pointer} is {last}, and not {expected}");
+}
+
+#[track_caller]
+fn ask(live: &Live, request: &Request) -> Response {
+    send(&live.nginx, Wire::Http1, request)
+}
+
+#[test]
+fn requests_calls_and_the_cache_are_counted() {
+    let live = live(1, "authgear_breaker max_fails=1 fail_timeout=60s;");
+    let known = live.alice();
+    for _ in 0..3 {
+        ask(&live, &known);
+    }
+    ask(&live, &Request::get("/"));
+    ask(&live, &live.request_of("disabled", Kind::Bearer));
+    live.resolver.set_fault(Some(Fault::Status(503)));
+    for _ in 0..2 {
+        ask(&live, &live.unique());
+    }
+    assert_tells(&live, "/requests", &json!({ "valid": 3, "invalid": 1, "none": 1, "error": 2 }));
+    let cache = json!({ "BYPASS": 0, "MISS": 4, "EXPIRED": 0, "HIT": 2, "STALE": 0, "UPDATING": 0 });
+    assert_tells(&live, "/cache", &cache);
+    assert_tells(&live, "/resolver_requests/2xx", &json!(2));
+    assert_tells(&live, "/resolver_requests/503", &json!(1));
+    assert_tells(&live, "/resolver_inflight", &json!(0));
+    assert_tells(&live, "/zones/sessions/entries", &json!({ "valid": 1, "negative": 1 }));
+    let resolver = json(&live.nginx)["resolvers"][0].clone();
+    let url = format!("{}/_resolver/resolve", live.resolver.url());
+    let expected = json!({ "url": url, "origin": live.resolver.url(), "breaker": "open", "fails": 1 });
+    assert_eq!(resolver, expected);
+    live.finish();
+}
+
+#[test]
+fn calls_in_flight_are_told() {
+    let live = live(2, "");
+    live.resolver.set_fault(Some(Fault::Gate));
+    let mut waiting: Vec<_> = (0..3).map(|_| live.begin(&live.unique())).collect();
+    assert!(live.resolver.wait_for_gate(3, SOON));
+    assert_tells(&live, "/resolver_inflight", &json!(3));
+    live.resolver.clear_faults();
+    for connection in &mut waiting {
+        assert_eq!(connection.receive(b"GET").expect("an answer").status, 200);
+    }
+    assert_tells(&live, "/resolver_inflight", &json!(0));
+    live.finish();
+}
+
+#[test]
+fn counts_are_exact_over_several_workers_and_reloads() {
+    const THREADS: usize = 8;
+    const REQUESTS: usize = 300;
+    let live = live(4, "");
+    let (known, port) = (live.alice(), live.nginx.port());
+    std::thread::scope(|scope| {
+        let known = &known;
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                scope.spawn(move || {
+                    // A connection each, so that all workers have some.
+                    for n in 0..REQUESTS {
+                        let mut connection = Http1::connect(port).expect("nginx accepts");
+                        let request = if n % 3 == 0 { Request::get("/") } else { known.clone() };
+                        assert_eq!(connection.exchange(&request).expect("an answer").status, 200);
+                    }
+                })
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(50));
+        live.nginx.reload();
+        for thread in threads {
+            thread.join().expect("no request failed");
+        }
+    });
+    let (valid, none) = (THREADS * REQUESTS * 2 / 3, THREADS * REQUESTS / 3);
+    assert_tells(&live, "/requests", &json!({ "valid": valid, "invalid": 0, "none": none, "error": 0 }));
+    let cache = json(&live.nginx)["cache"].clone();
+    let told = ["HIT", "MISS"].map(|word| cache[word].as_u64().expect("a number"));
+    assert_eq!(usize::try_from(told.iter().sum::<u64>()).expect("small"), valid, "{cache}");
+    assert_tells(&live, "/resolver_requests/2xx", &json!(live.resolver.call_count()));
+    live.nginx.reload();
+    assert_tells(&live, "/requests/valid", &json!(valid));
+    live.finish();
+}
+
+#[test]
+fn a_request_counts_once_however_often_it_is_resolved() {
+    let live = live(
+        1,
+        "location /from/ { error_page 403 /to/; deny all; }\nerror_page 404 /again/; location /again/ { {pass} }",
+    );
+    for target in ["/", "/from/"] {
+        ask(&live, &Request { target: target.into(), ..live.alice() });
+    }
+    assert_tells(&live, "/requests/valid", &json!(2));
+    live.finish();
+}
+
+#[test]
+fn it_answers_get_and_head_alone() {
+    let live = live(1, "");
+    for_each_wire(|wire| {
+        for target in ["/status", "/metrics"] {
+            let method = |method: &[u8]| Request { method: method.to_vec(), ..Request::get(target) };
+            let (got, head) =
+                (send(&live.nginx, wire, method(b"GET")), send(&live.nginx, wire, method(b"HEAD")));
+            assert_eq!((got.status, head.status), (200, 200));
+            assert_eq!(got.header("content-length"), Some(got.text().len().to_string()));
+            assert_eq!(head.text(), "");
+            let body = method(b"POST").body(vec![b'x'; 100_000]);
+            assert_eq!(send(&live.nginx, wire, body).status, 405);
+        }
+    });
+    live.finish();
+}
+
+#[test]
+fn without_any_resolver_everything_is_zero() {
+    let nginx = Nginx::builder().server(STATUS).start();
+    let told = json(&nginx);
+    assert_eq!(told["requests"], json!({ "valid": 0, "invalid": 0, "none": 0, "error": 0 }));
+    assert_eq!((&told["resolvers"], &told["zones"]), (&json!([]), &json!({})));
+    nginx.finish();
+}
+
+/// promtool comes with Debian's prometheus; the test says so where it isn't named.
+#[test]
+fn promtool_finds_nothing_to_complain_of() {
+    let Ok(promtool) = std::env::var("AUTHGEAR_PROMTOOL") else {
+        eprintln!("skipped: AUTHGEAR_PROMTOOL names no promtool");
+        return;
+    };
+    let live = live(2, "location /other/ { authgear_origin https://other.example; {pass} }");
+    ask(&live, &live.alice());
+    live.resolver.set_fault(Some(Fault::CloseBeforeAnswer));
+    ask(&live, &live.unique());
+    let response = http1::get(live.nginx.port(), "/metrics");
+    let kind = response.header("content-type");
+    assert_eq!(kind.as_deref(), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), response.text()).expect("writable");
+    let input = std::fs::File::open(file.path()).expect("readable");
+    let checked = Command::new(promtool).args(["check", "metrics"]).stdin(input).output().expect("it runs");
+    assert!(checked.status.success() && checked.stderr.is_empty(), "{checked:?}\n{}", response.text());
+    live.finish();
+}
