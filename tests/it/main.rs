@@ -44,6 +44,7 @@ mod secrets;
 mod shortage;
 mod stage;
 mod status;
+mod syscalls;
 mod threads;
 mod tls;
 mod vanish;
