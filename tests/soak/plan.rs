@@ -154,7 +154,7 @@ fn presented(random: &mut fastrand::Rng, serial: u64) -> Vec<(Kind, Presented)> 
 
 /// Few users send most of the requests.
 fn frequent(random: &mut fastrand::Rng) -> usize {
-    let most = random.usize(..600);
+    let most = random.usize(..300);
     random.usize(..=most)
 }
 

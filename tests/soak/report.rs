@@ -145,11 +145,11 @@ impl Report {
         if let (Some(first), Some(last)) = (self.deeds.samples.first(), self.deeds.samples.last()) {
             row("memory before: master, workers", format!("{}, {}", kib(first.master), kib(first.workers)));
             row("memory at the end: master, workers", format!("{}, {}", kib(last.master), kib(last.workers)));
+            row("descriptors before: master, workers", format!("{}, {}", first.master_fds, first.worker_fds));
             row(
-                "descriptors before: master, workers",
-                format!("{}, {}", first.master_fds, first.worker_fds),
+                "descriptors at the end: master, workers",
+                format!("{}, {}", last.master_fds, last.worker_fds),
             );
-            row("descriptors at the end: master, workers", format!("{}, {}", last.master_fds, last.worker_fds));
         }
         if let Some(growth) = self.growth() {
             row("memory after a minute", format!("{} (master {})", kib(growth.from), kib(growth.master.0)));
