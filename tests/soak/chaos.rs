@@ -81,7 +81,7 @@ impl Chaos<'_> {
     fn disturb_resolvers(&self) {
         let _over = OverIfPanics(self.weather);
         for trouble in troubles().iter().cycle() {
-            if !self.wait_until(Instant::now() + Duration::from_millis(4500)) {
+            if !self.wait_until(Instant::now() + Duration::from_millis(6000)) {
                 return;
             }
             self.weather.fault_begins();

@@ -3,12 +3,13 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::sleep;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -50,12 +51,20 @@ impl Door {
     }
 
     async fn connect(&self) -> io::Result<Stream> {
-        let stream = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))).await?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((address(), 0)))?;
+        let stream = socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))).await?;
         stream.set_nodelay(true)?;
         let Some(tls) = &self.tls else { return Ok(Stream::Plain(stream)) };
         let name = ServerName::try_from("localhost").expect("a name");
         Ok(Stream::Tls(Box::new(tls.connect(name, stream).await?)))
     }
+}
+
+/// Each client has one of its own, within limits: the module doesn't treat all as one.
+fn address() -> Ipv4Addr {
+    static NEXT: AtomicU8 = AtomicU8::new(0);
+    Ipv4Addr::new(127, 0, 1, 1 + NEXT.fetch_add(1, Ordering::Relaxed) % 100)
 }
 
 enum Stream {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::standin::{ConnectionFault, Fault, Resolver};
 
 pub(crate) struct Trouble {
+    pub(crate) name: &'static str,
     what: What,
     pub(crate) lasts: Duration,
 }
@@ -41,7 +42,7 @@ impl Trouble {
 
 /// Those that last longer than stale answers may be used come last.
 pub(crate) fn troubles() -> Vec<Trouble> {
-    let trouble = |what, ms| Trouble { what, lasts: Duration::from_millis(ms) };
+    let trouble = |what, ms| Trouble { name: "", what, lasts: Duration::from_millis(ms) };
     let call = |fault| trouble(What::Call(fault), 700);
     let misspelt = vec![("X-Authgear-Session-Valid".to_owned(), "TRUE".to_owned())];
     vec![
@@ -62,5 +63,17 @@ pub(crate) fn troubles() -> Vec<Trouble> {
         trouble(What::Connection(ConnectionFault::Hang), 1500),
         call(Fault::Answer { status: 418, headers: Vec::new(), body: b"no".to_vec() }),
         trouble(What::Call(Fault::Status(503)), 14_000),
+    ]
+}
+
+/// What an outage can look like from outside, for as long as the caller likes.
+pub(crate) fn outages() -> Vec<Trouble> {
+    let outage = |name, what| Trouble { name, what, lasts: Duration::ZERO };
+    vec![
+        outage("refused", What::Refuses),
+        outage("503", What::Call(Fault::Status(503))),
+        outage("no answer", What::Call(Fault::Hang)),
+        // As if all packets of the established connection were dropped, pings too.
+        outage("dead connection", What::Call(Fault::HangConnection)),
     ]
 }

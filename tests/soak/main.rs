@@ -31,6 +31,7 @@ mod histogram;
 mod judge;
 mod load;
 mod memory;
+mod outage;
 mod plan;
 mod report;
 mod site;
@@ -50,15 +51,17 @@ mod it {
 
 use backend::Backend;
 use chaos::{Chaos, Deeds};
+use it::harness::Nginx;
 use load::{Crowd, Load};
 use memory::Sample;
-use report::{Report, grouped};
+use report::{Report, Zone, grouped};
 use turns::Recorder;
 use weather::Weather;
 use world::World;
 
 const HELP: &str = "\
 usage: soak MINUTES [--seed N]
+       soak outage [--rate REQUESTS_PER_SECOND]
 
 Prints tables of what it found, and ends with 1 when that is not as it must be. AUTHGEAR_MODULE names the module,
 AUTHGEAR_TURNS the library made of turns.c.
@@ -68,21 +71,30 @@ AUTHGEAR_TURNS the library made of turns.c.
 const CROWD: Crowd = Crowd { http1: 48, tls: 16, http2: (4, 12), http2_tls: (2, 12) };
 
 struct Arguments {
-    time: Duration,
+    /// None: for outages.
+    time: Option<Duration>,
     seed: u64,
+    rate: u32,
 }
 
 impl Arguments {
     fn parse(words: impl Iterator<Item = String>) -> Option<Self> {
-        let (mut time, mut seed, mut words) = (None, 1, words);
+        let mut arguments = Self { time: None, seed: 1, rate: 5000 };
+        let (mut what, mut words) = (None, words);
         while let Some(word) = words.next() {
             match word.as_str() {
-                "--seed" => seed = words.next()?.parse().ok()?,
-                minutes if time.is_none() => time = Some(minutes.parse::<f64>().ok().filter(|n| *n > 0.0)?),
+                "--seed" => arguments.seed = words.next()?.parse().ok()?,
+                "--rate" => arguments.rate = words.next()?.parse().ok()?,
+                _ if what.is_none() => what = Some(word),
                 _ => return None,
             }
         }
-        Some(Self { time: Duration::from_secs_f64(time? * 60.0), seed })
+        let what = what?;
+        if what != "outage" {
+            let minutes = what.parse::<f64>().ok().filter(|minutes| *minutes > 0.0)?;
+            arguments.time = Some(Duration::from_secs_f64(minutes * 60.0));
+        }
+        Some(arguments)
     }
 }
 
@@ -92,25 +104,33 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let library = std::env::var_os("AUTHGEAR_TURNS").map(PathBuf::from);
-    let report = soak(&arguments, &library.expect("AUTHGEAR_TURNS names the library made of turns.c"));
-    println!("{}\n{}", report.table(), report.endings());
-    let failures = report.failures();
-    if failures.is_empty() {
-        return ExitCode::SUCCESS;
-    }
-    report.details().iter().chain(&failures).for_each(|line| eprintln!("soak: {line}"));
-    ExitCode::FAILURE
+    let library = library.expect("AUTHGEAR_TURNS names the library made of turns.c");
+    let (text, failures, nginx) = match arguments.time {
+        None => outage::run(&library, arguments.rate),
+        Some(time) => {
+            let (report, nginx) = soak(time, arguments.seed, &library);
+            let text = format!("{}\n{}", report.table(), report.endings());
+            let failures = report.failures();
+            let details = if failures.is_empty() { Vec::new() } else { report.details() };
+            (text, [details, failures].concat(), nginx)
+        }
+    };
+    print!("{text}");
+    failures.iter().for_each(|line| eprintln!("soak: {line}"));
+    // Last: it panics where the log holds what it must not.
+    nginx.finish();
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn soak(arguments: &Arguments, library: &Path) -> Report {
+fn soak(time: Duration, seed: u64, library: &Path) -> (Report, Nginx) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let recorder = Recorder::new(library, folder.path());
     let (world, backend) = (Arc::new(World::start()), Backend::start());
-    let nginx = site::builder(&world, &backend, &recorder, folder.path(), "").start();
-    let weather = Arc::new(Weather::new(Duration::ZERO));
+    let nginx = site::mixed(&world, &backend, &recorder, folder.path()).start();
+    let weather = Arc::new(Weather::new());
     let started = Instant::now();
     let before = Sample::take(&nginx, started);
-    let load = Load::new(world.clone(), weather.clone(), arguments.seed);
+    let load = Load::new(world.clone(), weather.clone(), seed);
     let running = load.start(&CROWD, &site::doors(&nginx));
     let chaos = Chaos {
         world: &world,
@@ -121,15 +141,15 @@ fn soak(arguments: &Arguments, library: &Path) -> Report {
     };
     thread::scope(|scope| {
         scope.spawn(|| tell_progress(&load));
-        chaos.run(arguments.time);
+        chaos.run(time);
     });
     let took = chaos.started.elapsed();
     let deeds = chaos.deeds.into_inner().expect("nobody panics holding it");
     let tally = load::gather(running);
-    let zone_was_full = nginx.error_log().contains("is full");
+    let zone = Zone::of(&nginx);
     let calls = world.resolvers.iter().map(standin::Resolver::call_count).sum();
-    nginx.finish();
-    Report { took, tally, deeds, turns: recorder.read(), calls, zone_was_full }
+    let report = Report { took, tally, deeds, turns: recorder.read(), calls, zone };
+    (report, nginx)
 }
 
 /// A line now and then: ten minutes are long.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::chaos::Deeds;
+use crate::it::harness::{Nginx, http1};
 use crate::memory::{Sample, median};
 use crate::tally::{Loss, Tally};
 use crate::turns::Turns;
@@ -20,7 +21,28 @@ pub(crate) struct Report {
     pub(crate) deeds: Deeds,
     pub(crate) turns: Turns,
     pub(crate) calls: u64,
-    pub(crate) zone_was_full: bool,
+    pub(crate) zone: Zone,
+}
+
+/// Of the zone of the sessions, by `authgear_status`.
+pub(crate) struct Zone {
+    valid: u64,
+    negative: u64,
+    evictions: u64,
+}
+
+impl Zone {
+    pub(crate) fn of(nginx: &Nginx) -> Self {
+        let text = http1::get(nginx.port(), "/status").text();
+        let status: serde_json::Value = serde_json::from_str(&text).expect("the status is JSON");
+        let zone = &status["zones"]["sessions"];
+        let number = |value: &serde_json::Value| value.as_u64().expect("a number");
+        Self {
+            valid: number(&zone["entries"]["valid"]),
+            negative: number(&zone["entries"]["negative"]),
+            evictions: number(&zone["evictions"]),
+        }
+    }
 }
 
 struct Growth {
@@ -85,7 +107,7 @@ impl Report {
             format!("an event loop was busy for {:?} in one turn", self.turns.longest),
         );
         check(self.turns.turns > 0, "no turn of an event loop was measured".to_owned());
-        check(self.zone_was_full, "the zone was never full".to_owned());
+        check(self.zone.evictions > 0, "the zone was never full".to_owned());
         check(
             self.tally.by_ending.keys().any(|ending| ending.ends_with(" hit")),
             "nothing was a hit".to_owned(),
@@ -136,6 +158,9 @@ impl Report {
         row("longest wait for a CPU within a turn", ms(self.turns.run_queue));
         row("turns in which the thread slept", grouped(self.turns.blocked));
         row("longest of those sleeps", ms(self.turns.blocked_for));
+        let (valid, negative) = (grouped(self.zone.valid), grouped(self.zone.negative));
+        row("answers in the zone at the end: valid, others", format!("{valid}, {negative}"));
+        row("answers that had to go from the full zone", grouped(self.zone.evictions));
         self.memory(&mut row);
         text
     }

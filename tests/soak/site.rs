@@ -1,35 +1,30 @@
 //! The site under test: nginx with the module, between the clients and the stand-ins.
 
 use std::path::Path;
-use std::time::Duration;
 
 use crate::backend::Backend;
 use crate::client::Door;
 use crate::it::harness::{Builder, Nginx};
 use crate::load::Doors;
+use crate::outage;
 use crate::standin::Pki;
 use crate::turns::Recorder;
-use crate::weather::CALL_TIMEOUT;
+use crate::weather::{CALL_TIMEOUT, FAIL_TIMEOUT};
 use crate::world::{FRESH, STALE, World};
 
-pub(crate) const WORKERS: usize = 2;
+const WORKERS: usize = 2;
 
-/// The least that a zone can be: the sessions of all users are more than it holds.
+/// The sessions of all users are more than it holds.
 const ZONE: &str = "1m";
 
-pub(crate) fn builder(
-    world: &World,
-    backend: &Backend,
-    recorder: &Recorder,
-    folder: &Path,
-    more: &str,
-) -> Builder {
+/// What the soak and the outages have in common.
+fn frame(world: &World, backend: &Backend, recorder: &Recorder, folder: &Path) -> Builder {
     Pki::shared().write(folder).expect("the folder is writable");
     let good = &Pki::shared().good;
     let [a, b] = [0, 1].map(|n| world.resolvers[n].addr().port());
-    let seconds = |time: Duration| time.as_secs();
     Nginx::builder()
         .workers(WORKERS)
+        .worker_connections(8192)
         .runner(recorder.runner())
         .tls(&good.certificate_pem, &good.key_pem)
         .error_log_level("notice")
@@ -37,43 +32,68 @@ pub(crate) fn builder(
         .http(format!(
             "access_log off; keepalive_requests 100000; keepalive_timeout 75s;
              client_header_buffer_size 8k;
-             underscores_in_headers on; ignore_invalid_headers off;
-             authgear_cache_zone zone=sessions:{ZONE};
-             authgear_cache sessions;
-             authgear_cache_valid valid invalid none {}s;
-             authgear_cache_use_stale error={}s updating=2s;
-             authgear_timeout {}s;
-             authgear_max_inflight 1024;
-             {more}
              upstream backend {{
                  server {};
                  keepalive 256; keepalive_requests 1000000000; keepalive_time 1d; keepalive_timeout 1d;
              }}
              proxy_http_version 1.1;
              proxy_set_header Connection \"\";
-             proxy_next_upstream off;",
-            seconds(FRESH),
-            seconds(STALE),
-            seconds(CALL_TIMEOUT),
+             proxy_next_upstream off;
+             authgear_cache sessions;
+             authgear_timeout {}s;",
             backend.addr(),
+            CALL_TIMEOUT.as_secs(),
         ))
         .server(format!(
             "add_header X-Reason $authgear_reason always;
              authgear_resolve http://127.0.0.1:{a};
              location = /pid {{ authgear_resolve off; return 200 $pid; }}
-             location /a/ {{ proxy_pass http://backend; }}
+             location = /status {{ authgear_resolve off; authgear_status json; }}
              location /b/ {{
                  authgear_resolve https://localhost:{b};
                  authgear_ssl_trusted_certificate {}/ca.pem;
                  proxy_pass http://backend;
-             }}
-             location /must/ {{ authgear_require registered role=writer; proxy_pass http://backend; }}
-             location /off/ {{ authgear_resolve off; proxy_pass http://backend; }}
-             location /anonymous/ {{ authgear_on_error anonymous; proxy_pass http://backend; }}
-             location /uncached/ {{ authgear_cache off; proxy_pass http://backend; }}
-             location /brief/ {{ authgear_cache_valid 300ms; proxy_pass http://backend; }}",
+             }}",
             folder.display(),
         ))
+}
+
+/// All kinds of locations, for the soak.
+pub(crate) fn mixed(world: &World, backend: &Backend, recorder: &Recorder, folder: &Path) -> Builder {
+    frame(world, backend, recorder, folder)
+        .http(format!(
+            "underscores_in_headers on; ignore_invalid_headers off;
+             authgear_cache_zone zone=sessions:{ZONE};
+             authgear_cache_valid valid invalid none {}s;
+             authgear_cache_use_stale error={}s updating=2s;
+             authgear_breaker max_fails=5 fail_timeout={}ms;
+             authgear_max_inflight 1024;",
+            FRESH.as_secs(),
+            STALE.as_secs(),
+            FAIL_TIMEOUT.as_millis(),
+        ))
+        .server(
+            "location /a/ { proxy_pass http://backend; }
+             location /must/ { authgear_require registered role=writer; proxy_pass http://backend; }
+             location /off/ { authgear_resolve off; proxy_pass http://backend; }
+             location /anonymous/ { authgear_on_error anonymous; proxy_pass http://backend; }
+             location /uncached/ { authgear_cache off; proxy_pass http://backend; }
+             location /brief/ { authgear_cache_valid 300ms; proxy_pass http://backend; }",
+        )
+}
+
+/// Sessions that may be used for a long time while the resolver fails.
+pub(crate) fn steady(world: &World, backend: &Backend, recorder: &Recorder, folder: &Path) -> Builder {
+    frame(world, backend, recorder, folder).http(format!(
+        "authgear_cache_zone zone=sessions:10m;
+         authgear_cache_valid 1s;
+         authgear_cache_use_stale error=1h;
+         authgear_on_error {};
+         authgear_max_inflight 4096;
+         authgear_breaker max_fails=5 fail_timeout={}s;",
+        outage::tables::ON_ERROR,
+        outage::FAIL_TIMEOUT.as_secs(),
+    ))
 }
 
 pub(crate) fn doors(nginx: &Nginx) -> Doors {

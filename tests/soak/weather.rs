@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The time of a whole resolver call in the site, and for how long one more the end of a fault may be felt: a request
-/// may join a call that had begun in it.
+/// The time of a whole resolver call in the site, and of its breaker after the last failure. So long the end of a fault may
+/// be felt: a call that had begun in it fails at the end of its time.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const FAIL_TIMEOUT: Duration = Duration::from_millis(500);
 const SLACK: Duration = Duration::from_millis(500);
 
 pub(crate) struct Weather {
@@ -13,20 +14,17 @@ pub(crate) struct Weather {
     fault: AtomicBool,
     /// In ms after the start.
     fault_ended: AtomicU64,
-    /// How long the module may refuse to ask a resolver that is well again.
-    breaker: Duration,
     /// Odd while nginx reads its configuration anew.
     reloads: AtomicU64,
     over: AtomicBool,
 }
 
 impl Weather {
-    pub(crate) fn new(breaker: Duration) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             started: Instant::now(),
             fault: AtomicBool::new(false),
             fault_ended: AtomicU64::new(0),
-            breaker,
             reloads: AtomicU64::new(0),
             over: AtomicBool::new(false),
         }
@@ -47,7 +45,7 @@ impl Weather {
 
     /// Whether a request that was sent then may fail because of a resolver.
     pub(crate) fn explains_failure(&self, sent: Instant) -> bool {
-        let felt = CALL_TIMEOUT + SLACK + self.breaker;
+        let felt = CALL_TIMEOUT + FAIL_TIMEOUT + SLACK;
         let ended = self.fault_ended.load(Ordering::SeqCst);
         self.fault.load(Ordering::SeqCst)
             || ended != 0

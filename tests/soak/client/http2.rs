@@ -42,7 +42,10 @@ impl Link {
     }
 
     async fn connection(&self, weather: &Weather) -> (Result<Connection, Broken>, u64) {
-        let mut connection = self.connection.lock().await;
+        let failed = |generation, why| Broken { pid: 0, unsent: true, raced: false, generation, why };
+        let Ok(mut connection) = timeout(PATIENCE, self.connection.lock()).await else {
+            return (Err(failed(weather.generation(), "no connection in time".to_owned())), 0);
+        };
         if let Some(connection) = &*connection {
             return (Ok(connection.clone()), 0);
         }
@@ -50,7 +53,7 @@ impl Link {
         let opened = timeout(PATIENCE, self.open(generation)).await;
         let opened = opened.unwrap_or_else(|_| Err("no connection".into()));
         *connection = opened.as_ref().ok().cloned();
-        (opened.map_err(|why| Broken { pid: 0, unsent: true, raced: false, generation, why }), 1)
+        (opened.map_err(|why| failed(generation, why)), 1)
     }
 
     /// Asks which worker it is to. Nothing is lost where that fails.
