@@ -12,6 +12,9 @@ mod damage;
 #[path = "tests/late.rs"]
 mod late;
 
+#[path = "tests/world.rs"]
+mod world;
+
 fn key(name: usize) -> CacheKey {
     let value = format!("Bearer {name}");
     let Presented::Credentials(found) = present([(&b"authorization"[..], value.as_bytes())], b"") else {

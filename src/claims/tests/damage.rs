@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::model::{Event, event};
+use super::model::event;
+use super::world::stir;
 use super::*;
 
 /// Key 1 is in flight with a follower, key 2 has landed for one, and key 3 is free again.
@@ -65,55 +66,6 @@ fn what_cant_be_is_damage() {
             claims.format();
             assert_all_free(&mut claims, 0);
         }
-    }
-}
-
-/// Operations on memory of which nothing is known; whatever comes of them.
-fn stir(claims: &mut Claims<'_>, events: &[Event], ids: &mut Vec<ClaimId>) {
-    let mut now = 0;
-    let mut out = vec![0; MAX_OUTCOME];
-    for event in events {
-        let pick = |pick: usize| ids.get(pick % ids.len().max(1)).copied();
-        let led = match *event {
-            Event::Join { slot, name, timeout } => {
-                match claims.join(&key(name), worker(slot), now, now.saturating_add(timeout)) {
-                    Ok(Joined::Lead(id) | Joined::Follow(id, _)) => Some(id),
-                    _ => None,
-                }
-            }
-            Event::Lead { slot, name, timeout } => {
-                let _ = claims.is_flying(&key(name), now);
-                claims.lead(&key(name), worker(slot), now, now.saturating_add(timeout)).ok().flatten()
-            }
-            Event::Land { pick: place, len } => {
-                pick(place).map(|id| claims.land(id, now, &vec![1; len]));
-                None
-            }
-            Event::Abandon { pick: place } => {
-                pick(place).map(|id| claims.abandon(id, now));
-                None
-            }
-            Event::AbandonAll { slot } => {
-                let _ = claims.abandon_all(now, |owner| owner == worker(slot) || owner.pid % 2 == 1);
-                None
-            }
-            Event::Collect { pick: place } => {
-                pick(place).map(|id| claims.is_over(id, now));
-                pick(place).map(|id| claims.collect(id, &mut out));
-                None
-            }
-            Event::Forsake { pick: place } => {
-                pick(place).map(|id| claims.forsake(id));
-                None
-            }
-            Event::Pass { time } => {
-                // Moments of damaged memory are reached as well.
-                now = if time % 4 == 0 { u64::MAX - time } else { time };
-                None
-            }
-        };
-        ids.extend(led);
-        let _ = claims.usage();
     }
 }
 

@@ -160,6 +160,8 @@ fn bear(store: &mut Store<'_>, steps: &[Step]) {
         match *step {
             Step::Put { name, user, stamp, len } => drop(store.put(&key(name), user, stamp, &vec![0; len])),
             Step::Get { name } => drop(store.get(&key(name), &mut [0; MAX_PAYLOAD])),
+            Step::Void { name, asked } => drop(store.void(&key(name), asked)),
+            Step::Touch { name } => drop(store.touch(&key(name))),
             Step::Format => {}
         }
     }

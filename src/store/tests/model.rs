@@ -3,13 +3,10 @@
 use super::*;
 use proptest::prelude::*;
 
-/// What one process does.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Step {
-    Put { name: u64, user: u64, stamp: Stamp, len: usize },
-    Get { name: u64 },
-    Format,
-}
+#[path = "naive.rs"]
+mod naive;
+pub(super) use naive::Step;
+use naive::{Entry, Model};
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
     let kind = prop_oneof![3 => Just(Kind::Valid), 1 => Just(Kind::Invalid), 1 => Just(Kind::None)];
@@ -23,83 +20,9 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         len,
     });
     let get = (0..70u64).prop_map(|name| Step::Get { name });
-    prop_oneof![120 => put, 60 => get, 1 => Just(Step::Format)]
-}
-
-struct Entry {
-    name: u64,
-    user: u64,
-    stamp: Stamp,
-    payload: Vec<u8>,
-    /// The number of the step that put it in.
-    number: usize,
-}
-
-impl Entry {
-    fn weight(&self) -> usize {
-        self.payload.len().div_ceil(60).max(1)
-    }
-
-    fn is_valid(&self) -> bool {
-        self.stamp.kind == Kind::Valid
-    }
-}
-
-/// The least recently used go first.
-#[derive(Default)]
-struct Model {
-    entries: Vec<Entry>,
-    evictions: u64,
-}
-
-impl Model {
-    fn get(&mut self, name: u64) -> Option<(Stamp, Vec<u8>)> {
-        let place = self.entries.iter().position(|entry| entry.name == name)?;
-        let entry = self.entries.remove(place);
-        let found = (entry.stamp, entry.payload.clone());
-        self.entries.push(entry);
-        Some(found)
-    }
-
-    fn put(&mut self, new: Entry) -> Put {
-        if let Some(place) = self.entries.iter().position(|entry| entry.name == new.name) {
-            if self.entries[place].stamp.asked > new.stamp.asked {
-                return Put::Older;
-            }
-            self.entries.remove(place);
-        }
-        let (entries, blocks) = if new.is_valid() { (35, 70) } else { (5, 10) };
-        if new.weight() > blocks {
-            return Put::TooLarge;
-        }
-        let of_user = |entry: &&Entry| new.is_valid() && entry.is_valid() && entry.user == new.user;
-        if self.entries.iter().filter(of_user).count() == 16 {
-            let oldest =
-                self.entries.iter().filter(of_user).min_by_key(|entry| (entry.stamp.asked, entry.number));
-            let oldest = oldest.unwrap().name;
-            self.entries.retain(|entry| entry.name != oldest);
-        }
-        let mut crowded_out = None;
-        loop {
-            let same = || self.entries.iter().filter(|entry| entry.is_valid() == new.is_valid());
-            let weight = same().map(Entry::weight).sum::<usize>();
-            if same().count() < entries && weight + new.weight() <= blocks {
-                break;
-            }
-            let place = self.entries.iter().position(|entry| entry.is_valid() == new.is_valid()).unwrap();
-            let gone = self.entries.remove(place);
-            crowded_out = crowded_out.max(gone.is_valid().then_some(gone.stamp.asked));
-            self.evictions += 1;
-        }
-        self.entries.push(new);
-        Put::Stored { crowded_out }
-    }
-
-    fn usage(&self) -> Usage {
-        let valid = self.entries.iter().filter(|entry| entry.is_valid()).count() as u32;
-        let negative = self.entries.len() as u32 - valid;
-        Usage { valid, negative, evictions: self.evictions }
-    }
+    let void = (0..70u64, 0..30u64).prop_map(|(name, asked)| Step::Void { name, asked });
+    let touch = (0..70u64).prop_map(|name| Step::Touch { name });
+    prop_oneof![120 => put, 60 => get, 6 => void, 12 => touch, 1 => Just(Step::Format)]
 }
 
 /// Does the steps with the store and the model side by side.
@@ -113,6 +36,14 @@ pub(super) fn compare(store: &mut Store<'_>, steps: &[Step]) {
                 assert_eq!(put, Ok(model.put(Entry { name, user, stamp, payload, number })), "{step:?}");
             }
             Step::Get { name } => assert_eq!(store.got(name), model.get(name), "{step:?}"),
+            Step::Void { name, asked } => {
+                store.void(&key(name), asked).unwrap();
+                model.void(name, asked);
+            }
+            Step::Touch { name } => {
+                store.touch(&key(name)).unwrap();
+                model.touch(name);
+            }
             Step::Format => {
                 store.format();
                 model.entries.clear();
