@@ -135,12 +135,18 @@ fn is_literal(url: &Url, authority: &str) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {
             let labels = name.strip_suffix('.').unwrap_or(name);
-            name.eq_ignore_ascii_case(host) && labels.split('.').all(|label| !label.is_empty())
+            name.eq_ignore_ascii_case(host) && labels.split('.').all(is_label)
         }
         Some(Host::Ipv4(address)) => address.to_string() == host,
         Some(Host::Ipv6(address)) => host.trim_matches(['[', ']']).parse() == Ok(address),
         None => false,
     }
+}
+
+/// Whether a part of a name may be one. The parser lets more pass, commas among it, and the name goes into
+/// `X-Forwarded-Host`, of which the resolver takes what is before the first comma.
+fn is_label(label: &str) -> bool {
+    !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 fn complaint(error: url::ParseError) -> Complaint {

@@ -47,6 +47,9 @@ fn urls_that_could_be_misread_are_refused() {
         ("https://a%41", "its host is not a valid name or address"),
         ("https://a..b", "its host is not a valid name or address"),
         ("https://.a", "its host is not a valid name or address"),
+        ("https://a,b", "its host is not a valid name or address"),
+        ("https://a;b", "its host is not a valid name or address"),
+        ("https://{a}", "its host is not a valid name or address"),
         ("https://a/../b", "its path must not have \"..\" or \".\" in it, or characters that need escapes"),
         ("https://a/b/./c", "its path must not have \"..\" or \".\" in it, or characters that need escapes"),
     ] {
