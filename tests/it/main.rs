@@ -26,6 +26,7 @@ mod examples;
 mod exhaustion;
 mod failures;
 mod framing;
+mod fuzz;
 mod harness;
 mod harness_self;
 mod identity_headers;

@@ -106,6 +106,11 @@ impl Echo {
         self.log.seen.lock().unwrap().clone()
     }
 
+    /// The same, and forgets them: none is lost or comes twice, whoever else takes some.
+    pub fn take(&self) -> Vec<Seen> {
+        std::mem::take(&mut *self.log.seen.lock().unwrap())
+    }
+
     pub fn last(&self) -> Option<Seen> {
         self.log.seen.lock().unwrap().last().cloned()
     }
