@@ -254,3 +254,26 @@ explain_refusal() {
             ;;
     esac
 }
+
+# -- AddressSanitizer -----------------------------------------------------------------------------------------
+
+ASAN_TARGET=x86_64-unknown-linux-gnu
+
+# gcc's runtime is loaded into nginx, which knows nothing of it.
+can_check_addresses() {
+    [[ $(gcc -print-file-name=libasan.so) == /* && $(uname -m) == x86_64 ]]
+}
+
+# The module with AddressSanitizer in it. The sanitizer needs flags of the nightly toolchain, which the stable one takes too.
+build_with_asan() {
+    (cd "$ROOT" && RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=$TARGET_DIR/asan \
+        cargo build --locked --lib --release --target "$ASAN_TARGET" --config 'profile.release.lto=false') >&2 ||
+        die "cargo could not build the module with AddressSanitizer: see above"
+}
+
+# Runs tests with that module. Leaks are valgrind's to find: nginx itself leaves memory behind when it ends.
+with_asan() {
+    AUTHGEAR_MODULE=$TARGET_DIR/asan/$ASAN_TARGET/release/libnginx_authgear.so AUTHGEAR_VALGRIND='' AUTHGEAR_TEST_SLOW=3 \
+        AUTHGEAR_NGINX_RUNNER="env LD_PRELOAD=$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0:abort_on_error=1" \
+        "$@"
+}
