@@ -37,6 +37,7 @@ pub fn run(input: &[u8]) {
     let (Some(one), Some(two)) = (Question::read(one), Question::read(two)) else { return };
     check_text(&one);
     check_parts(&one);
+    check_values(&one);
     // What is sent, and to whom, is what is keyed: no more, and no less.
     let same = sent(&one.credentials) == sent(&two.credentials) && one.resolver == two.resolver;
     assert_eq!(one.key(1) == two.key(1), same);
@@ -63,4 +64,14 @@ fn check_parts(question: &Question<'_>) {
     assert_eq!(ResolverId::digest(&[&joined]) == ResolverId::digest(&question.resolver), same);
     let longer = [&question.resolver[..], &[b""]].concat();
     assert!(ResolverId::digest(&longer) != ResolverId::digest(&question.resolver));
+}
+
+/// So are values: what stands in a cookie is something else in a token.
+fn check_values(question: &Question<'_>) {
+    let (Some(token), Some(cookie)) = (question.credentials.authorization(), question.credentials.cookie()) else {
+        return;
+    };
+    let joined = [token, cookie].concat();
+    let Presented::Credentials(other) = present([(&b"authorization"[..], &joined[..])], b"") else { return };
+    assert!(question.keys(1).key(&other) != question.key(1), "a cookie's bytes pass for a token's");
 }

@@ -22,8 +22,13 @@ pub fn run(input: &[u8]) {
     };
     let name = if spelling & 0x30 == 0 { "authorization" } else { "cookie" };
     let Some(found) = credentials(name, value.as_bytes()) else { return };
-    let expected = claimed_end(claims).filter(|end| end.saturating_add(LEEWAY) >= now);
-    assert_eq!(found.expires(now), expected, "{value}");
+    let end = claimed_end(claims);
+    // The last moment at which the end is told, and the first at which it isn't.
+    let last = end.map_or(now, |end| end.saturating_add(LEEWAY));
+    for now in [now, last, last.saturating_add(1)] {
+        let expected = end.filter(|end| end.saturating_add(LEEWAY) >= now);
+        assert_eq!(found.expires(now), expected, "{value} at {now}");
+    }
 }
 
 /// Of any bytes: no panic, and no end that is long past.

@@ -14,6 +14,7 @@
 //! | `AUTHGEAR_TEST_KEEP` | keep the folders of the instances, to look at afterwards |
 //! | `AUTHGEAR_TEST_SEED` | repeats the choice and the order of requests that a test of `key_confusion` has printed |
 //! | `AUTHGEAR_TEST_MATRIX` | `all`: everything that `key_confusion` could choose, which takes minutes |
+//! | `AUTHGEAR_FUZZ_SECONDS`, `AUTHGEAR_FUZZ_INPUTS` | how long, or for how many inputs, the test in `fuzz` goes on; its seed is `AUTHGEAR_TEST_SEED` |
 //! | `AUTHGEAR_TEST_GARBAGE` | how many requests each flood of `exhaustion` has |
 
 #![allow(dead_code, unused_imports, reason = "an offer to the topics: each takes the part that it needs")]
