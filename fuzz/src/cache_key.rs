@@ -68,7 +68,8 @@ fn check_parts(question: &Question<'_>) {
 
 /// So are values: what stands in a cookie is something else in a token.
 fn check_values(question: &Question<'_>) {
-    let (Some(token), Some(cookie)) = (question.credentials.authorization(), question.credentials.cookie()) else {
+    let (Some(token), Some(cookie)) = (question.credentials.authorization(), question.credentials.cookie())
+    else {
         return;
     };
     let joined = [token, cookie].concat();

@@ -37,7 +37,8 @@ fn no_bytes_break_nginx_or_forge_an_identity() {
     let report = drive(&site, &bounds);
     println!("http: {report}");
     let findings = site.findings();
+    findings.iter().for_each(|finding| println!("{finding}"));
     site.finish();
-    assert!(findings.is_empty(), "{}", findings.join("\n"));
+    assert!(findings.is_empty(), "{} findings", findings.len());
     assert!(report.backend > report.inputs / 20 && report.calls > 0, "little of it got anywhere: {report}");
 }

@@ -27,7 +27,7 @@ const TARGETS: [&str; 14] = [
 ];
 
 /// Header lines. Those of users are good; `USER` is one of them, `N` a number.
-const LINES: [(&str, &str); 44] = [
+const LINES: [(&str, &str); 46] = [
     ("Authorization", "Bearer user:USER:N"),
     ("Authorization", "Bearer user:USER:N"),
     ("authorization", "bearer  user:USER:N"),
@@ -36,6 +36,8 @@ const LINES: [(&str, &str); 44] = [
     ("Authorization", "Bearer"),
     ("Cookie", "app_session=user:USER:N"),
     ("Cookie", "a=b; app_access_token=user:USER:N; c"),
+    ("Cookie", "a=b;\tapp_session\t=user:USER:N\t; c"),
+    ("Cookie", "\tsession=bad"),
     ("Cookie", "session=bad"),
     ("Cookie", "session=\"bad\"; session=; SESSION=x"),
     ("cookie", "app_session=x\\; app_session=user:USER:N"),

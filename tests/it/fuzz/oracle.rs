@@ -45,7 +45,7 @@ pub(super) fn wrong_call(call: &Call, host: &str) -> Option<String> {
         call.header(name).is_none_or(|value| value.len() <= 512 && value.iter().all(printable))
     });
     let good = once && known && fixed && address && line && passed && has_credentials_only(call);
-    (!good).then(|| format!("the resolver is sent {call:?}"))
+    (!good).then(|| format!("the resolver is sent {}", call.raw_head.escape_ascii()))
 }
 
 fn has_credentials_only(call: &Call) -> bool {
