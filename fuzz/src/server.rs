@@ -13,9 +13,12 @@ pub const COOKIES: [&str; 3] = ["app_session", "app_access_token", "session"];
 /// is the one who sends them.
 const MAX_COOKIES: usize = 3000;
 
-/// The token, and the cookies of [`COOKIES`]. `None` where the server would refuse the request, or reads no cookie at all.
+/// The token, and the cookies of [`COOKIES`].
+pub type Found = (Option<Vec<u8>>, [Option<Vec<u8>>; 3]);
+
+/// What is found. `None` where the server would refuse the request, or reads no cookie at all.
 #[must_use]
-pub fn read(lines: &[Line<'_>], prefix: &str) -> Option<(Option<Vec<u8>>, [Option<Vec<u8>>; 3])> {
+pub fn read(lines: &[Line<'_>], prefix: &str) -> Option<Found> {
     let named =
         |wanted: &'static str| move |(name, _): &&Line<'_>| name.eq_ignore_ascii_case(wanted.as_bytes());
     let authorization = lines.iter().find(named("authorization")).map(|(_, value)| *value);

@@ -212,7 +212,7 @@ impl World {
                 assert!(end.outcome.is_none() || end.may_be_dropped || !in_time, "an outcome is lost");
             }
             (Err(Collected::Gone), None) => assert!(flight.is_lost(now)),
-            (found, _) => assert!(false, "{:?}", found),
+            (found, _) => panic!("{found:?}"),
         }
     }
 

@@ -59,10 +59,18 @@ struct Input {
     http2: bool,
 }
 
+impl Input {
+    fn seed(bytes: &[u8], site: usize) -> Self {
+        Self { bytes: bytes.to_vec(), site, http2: bytes.starts_with(b"PRI ") }
+    }
+}
+
 struct Run<'a> {
     site: &'a Site,
     accounts: Accounts,
     corpus: Vec<Vec<u8>>,
+    /// What is sent before anything else: the corpus as it is, to both sites.
+    first: Mutex<Vec<Input>>,
     words: Vec<Vec<u8>>,
     sent: AtomicU64,
     backend: AtomicU64,
@@ -72,16 +80,20 @@ struct Run<'a> {
 /// Sends inputs until there have been enough, or something is found.
 pub(super) fn drive(site: &Site, bounds: &Bounds) -> Report {
     let start = Instant::now();
+    let corpus = corpus(&folder("corpus").join("http"));
+    assert!(corpus.len() > 2, "there is no corpus");
     let run = Run {
         site,
         accounts: Accounts::default(),
-        corpus: corpus(&folder("corpus").join("http")),
+        first: Mutex::new(
+            corpus.iter().flat_map(|bytes| [0, 1].map(|site| Input::seed(bytes, site))).collect(),
+        ),
+        corpus,
         words: dictionary(&folder("dictionaries").join("http.dict")),
         sent: AtomicU64::new(0),
         backend: AtomicU64::new(0),
         recent: Mutex::default(),
     };
-    assert!(run.corpus.len() > 2, "there is no corpus");
     thread::scope(|scope| {
         for number in 0..CONNECTIONS {
             let run = &run;
@@ -92,7 +104,7 @@ pub(super) fn drive(site: &Site, bounds: &Bounds) -> Report {
                     in_time && bounds.inputs.is_none_or(|most| run.sent.load(Ordering::Relaxed) < most)
                 };
                 while goes_on() && !site.has_findings() {
-                    run.one(&run.input(&mut by));
+                    run.one(&run.next(&mut by));
                 }
             });
         }
@@ -105,7 +117,10 @@ pub(super) fn drive(site: &Site, bounds: &Bounds) -> Report {
 }
 
 impl Run<'_> {
-    fn input(&self, by: &mut Mutator) -> Input {
+    fn next(&self, by: &mut Mutator) -> Input {
+        if let Some(input) = self.first.lock().expect("no thread panics holding it").pop() {
+            return input;
+        }
         let http2 = by.below(3) == 0;
         let made = if http2 { grammar::http2(by) } else { grammar::http1(by) };
         let bytes = match by.below(4) {

@@ -9,7 +9,7 @@ use super::mutate::Mutator;
 
 const METHODS: [&str; 6] = ["GET", "GET", "POST", "HEAD", "PUT", "OPTIONS"];
 
-const TARGETS: [&str; 14] = [
+const TARGETS: [&str; 15] = [
     "/",
     "/a?b=c",
     "/open/",
@@ -20,6 +20,7 @@ const TARGETS: [&str; 14] = [
     "/any/",
     "/mirrored/",
     "/uncached/",
+    "/lenient/",
     "/redirect-internal?/required/",
     "/redirect-internal?/open/",
     "/open/../required/",
@@ -157,7 +158,7 @@ fn request(by: &mut Mutator, stream: u32) -> Vec<Frame> {
     let mut fields = vec![
         (b":method".to_vec(), choose(&METHODS, by).as_bytes().to_vec()),
         (b":scheme".to_vec(), b"http".to_vec()),
-        (b":path".to_vec(), choose(&TARGETS[..13], by).as_bytes().to_vec()),
+        (b":path".to_vec(), choose(&TARGETS[..14], by).as_bytes().to_vec()),
         (b":authority".to_vec(), b"localhost".to_vec()),
     ];
     let capitals = by.below(10) == 0;

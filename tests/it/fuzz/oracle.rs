@@ -76,7 +76,8 @@ pub(super) fn wrong_request(seen: &Seen, accounts: &Accounts) -> Option<String> 
     let sent_on = seen.text(URI).is_none_or(|uri| uri.contains("/redirect-internal?"));
     let good = match at {
         b"open" => nobody || sent_on && by_resolver,
-        b"refused" => nobody || by_resolver,
+        // Where the resolver failed, nobody is known.
+        b"refused" | b"lenient" => nobody || by_resolver,
         b"login" => by_resolver && !is_valid(None),
         b"required" => by_resolver && is_valid(None),
         b"role" => by_resolver && is_valid(Some("admin")),

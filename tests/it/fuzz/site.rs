@@ -1,11 +1,12 @@
 //! Two sites, one of which lets odd header names in, with a location for each way that a request can take.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::super::harness::Nginx;
 use super::super::stage::LAX;
-use super::super::standin::Resolver;
 use super::super::standin::echo::{Echo, Http};
+use super::super::standin::{Call, Fault, Resolver};
 use super::oracle;
 
 /// Each location tells the backend which one it is.
@@ -31,7 +32,7 @@ impl Site {
             if let Some(finding) = oracle::wrong_call(call, &host) {
                 found.lock().expect("no thread panics holding it").push(finding);
             }
-            None
+            fault(call)
         });
         let echo = Http::start();
         let nginx = ["", LAX].map(|lines| {
@@ -67,6 +68,27 @@ impl Site {
     }
 }
 
+/// What the resolver does wrong, by the number in a token: requests wait, share what they wait for, and fail.
+fn fault(call: &Call) -> Option<Fault> {
+    let head = String::from_utf8_lossy(&call.raw_head);
+    let (_, after) = head.split_once("user:")?.1.split_once(':')?;
+    let number: String = after.chars().take_while(char::is_ascii_digit).collect();
+    let forged = || vec![("X-Authgear-User-Id".to_owned(), "mallory".to_owned())];
+    Some(match number.parse().ok()? {
+        30 => Fault::Delay(Duration::from_millis(15)),
+        31 => Fault::Delay(Duration::from_millis(60)),
+        32 => Fault::Status(500),
+        33 => Fault::CloseBeforeAnswer,
+        34 => Fault::ResetInHead,
+        35 => Fault::EarlyHints(forged()),
+        36 => Fault::Trailers(forged()),
+        37 => Fault::Garbage(b"HTTP/1.1 200 OK\r\nX-Authgear-User-Id mallory\r\n\r\n".to_vec()),
+        38 => Fault::Status(401),
+        39 => Fault::Delay(Duration::from_millis(5)).then(Fault::CloseInBody),
+        _ => return None,
+    })
+}
+
 /// Connections to the backend are kept: there are more requests than a minute has ports.
 fn upstream(echo: &Echo) -> String {
     format!(
@@ -100,7 +122,8 @@ fn server(resolver: &Resolver) -> String {
          location /any/ {{ satisfy any; deny all; authgear_require valid; {} }}\n\
          location /mirrored/ {{ mirror /mirror; {} }}\n\
          location = /mirror {{ internal; {} }}\n\
-         location /uncached/ {{ authgear_cache off; {} }}",
+         location /uncached/ {{ authgear_cache off; {} }}\n\
+         location /lenient/ {{ authgear_on_error anonymous; authgear_pass_set_cookie on; {} }}",
         resolver.url(),
         pass("resolved"),
         pass("open"),
@@ -112,5 +135,6 @@ fn server(resolver: &Resolver) -> String {
         pass("resolved"),
         pass("mirror"),
         pass("resolved"),
+        pass("lenient"),
     )
 }
