@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::super::harness::http2::frame::{Frame, HEADERS};
 use super::super::harness::stretched;
 use super::super::standin::Accounts;
 use super::mutate::{Mutator, corpus, dictionary};
@@ -139,7 +140,7 @@ impl Run<'_> {
         }
         self.sent.fetch_add(1, Ordering::Relaxed);
         match self.exchange(input) {
-            Ok(answer) if !input.http2 && has_status_500(&answer) => {
+            Ok(answer) if has_status_500(&answer, input.http2) => {
                 self.site.report(format!("answered by 500: {}", input.bytes.escape_ascii()));
             }
             Err(error) => self.site.report(format!("{error}: {}", input.bytes.escape_ascii())),
@@ -201,6 +202,12 @@ impl Run<'_> {
     }
 }
 
-fn has_status_500(answer: &[u8]) -> bool {
-    answer.windows(12).any(|window| window == b"HTTP/1.1 500")
+/// HTTP/2's answers begin with a status, which nginx takes from the static table (RFC 7541, appendix A).
+fn has_status_500(mut answer: &[u8], http2: bool) -> bool {
+    const STATUS_500: u8 = 0x80 | 14;
+    if !http2 {
+        return answer.windows(12).any(|window| window == b"HTTP/1.1 500");
+    }
+    std::iter::from_fn(|| Frame::read(&mut answer).ok())
+        .any(|frame| frame.kind == HEADERS && frame.payload.first() == Some(&STATUS_500))
 }
