@@ -191,7 +191,7 @@ impl Run<'_> {
 
     /// Keeps the inputs that may have been to blame.
     fn keep_blame(&self) {
-        let kept = folder("artifacts").join("http");
+        let kept = folder("artifacts").join("http").join(std::process::id().to_string());
         fs::create_dir_all(&kept).expect("the folder is writable");
         let recent = self.recent.lock().expect("no thread panics holding it");
         for (age, input) in recent.iter().enumerate() {
