@@ -20,12 +20,16 @@ pub fn run(bytes: &[u8]) {
 pub fn check(resolution: &Resolution) {
     let mut lines = Vec::new();
     for header in resolution.identity_headers().into_iter().flat_map(|headers| headers.iter()) {
-        let name = header.name.as_bytes();
-        assert!(header.name.starts_with(PREFIX) && is_identity_header(name) && !is_exempt(name));
-        assert!(name.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')), "{}", header.name);
+        let name = header.name;
+        assert!(name.starts_with(PREFIX.as_bytes()) && is_identity_header(name) && !is_exempt(name));
+        assert!(
+            name.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')),
+            "{}",
+            name.escape_ascii()
+        );
         assert!(!header.value.is_empty());
         let name = HeaderName::from_bytes(name).expect("a header's name");
-        lines.push((name, HeaderValue::from_bytes(&header.value).expect("a header's value")));
+        lines.push((name, HeaderValue::from_bytes(header.value).expect("a header's value")));
     }
     let weight: usize = lines.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     assert!(weight <= MAX_IDENTITY_BYTES);
@@ -35,7 +39,8 @@ pub fn check(resolution: &Resolution) {
     let (one, two) = (read.identity_headers(), resolution.identity_headers());
     assert_eq!(one.map(|headers| headers.len()), two.map(|headers| headers.len()));
     for header in two.into_iter().flat_map(|headers| headers.iter()) {
-        assert_eq!(one.and_then(|headers| headers.get(&header.name)), Some(&header.value[..]));
+        let name = std::str::from_utf8(header.name).expect("a header's name");
+        assert_eq!(one.and_then(|headers| headers.get(name)), Some(header.value));
     }
 }
 
