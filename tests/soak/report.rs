@@ -1,6 +1,7 @@
 //! What a run found, for the reader and for the exit code.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::chaos::Deeds;
@@ -85,8 +86,12 @@ impl Report {
             ))
         };
         let (from, to) = of(Sample::total)?;
-        let fds = of(|sample| (sample.master_fds as u64) << 32 | sample.worker_fds as u64)?;
-        let fds = (to_usize(fds.0 >> 32), to_usize(fds.1 >> 32));
+        // A worker that is still on its way out takes two more.
+        let fds = |stretch: &Range<Duration>| {
+            let samples = self.deeds.samples.iter().filter(|sample| stretch.contains(&sample.at));
+            samples.map(|sample| sample.master_fds).min()
+        };
+        let fds = (fds(&first)?, fds(&last)?);
         Some(Growth { from, to, master: of(|sample| sample.master)?, fds })
     }
 
@@ -206,10 +211,6 @@ impl Report {
         }
         text
     }
-}
-
-fn to_usize(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn ms_number(time: Duration) -> String {

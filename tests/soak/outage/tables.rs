@@ -112,7 +112,8 @@ pub(crate) fn checks(outage: &Outage) -> Vec<String> {
             check(group.refused == 0, format!("{} requests failed", group.refused));
         }
         if *phase == Phase::Outage {
-            check(p99 < AT_ONCE, format!("{kind:?} waited {p99:?} (p99)"));
+            // One of the known asks the resolver now and then, and those with the same session wait with it.
+            check(*kind == Kind::Known || p99 < AT_ONCE, format!("the others waited {p99:?} (p99)"));
             check(*kind == Kind::Known || group.refused > 0, "nobody was refused".to_owned());
         }
     }
