@@ -72,7 +72,9 @@ fn site(rig: &Rig, secure: &Resolver, folder: &Path) -> Builder {
         .http("authgear_cache_zone zone=sessions:1m; authgear_timeout 9s; authgear_connect_timeout 9s; keepalive_timeout 60s;")
         .server(format!(
             "authgear_resolve {};
+             authgear_breaker off;
              location / {{ empty_gif; }}
+             location /given-up {{ authgear_breaker max_fails=1 fail_timeout=1h; empty_gif; }}
              location /cached {{ authgear_cache sessions; empty_gif; }}
              location /late {{ authgear_timeout 200ms; empty_gif; }}
              location /secure {{
@@ -150,7 +152,9 @@ fn fail(rig: &Rig, nginx: &Nginx) {
     rig.resolver.clear_faults();
     rig.resolver.stop_listening();
     rig.resolver.reset_idle_connections();
-    for_each_wire(|wire| assert_eq!(send(nginx, wire, rig.fresh_request()).status, 502));
+    for target in ["/", "/given-up"] {
+        for_each_wire(|wire| assert_eq!(send(nginx, wire, to(target, rig.fresh_request())).status, 502));
+    }
     rig.resolver.resume_listening();
 }
 
