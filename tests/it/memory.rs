@@ -22,7 +22,7 @@ use findings::Findings;
 const SUPPRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/memory/valgrind.supp");
 
 /// Patience for what takes ten times as long under valgrind. Small pools, so that memory is freed and reused often.
-const SLOW: &str = "authgear_timeout 20s; authgear_connect_timeout 20s; keepalive_timeout 60s;
+const SLOW: &str = "authgear_breaker max_fails=100; authgear_timeout 20s; authgear_connect_timeout 20s; keepalive_timeout 60s;
     connection_pool_size 256; request_pool_size 512; error_page 504 = @late;";
 
 fn is_wanted() -> bool {

@@ -120,6 +120,11 @@ impl Worker {
     /// # Errors
     /// [`Refused`]: no call can be made.
     pub fn board(&mut self, waiter: WaiterId, wanted: Wanted<'_>) -> Result<(), Refused> {
+        if wanted.is_renewal && self.has_failed(&wanted) {
+            // There is an old answer to give: nobody who has one waits for a call that may well fail again.
+            self.refresh(wanted);
+            return Err(Refused::Breaker);
+        }
         let key = wanted.key;
         let turn = clock::turn() as u64;
         if let Some(note) = self.flights.join(&key, waiter, turn) {
@@ -145,6 +150,15 @@ impl Worker {
             Some(Some(Joined::Full)) | None => None,
         };
         self.call(Some(waiter), wanted, claim).map_err(Refused::Overload)
+    }
+
+    /// Whether the location's breaker is open, or a call is to find out whether it may be closed.
+    fn has_failed(&self, wanted: &Wanted<'_>) -> bool {
+        let id = wanted.settings.target.id();
+        wanted.settings.breaker.is_some_and(|breaker| {
+            let fails = self.shared.with(|state| Ok(state.circuits.fails(&id)));
+            fails.is_some_and(|fails| fails >= breaker.max_fails)
+        })
     }
 
     /// Makes a call that nobody waits for, unless there is one for the key. Tells whether there is one now: where not, the answer

@@ -92,6 +92,32 @@ fn sessions_that_are_known_go_on_without_calls() {
     live.finish();
 }
 
+#[test]
+fn nobody_with_an_old_answer_waits_for_the_call_that_finds_out() {
+    let lines = "authgear_cache sessions; authgear_cache_valid 1ms; authgear_cache_use_stale error=10m;";
+    let live = Live::build(Resolver::start(), &format!("{BRIEF}\n{lines}"), |builder| {
+        builder.http("authgear_cache_zone zone=sessions:1m;")
+    });
+    let known = live.alice();
+    assert_ending(&send(&live.nginx, Wire::Http1, &known), 200, "valid", "resolved");
+    open(&live);
+    live.resolver.set_fault(Some(Fault::Gate));
+    let calls = live.resolver.call_count();
+    let asked = || {
+        assert_ending(&send(&live.nginx, Wire::Http1, &known), 200, "valid", "stale");
+        (live.resolver.call_count() > calls).then_some(())
+    };
+    assert!(poll(SOON, asked).is_some(), "the resolver is not asked again");
+    for _ in 0..5 {
+        assert_ending(&send(&live.nginx, Wire::Http1, &known), 200, "valid", "stale");
+    }
+    assert_eq!(live.resolver.call_count(), calls + 1);
+    live.resolver.clear_faults();
+    let works = || (ending(&send(&live.nginx, Wire::Http1, live.unique())).2 == "resolved").then_some(());
+    assert!(poll(SOON, works).is_some());
+    live.finish();
+}
+
 /// A session whose end the resolver would tell of is bounded by the window still, breaker or not.
 #[test]
 fn the_window_of_old_answers_is_a_bound_all_the_same() {
