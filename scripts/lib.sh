@@ -267,7 +267,8 @@ can_check_addresses() {
 # The module with AddressSanitizer in it. The sanitizer needs flags of the nightly toolchain, which the stable one takes too.
 build_with_asan() {
     (cd "$ROOT" && RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=$TARGET_DIR/asan \
-        cargo build --locked --lib --release --target "$ASAN_TARGET" --config 'profile.release.lto=false') >&2 ||
+        cargo build --locked --lib --release --no-default-features --features export-modules \
+        --target "$ASAN_TARGET" --config 'profile.release.lto=false') >&2 ||
         die "cargo could not build the module with AddressSanitizer: see above"
 }
 

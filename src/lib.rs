@@ -4,6 +4,11 @@
 
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 
+/// What one thread allocates the other one frees: with the C library's allocator each would lock the other's memory for it.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 // Values: plain data, no I/O.
 pub mod identity_header;
 pub mod session;
