@@ -88,6 +88,14 @@ pub struct Usage {
     pub landed: u32,
 }
 
+/// What there is room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    pub claims: usize,
+    /// The blocks of all outcomes.
+    pub blocks: usize,
+}
+
 /// The claims in a piece of memory. Zeroed memory has none, as formatted memory.
 pub struct Claims<'a> {
     head: &'a mut Head,
@@ -222,12 +230,19 @@ impl Claims<'_> {
     pub fn usage(&self) -> Usage {
         Usage { flying: self.head.flying.len(), landed: self.head.kept.len() }
     }
+
+    #[must_use]
+    pub fn capacity(&self) -> Capacity {
+        Capacity { claims: self.claims.len(), blocks: self.blocks.len() }
+    }
 }
 
 fn bit(slot: u32) -> u64 {
     1 << (slot % u64::BITS)
 }
 
+#[cfg(any(test, feature = "fault-injection"))]
+pub mod model;
 #[cfg(test)]
 #[path = "claims/tests.rs"]
 mod tests;

@@ -318,6 +318,8 @@ fn spread(hash: u64, count: usize) -> usize {
     ((u128::from(hash) * count as u128) >> 64) as usize
 }
 
+#[cfg(any(test, feature = "fault-injection"))]
+pub mod model;
 #[cfg(test)]
 #[path = "store/tests.rs"]
 mod tests;

@@ -3,13 +3,12 @@
 
 use arbitrary::Unstructured;
 
-use super::claims::{Arena, assert_all_free, events, room, stir};
+use super::claims::{Arena, SMALL, assert_all_free, events, stir};
 use super::store_damage::damage;
 
 pub fn run(input: &[u8]) {
     let mut input = Unstructured::new(input);
-    let (bytes, records, blocks) = room();
-    let mut arena = Arena::new(bytes);
+    let mut arena = Arena::new(SMALL);
     let mut ids = Vec::new();
     stir(&mut arena.claims(), &events(&mut input, 24), &mut ids);
     if damage(&mut input, arena.bytes()).is_err() {
@@ -19,5 +18,5 @@ pub fn run(input: &[u8]) {
     stir(&mut claims, &events(&mut input, 400), &mut ids);
     // After a format all is as new.
     claims.format();
-    assert_all_free(&mut claims, records, blocks, 0);
+    assert_all_free(&mut claims, 0);
 }

@@ -3,7 +3,7 @@
 
 use arbitrary::{Result, Unstructured};
 
-use super::store::{Memory, bear, compare, steps};
+use super::store::{Memory, bear, steps};
 
 pub fn run(input: &[u8]) {
     let mut input = Unstructured::new(input);
@@ -19,7 +19,7 @@ pub fn run(input: &[u8]) {
     let mut store = memory.store();
     store.format();
     if store.usage().evictions < u64::MAX / 2 {
-        compare(&mut store, &after);
+        memory.compare(&after);
     }
 }
 

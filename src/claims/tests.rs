@@ -1,31 +1,17 @@
+use proptest::prelude::*;
+
+use super::model::{
+    ROOMY, SMALL, assert_all_free, collect, compare, compare_until_all_came, event, follow, key, lead, slots,
+    worker,
+};
 use super::*;
 use crate::blocks::BLOCK_BYTES;
-use crate::cache_key::{KeyMaker, ResolverId, Secret};
-use crate::credentials::{Presented, present};
-
-#[path = "tests/model.rs"]
-mod model;
 
 #[path = "tests/damage.rs"]
 mod damage;
 
 #[path = "tests/late.rs"]
 mod late;
-
-#[path = "tests/world.rs"]
-mod world;
-
-fn key(name: usize) -> CacheKey {
-    let value = format!("Bearer {name}");
-    let Presented::Credentials(found) = present([(&b"authorization"[..], value.as_bytes())], b"") else {
-        panic!("no credentials")
-    };
-    KeyMaker::new(&Secret::new([0; 32]), &ResolverId::digest(&[])).key(&found)
-}
-
-fn worker(slot: u32) -> Owner {
-    Owner { pid: 1000 + slot, slot, generation: 1 }
-}
 
 /// Memory as the zone has it.
 struct Arena {
@@ -43,65 +29,9 @@ impl Arena {
     }
 }
 
-const SMALL: usize = 12 * 224;
-/// Has blocks for one outcome of any length.
-const ROOMY: usize = 32 * 1024;
-
-fn lead(claims: &mut Claims<'_>, name: usize, slot: u32, now: Millis) -> ClaimId {
-    match claims.join(&key(name), worker(slot), now, now + 100) {
-        Ok(Joined::Lead(id)) => id,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn follow(claims: &mut Claims<'_>, name: usize, slot: u32, now: Millis) -> ClaimId {
-    match claims.join(&key(name), worker(slot), now, now + 100) {
-        Ok(Joined::Follow(id, _)) => id,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// What there is for a follower: the outcome, if it landed.
-fn collect(claims: &mut Claims<'_>, id: ClaimId) -> Result<Vec<u8>, Collected> {
-    let mut out = vec![0xee; MAX_OUTCOME];
-    match claims.collect(id, &mut out) {
-        Ok(Collected::Landed(len)) => {
-            assert!(out.drain(len..).all(|byte| byte == 0xee));
-            Ok(out)
-        }
-        Ok(other) => Err(other),
-        Err(Damaged) => panic!("damaged"),
-    }
-}
-
-fn slots(wakes: Wakes) -> Vec<u32> {
-    (0..64).filter(|slot| wakes.has(*slot)).collect()
-}
-
 fn usage(claims: &Claims<'_>) -> (u32, u32) {
     let Usage { flying, landed } = claims.usage();
     (flying, landed)
-}
-
-/// Nothing is in use, so all of it can be: every record leads, and every block holds a part of an outcome.
-fn assert_all_free(claims: &mut Claims<'_>, now: Millis) {
-    assert_eq!((usage(claims), claims.head.used_blocks), ((0, 0), 0));
-    let (records, blocks) = (claims.claims.len(), claims.blocks.len());
-    let ids: Vec<_> = (0..records).map(|name| lead(claims, name, 1, now)).collect();
-    assert_eq!(claims.join(&key(records), worker(1), now, now + 1), Ok(Joined::Full));
-    assert_eq!(claims.lead(&key(records), worker(1), now, now + 1), Ok(None));
-    let most = MAX_OUTCOME / BLOCK_BYTES;
-    let shares: Vec<_> =
-        (0..records).map(|place| blocks.saturating_sub(place * most).min(most) * BLOCK_BYTES).collect();
-    for (name, id) in ids.iter().enumerate() {
-        follow(claims, name, 2, now);
-        claims.land(*id, now, &vec![7; shares[name]]).unwrap();
-    }
-    assert_eq!(claims.head.used_blocks as usize, blocks.min(most * records));
-    for (id, share) in ids.iter().zip(shares) {
-        assert_eq!(collect(claims, *id), Ok(vec![7; share]));
-    }
-    assert_eq!((usage(claims), claims.head.used_blocks), ((0, 0), 0));
 }
 
 #[test]
@@ -286,7 +216,7 @@ fn the_flights_of_the_dead_are_abandoned_at_once() {
 fn without_a_free_record_followers_are_still_taken() {
     let mut arena = Arena::new(SMALL);
     let mut claims = arena.claims();
-    let records = claims.claims.len();
+    let records = claims.claims.len() as u64;
     let ids: Vec<_> = (0..records).map(|name| lead(&mut claims, name, 1, 0)).collect();
     assert_eq!(claims.join(&key(records), worker(2), 0, 100), Ok(Joined::Full));
     assert_eq!(claims.lead(&key(records), worker(2), 0, 100), Ok(None));
@@ -351,4 +281,18 @@ fn an_id_of_before_never_meets_another_key_though_serials_come_again() {
     assert_eq!(claims.collect(alices_follower, &mut [0; MAX_OUTCOME]), Ok(Collected::Gone));
     assert!(!claims.land(bobs, 1, b"bob").unwrap().is_empty());
     assert_eq!(claims.collect(bobs_follower, &mut [0; MAX_OUTCOME]), Ok(Collected::Landed(3)));
+}
+
+proptest! {
+    #[test]
+    fn followers_get_what_their_leader_landed(
+        events in prop::collection::vec(event(), 0..150), bytes in prop::sample::select(vec![900, SMALL, ROOMY]),
+    ) {
+        compare(&mut Arena::new(bytes).claims(), &events);
+    }
+
+    #[test]
+    fn nothing_is_left_when_everybody_has_come(events in prop::collection::vec(event(), 0..150)) {
+        compare_until_all_came(&mut Arena::new(SMALL).claims(), &events);
+    }
 }

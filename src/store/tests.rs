@@ -1,20 +1,19 @@
+use super::model::{SMALL, compare, even, got, key, stamp, step};
 use super::*;
-use crate::cache_key::{KeyMaker, ResolverId, Secret};
-use crate::credentials::{Credentials, Presented, present};
 use crate::freshness::Kind;
+use proptest::prelude::*;
 
 #[path = "tests/bounds.rs"]
 mod bounds;
 #[path = "tests/damage.rs"]
 mod damage;
-#[path = "tests/model.rs"]
-mod model;
-
-/// 40 slots: 35 valid entries with 70 blocks, 5 negative ones with 10.
-const SMALL: usize = 56 + 40 * 216;
 
 /// What a session typically weighs.
 const TYPICAL: [u8; 100] = [b's'; 100];
+
+fn small() -> Layout {
+    Layout::of(SMALL).unwrap()
+}
 
 struct Memory {
     words: Vec<u64>,
@@ -43,9 +42,7 @@ impl Memory {
 
 impl Store<'_> {
     fn got(&mut self, name: u64) -> Option<(Stamp, Vec<u8>)> {
-        let mut out = [0; MAX_PAYLOAD];
-        let found = self.get(&key(name), &mut out).unwrap();
-        found.map(|(stamp, size)| (stamp, out[..size].to_vec()))
+        got(self, name)
     }
 
     fn has(&self, name: u64) -> bool {
@@ -64,73 +61,6 @@ impl Store<'_> {
     fn counts(&self) -> (u32, u32) {
         (self.usage().valid, self.usage().negative)
     }
-
-    /// All that must hold in memory that only this module has written.
-    fn assert_sound(&self) {
-        let in_chains = |firsts: &[u32], by| {
-            let links = firsts.iter().flat_map(|first| chain::walk(self.slots, *first, by));
-            links.map(|step| step.unwrap().0).collect::<Vec<_>>()
-        };
-        let (keys, users) = (in_chains(self.buckets, By::Key), in_chains(self.users, By::User));
-        let free = in_chains(&[self.head.free_slots], By::Key);
-        let mut entries = 0;
-        for (class, list) in [(Class::Valid, &self.head.valid), (Class::Negative, &self.head.negative)] {
-            let listed = links(list, self.slots);
-            let slots: Vec<_> = listed.iter().map(|link| at(self.slots, *link).unwrap()).collect();
-            assert!(slots.iter().all(|slot| slot.class() == Ok(class)));
-            let weighs = slots.iter().map(|slot| weight(slot.size().unwrap())).sum::<u32>();
-            assert_eq!((list.entries, list.blocks), (listed.len() as u32, weighs));
-            assert!(listed.len() as u32 <= self.bounds(class).entries && weighs <= self.bounds(class).blocks);
-            assert!(listed.iter().all(|link| keys.contains(link)));
-            assert_eq!(
-                listed.iter().filter(|link| users.contains(link)).count() as u32,
-                match class {
-                    Class::Valid => list.entries,
-                    Class::Negative => 0,
-                }
-            );
-            entries += listed.len();
-        }
-        assert_eq!((keys.len(), users.len()), (entries, self.head.valid.entries as usize));
-        assert!(free.iter().all(|link| at(self.slots, *link).unwrap().is_free()));
-        assert_eq!(entries + free.len(), self.head.untouched_slots as usize);
-    }
-}
-
-/// The links of a list, newest first, checked both ways.
-fn links(list: &List, slots: &[Slot]) -> Vec<u32> {
-    let (mut links, mut newer, mut link) = (Vec::new(), NIL, list.newest);
-    while link != NIL {
-        assert!(links.len() < slots.len());
-        let slot = at(slots, link).unwrap();
-        assert_eq!(slot.newer, newer);
-        links.push(link);
-        (newer, link) = (link, slot.older);
-    }
-    assert_eq!(list.oldest, newer);
-    links
-}
-
-fn credentials() -> Credentials {
-    match present([(&b"authorization"[..], &b"Bearer a"[..])], b"") {
-        Presented::Credentials(found) => found,
-        _ => panic!("no credentials"),
-    }
-}
-
-fn key(name: u64) -> CacheKey {
-    thread_local!(static CREDENTIALS: Credentials = credentials());
-    let resolver = ResolverId::digest(&[&name.to_le_bytes()]);
-    CREDENTIALS.with(|credentials| KeyMaker::new(&Secret::new([0; 32]), &resolver).key(credentials))
-}
-
-/// A user's hash: as even as the caller's are.
-fn even(user: u64) -> u64 {
-    (user + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-fn stamp(kind: Kind, asked: Millis) -> Stamp {
-    Stamp { kind, asked, until: asked + 1000 }
 }
 
 fn valid(asked: Millis) -> Stamp {
@@ -280,5 +210,12 @@ fn memory_of_another_size_or_alignment_is_refused() {
     for rest in 0..8 {
         let layout = Layout::of(SMALL + rest).unwrap();
         assert!(Store::over(&mut bytes[..SMALL + rest], &layout).is_some());
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_store_does_what_the_model_does(steps in proptest::collection::vec(step(&small()), 1..400)) {
+        compare(&mut Memory::new(SMALL).store(), &steps);
     }
 }

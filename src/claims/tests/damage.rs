@@ -1,9 +1,6 @@
 //! Memory that holds anything: no panic, no walk without an end; and formatted it is as good as new.
 
-use proptest::prelude::*;
-
-use super::model::event;
-use super::world::stir;
+use super::super::model::stir;
 use super::*;
 
 /// Key 1 is in flight with a follower, key 2 has landed for one, and key 3 is free again.

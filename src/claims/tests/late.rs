@@ -63,7 +63,7 @@ fn what_no_follower_comes_for_is_freed_a_few_at_a_time() {
     let mut arena = Arena::new(ROOMY);
     let mut claims = arena.claims();
     let ids: Vec<_> = (0..10).map(|name| lead(&mut claims, name, 1, 0)).collect();
-    for (name, id) in ids.into_iter().enumerate() {
+    for (name, id) in (0..).zip(ids) {
         follow(&mut claims, name, 2, 0);
         if name < 5 {
             claims.land(id, 10, b"x").unwrap()
@@ -91,7 +91,7 @@ fn a_leader_that_is_never_heard_of_again_leaves_nothing() {
     let followed = follow(&mut claims, 0, 2, 0);
     let lost = 100 + KEEP_LANDED;
     for (now, left) in [(lost - 1, (11, 0)), (lost, (8, 1)), (lost, (5, 1)), (lost, (4, 1))] {
-        claims.lead(&key(50 + left.0 as usize), worker(1), now, lost * 9).unwrap();
+        claims.lead(&key(50 + u64::from(left.0)), worker(1), now, lost * 9).unwrap();
         assert_eq!(usage(&claims), left);
     }
     assert_eq!(collect(&mut claims, followed), Err(Collected::Gone));

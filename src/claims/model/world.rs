@@ -1,22 +1,22 @@
-//! Claims as somebody remembers them who sees everything. Property tests and the fuzz targets hold the real ones against
-//! it; both have the types that it is about, and name keys and workers.
+//! Claims as somebody remembers them who sees everything. Property tests, the module for fault injection and the fuzz targets
+//! include it: each draws events in its own way.
 
 #![allow(unreachable_pub, reason = "programs that include it have no outside of their own")]
 
 use std::collections::BTreeSet;
 
+use super::basics::{assert_all_free, collect, slots, worker};
 use super::{
-    BLOCK_BYTES, ClaimId, Claims, Collected, Damaged, Joined, KEEP_LANDED, MAX_OUTCOME, Millis, collect, key,
-    slots, worker,
+    BLOCK_BYTES, ClaimId, Claims, Collected, Damaged, Joined, KEEP_LANDED, MAX_OUTCOME, Millis, Usage, key,
 };
 
 pub const WORKERS: u32 = 5;
-pub const KEYS: usize = 4;
+pub const KEYS: u64 = 4;
 
 #[derive(Clone, Debug)]
 pub enum Event {
-    Join { slot: u32, name: usize, timeout: Millis },
-    Lead { slot: u32, name: usize, timeout: Millis },
+    Join { slot: u32, name: u64, timeout: Millis },
+    Lead { slot: u32, name: u64, timeout: Millis },
     Land { pick: usize, len: usize },
     Abandon { pick: usize },
     AbandonAll { slot: u32 },
@@ -26,9 +26,9 @@ pub enum Event {
 }
 
 /// One flight, as somebody remembers it who sees everything.
-pub struct Flight {
+struct Flight {
     id: ClaimId,
-    name: usize,
+    name: u64,
     leader: u32,
     deadline: Millis,
     followers: BTreeSet<u32>,
@@ -44,7 +44,7 @@ struct End {
 }
 
 impl Flight {
-    pub fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         self.end.is_some()
     }
 
@@ -66,17 +66,14 @@ impl Flight {
 
 /// All flights there ever were, beside the claims that are put to the test.
 #[derive(Default)]
-pub struct World {
-    pub flights: Vec<Flight>,
-    pub now: Millis,
-    /// How many records and blocks the claims have.
-    pub records: usize,
-    pub blocks: usize,
+struct World {
+    flights: Vec<Flight>,
+    now: Millis,
 }
 
 impl World {
-    pub fn apply(&mut self, claims: &mut Claims<'_>, event: Event) {
-        match event {
+    fn apply(&mut self, claims: &mut Claims<'_>, event: &Event) {
+        match *event {
             Event::Join { slot, name, timeout } => self.join(claims, slot, name, timeout),
             Event::Lead { slot, name, timeout } => self.lead(claims, slot, name, timeout),
             Event::Land { pick, len } => self.finish(claims, pick, Some(len)),
@@ -89,14 +86,14 @@ impl World {
     }
 
     /// The flight that a worker that needs this key has to follow.
-    fn current(&mut self, name: usize) -> Option<&mut Flight> {
+    fn current(&mut self, name: u64) -> Option<&mut Flight> {
         let now = self.now;
         self.flights
             .iter_mut()
             .find(|flight| flight.name == name && !flight.is_over() && now < flight.deadline)
     }
 
-    fn join(&mut self, claims: &mut Claims<'_>, slot: u32, name: usize, timeout: Millis) {
+    fn join(&mut self, claims: &mut Claims<'_>, slot: u32, name: u64, timeout: Millis) {
         if self.current(name).is_some_and(|flight| flight.followers.contains(&slot)) {
             return; // Coalesced within the worker.
         }
@@ -108,20 +105,20 @@ impl World {
                 flight.seen.insert(slot);
             }
             Ok(Joined::Lead(id)) => self.led(id, slot, name, timeout),
-            Ok(Joined::Full) => self.full(name),
+            Ok(Joined::Full) => self.full(claims, name),
             Err(Damaged) => panic!("damaged"),
         }
     }
 
-    fn lead(&mut self, claims: &mut Claims<'_>, slot: u32, name: usize, timeout: Millis) {
+    fn lead(&mut self, claims: &mut Claims<'_>, slot: u32, name: u64, timeout: Millis) {
         match claims.lead(&key(name), worker(slot), self.now, self.now + timeout).unwrap() {
             Some(id) => self.led(id, slot, name, timeout),
             None if self.current(name).is_some() => {}
-            None => self.full(name),
+            None => self.full(claims, name),
         }
     }
 
-    fn led(&mut self, id: ClaimId, leader: u32, name: usize, timeout: Millis) {
+    fn led(&mut self, id: ClaimId, leader: u32, name: u64, timeout: Millis) {
         assert!(self.current(name).is_none(), "two leaders");
         assert!(self.flights.iter().all(|flight| flight.id != id), "an id twice");
         let (now, deadline) = (self.now, self.now + timeout);
@@ -131,18 +128,18 @@ impl World {
         assert!(now < deadline);
     }
 
-    fn taken_over(&mut self, name: usize) {
+    fn taken_over(&mut self, name: u64) {
         let now = self.now;
         for flight in self.flights.iter_mut().filter(|flight| flight.name == name && !flight.is_over()) {
             flight.end(now, None, false);
         }
     }
 
-    fn full(&mut self, name: usize) {
+    fn full(&mut self, claims: &Claims<'_>, name: u64) {
         assert!(self.current(name).is_none());
         self.taken_over(name);
         let held = self.flights.iter().filter(|flight| !flight.is_over() || !flight.followers.is_empty());
-        assert!(held.count() >= self.records, "full before it is");
+        assert!(held.count() >= claims.capacity().claims, "full before it is");
     }
 
     /// Lands a flight, or abandons it; those that are over as well.
@@ -169,12 +166,12 @@ impl World {
         }
         if !flight.is_over() {
             let needed = len.unwrap_or(0).div_ceil(BLOCK_BYTES);
-            let dropped = used + needed > self.blocks || flight.is_lost(now);
+            let dropped = used + needed > claims.capacity().blocks || flight.is_lost(now);
             flight.end(now, outcome, dropped);
         }
     }
 
-    pub fn abandon_all(&mut self, claims: &mut Claims<'_>, slot: u32) {
+    fn abandon_all(&mut self, claims: &mut Claims<'_>, slot: u32) {
         let wakes = claims.abandon_all(self.now, |owner| owner == worker(slot)).unwrap();
         let now = self.now;
         for flight in self.flights.iter_mut().filter(|flight| flight.leader == slot && !flight.is_over()) {
@@ -186,7 +183,7 @@ impl World {
     }
 
     /// A registration: the place of its flight, and the worker.
-    pub fn registration(&self, pick: usize) -> Option<(usize, u32)> {
+    fn registration(&self, pick: usize) -> Option<(usize, u32)> {
         let all: Vec<_> = self
             .flights
             .iter()
@@ -196,7 +193,7 @@ impl World {
         all.get(pick % all.len().max(1)).copied()
     }
 
-    pub fn collect(&mut self, claims: &mut Claims<'_>, pick: usize) {
+    fn collect(&mut self, claims: &mut Claims<'_>, pick: usize) {
         let Some((place, slot)) = self.registration(pick) else { return };
         let (now, flight) = (self.now, &mut self.flights[place]);
         let found = collect(claims, flight.id);
@@ -222,6 +219,41 @@ impl World {
         flight.followers.remove(&slot);
         claims.forsake(flight.id).unwrap();
     }
+}
+
+/// In any order of events: one leader at a time, what was landed or nothing for each follower, and nothing is left. Claims are
+/// empty before.
+pub fn compare(claims: &mut Claims<'_>, events: &[Event]) {
+    let mut world = World::default();
+    for event in events {
+        world.apply(claims, event);
+        let Usage { flying, landed } = claims.usage();
+        assert!((flying + landed) as usize <= claims.capacity().claims);
+        let unfinished = world.flights.iter().filter(|flight| !flight.is_over()).count();
+        assert!(flying as usize <= unfinished);
+    }
+    // Nobody comes any more. What is past due ends in the course of other operations.
+    for _ in 0..claims.capacity().claims {
+        world.now += 10_000;
+        let led = claims.lead(&key(KEYS), worker(0), world.now, world.now + 1).unwrap();
+        led.map(|id| claims.abandon(id, world.now).unwrap());
+    }
+    assert_all_free(claims, world.now);
+}
+
+/// Followers who come in the end leave nothing either, without any time passing.
+pub fn compare_until_all_came(claims: &mut Claims<'_>, events: &[Event]) {
+    let mut world = World::default();
+    for event in events {
+        world.apply(claims, event);
+    }
+    for slot in 0..WORKERS {
+        world.abandon_all(claims, slot);
+    }
+    while world.registration(0).is_some() {
+        world.collect(claims, 0);
+    }
+    assert_all_free(claims, world.now);
 }
 
 /// Operations on memory of which nothing is known; whatever comes of them.

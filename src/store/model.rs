@@ -1,0 +1,88 @@
+//! The store against a naive model, with random steps. Tests give both memory of their own; in the module for fault injection they
+//! work in the shared memory of a real worker (`nginx::shm::model`).
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, wherever they run")]
+
+mod naive;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::cache_key::{KeyMaker, ResolverId, Secret};
+use crate::credentials::{Credentials, Presented, present};
+use crate::freshness::Kind;
+
+pub use naive::{SMALL, Step, bear, even, got, key, stamp};
+
+/// A step in a store that is so divided.
+pub fn step(layout: &Layout) -> impl Strategy<Value = Step> + use<> {
+    let names = naive::names(layout);
+    let kind = prop_oneof![3 => Just(Kind::Valid), 1 => Just(Kind::Invalid), 1 => Just(Kind::None)];
+    let len = prop_oneof![6 => 0..130usize, 2 => 0..700usize, 1 => 4000..4300usize];
+    // The first few users fall into one bucket.
+    let user = prop_oneof![Just(1), Just(2), (0..names).prop_map(even)];
+    let put = (0..names, user, kind, 0..30u64, len).prop_map(|(name, user, kind, asked, len)| Step::Put {
+        name,
+        user,
+        stamp: stamp(kind, asked),
+        len,
+    });
+    let get = (0..names).prop_map(|name| Step::Get { name });
+    let void = (0..names, 0..30u64).prop_map(|(name, asked)| Step::Void { name, asked });
+    let touch = (0..names).prop_map(|name| Step::Touch { name });
+    prop_oneof![120 => put, 60 => get, 6 => void, 12 => touch, 1 => Just(Step::Format)]
+}
+
+/// Takes the steps with an empty store and the model side by side.
+pub fn compare(store: &mut Store<'_>, steps: &[Step]) {
+    let layout = store.layout;
+    naive::compare(store, &layout, steps);
+    store.assert_sound();
+}
+
+impl Store<'_> {
+    /// All that must hold in memory that only this module has written.
+    pub fn assert_sound(&self) {
+        let in_chains = |firsts: &[u32], by| {
+            let links = firsts.iter().flat_map(|first| chain::walk(self.slots, *first, by));
+            links.map(|step| step.unwrap().0).collect::<Vec<_>>()
+        };
+        let (keys, users) = (in_chains(self.buckets, By::Key), in_chains(self.users, By::User));
+        let free = in_chains(&[self.head.free_slots], By::Key);
+        let mut entries = 0;
+        for (class, list) in [(Class::Valid, &self.head.valid), (Class::Negative, &self.head.negative)] {
+            let listed = links(list, self.slots);
+            let slots: Vec<_> = listed.iter().map(|link| at(self.slots, *link).unwrap()).collect();
+            assert!(slots.iter().all(|slot| slot.class() == Ok(class)));
+            let weighs = slots.iter().map(|slot| weight(slot.size().unwrap())).sum::<u32>();
+            assert_eq!((list.entries, list.blocks), (listed.len() as u32, weighs));
+            assert!(listed.len() as u32 <= self.bounds(class).entries && weighs <= self.bounds(class).blocks);
+            assert!(listed.iter().all(|link| keys.contains(link)));
+            assert_eq!(
+                listed.iter().filter(|link| users.contains(link)).count() as u32,
+                match class {
+                    Class::Valid => list.entries,
+                    Class::Negative => 0,
+                }
+            );
+            entries += listed.len();
+        }
+        assert_eq!((keys.len(), users.len()), (entries, self.head.valid.entries as usize));
+        assert!(free.iter().all(|link| at(self.slots, *link).unwrap().is_free()));
+        assert_eq!(entries + free.len(), self.head.untouched_slots as usize);
+    }
+}
+
+/// The links of a list, newest first, checked both ways.
+fn links(list: &List, slots: &[Slot]) -> Vec<u32> {
+    let (mut links, mut newer, mut link) = (Vec::new(), NIL, list.newest);
+    while link != NIL {
+        assert!(links.len() < slots.len());
+        let slot = at(slots, link).unwrap();
+        assert_eq!(slot.newer, newer);
+        links.push(link);
+        (newer, link) = (link, slot.older);
+    }
+    assert_eq!(list.oldest, newer);
+    links
+}

@@ -1,0 +1,204 @@
+//! The simplest store that keeps the rules, and the steps that it and the real one take side by side. Property tests, the module
+//! for fault injection and the fuzz targets include it: each draws steps in its own way.
+
+#![allow(unreachable_pub, reason = "programs that include it have no outside of their own")]
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use super::{
+    CacheKey, Capacity, Credentials, KeyMaker, Kind, Layout, MAX_PAYLOAD, Millis, Presented, Put, ResolverId,
+    Secret, Stamp, Store, Usage, present,
+};
+
+/// 40 slots: 35 valid entries with 70 blocks, 5 negative ones with 10.
+pub const SMALL: usize = 56 + 40 * 216;
+
+/// What one process does.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    Put { name: u64, user: u64, stamp: Stamp, len: usize },
+    Get { name: u64 },
+    Void { name: u64, asked: Millis },
+    Touch { name: u64 },
+    Format,
+}
+
+struct Entry {
+    name: u64,
+    user: u64,
+    stamp: Stamp,
+    payload: Vec<u8>,
+    /// The number of the step that put it in.
+    number: usize,
+}
+
+impl Entry {
+    fn weight(&self) -> usize {
+        self.payload.len().div_ceil(60).max(1)
+    }
+
+    fn is_valid(&self) -> bool {
+        self.stamp.kind == Kind::Valid
+    }
+}
+
+/// The least recently used go first.
+struct Model {
+    capacity: Capacity,
+    entries: Vec<Entry>,
+    evictions: u64,
+}
+
+impl Model {
+    fn get(&mut self, name: u64) -> Option<(Stamp, Vec<u8>)> {
+        let place = self.entries.iter().position(|entry| entry.name == name)?;
+        let entry = self.entries.remove(place);
+        let found = (entry.stamp, entry.payload.clone());
+        self.entries.push(entry);
+        Some(found)
+    }
+
+    fn touch(&mut self, name: u64) {
+        self.get(name);
+    }
+
+    fn void(&mut self, name: u64, asked: Millis) {
+        let entry = self.entries.iter_mut().find(|entry| entry.name == name && entry.is_valid());
+        if let Some(entry) = entry.filter(|entry| entry.stamp.asked <= asked) {
+            (entry.stamp.asked, entry.stamp.until) = (asked, asked);
+        }
+    }
+
+    fn put(&mut self, new: Entry) -> Put {
+        if let Some(place) = self.entries.iter().position(|entry| entry.name == new.name) {
+            if self.entries[place].stamp.asked > new.stamp.asked {
+                return Put::Older;
+            }
+            self.entries.remove(place);
+        }
+        let Capacity { valid, negative } = self.capacity;
+        let entries = if new.is_valid() { valid } else { negative } as usize;
+        let blocks = 2 * entries;
+        if new.weight() > blocks || new.payload.len() > MAX_PAYLOAD {
+            return Put::TooLarge;
+        }
+        let of_user = |entry: &&Entry| new.is_valid() && entry.is_valid() && entry.user == new.user;
+        if self.entries.iter().filter(of_user).count() == 16 {
+            let oldest =
+                self.entries.iter().filter(of_user).min_by_key(|entry| (entry.stamp.asked, entry.number));
+            let oldest = oldest.unwrap().name;
+            self.entries.retain(|entry| entry.name != oldest);
+        }
+        let mut crowded_out = None;
+        loop {
+            let same = || self.entries.iter().filter(|entry| entry.is_valid() == new.is_valid());
+            let weight = same().map(Entry::weight).sum::<usize>();
+            if same().count() < entries && weight + new.weight() <= blocks {
+                break;
+            }
+            let place = self.entries.iter().position(|entry| entry.is_valid() == new.is_valid()).unwrap();
+            let gone = self.entries.remove(place);
+            crowded_out = crowded_out.max(gone.is_valid().then_some(gone.stamp.asked));
+            self.evictions += 1;
+        }
+        self.entries.push(new);
+        Put::Stored { crowded_out }
+    }
+
+    fn usage(&self) -> Usage {
+        let valid = self.entries.iter().filter(|entry| entry.is_valid()).count() as u32;
+        let negative = self.entries.len() as u32 - valid;
+        Usage { valid, negative, evictions: self.evictions }
+    }
+}
+
+/// Keys for somewhat more entries than there is room for, so that none of them stays for long.
+#[must_use]
+pub fn names(layout: &Layout) -> u64 {
+    let Capacity { valid, negative } = layout.capacity();
+    u64::from(valid + negative) * 7 / 4
+}
+
+/// Takes the steps with an empty store and the model side by side.
+pub fn compare(store: &mut Store<'_>, layout: &Layout, steps: &[Step]) {
+    let (capacity, evictions) = (layout.capacity(), store.usage().evictions);
+    let mut model = Model { capacity, entries: Vec::new(), evictions };
+    for (number, step) in steps.iter().enumerate() {
+        match *step {
+            Step::Put { name, user, stamp, len } => {
+                let payload = vec![number.to_le_bytes()[0]; len];
+                let put = store.put(&key(name), user, stamp, &payload);
+                assert_eq!(put, Ok(model.put(Entry { name, user, stamp, payload, number })), "{step:?}");
+            }
+            Step::Get { name } => assert_eq!(got(store, name), model.get(name), "{step:?}"),
+            Step::Void { name, asked } => {
+                assert_eq!(store.void(&key(name), asked), Ok(()));
+                model.void(name, asked);
+            }
+            Step::Touch { name } => {
+                assert_eq!(store.touch(&key(name)), Ok(()));
+                model.touch(name);
+            }
+            Step::Format => {
+                store.format();
+                model.entries.clear();
+            }
+        }
+        assert_eq!(store.usage(), model.usage());
+    }
+    for name in 0..names(layout) {
+        assert_eq!(got(store, name), model.get(name));
+    }
+}
+
+/// Takes the steps whatever they bring, but for formats.
+pub fn bear(store: &mut Store<'_>, steps: &[Step]) {
+    for step in steps {
+        match *step {
+            Step::Put { name, user, stamp, len } => drop(store.put(&key(name), user, stamp, &vec![0; len])),
+            Step::Get { name } => drop(store.get(&key(name), &mut [0; MAX_PAYLOAD])),
+            Step::Void { name, asked } => drop(store.void(&key(name), asked)),
+            Step::Touch { name } => drop(store.touch(&key(name))),
+            Step::Format => {}
+        }
+        let _ = store.usage();
+    }
+}
+
+pub fn got(store: &mut Store<'_>, name: u64) -> Option<(Stamp, Vec<u8>)> {
+    let mut out = [0; MAX_PAYLOAD];
+    let (stamp, size) = store.get(&key(name), &mut out).unwrap()?;
+    Some((stamp, out[..size].to_vec()))
+}
+
+/// One key for each name, the same in every run. They are made once: that takes longer than most of what is done with them.
+#[must_use]
+pub fn key(name: u64) -> CacheKey {
+    thread_local!(static KEYS: RefCell<HashMap<u64, CacheKey>> = RefCell::default());
+    KEYS.with_borrow_mut(|keys| *keys.entry(name).or_insert_with(|| new_key(name)))
+}
+
+fn new_key(name: u64) -> CacheKey {
+    thread_local!(static CREDENTIALS: Credentials = credentials());
+    let resolver = ResolverId::digest(&[&name.to_le_bytes()]);
+    CREDENTIALS.with(|credentials| KeyMaker::new(&Secret::new([0; 32]), &resolver).key(credentials))
+}
+
+fn credentials() -> Credentials {
+    match present([(&b"authorization"[..], &b"Bearer a"[..])], b"") {
+        Presented::Credentials(found) => found,
+        _ => panic!("no credentials"),
+    }
+}
+
+/// A user's hash: as even as the caller's are.
+#[must_use]
+pub fn even(user: u64) -> u64 {
+    (user + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+#[must_use]
+pub fn stamp(kind: Kind, asked: Millis) -> Stamp {
+    Stamp { kind, asked, until: asked + 1000 }
+}
