@@ -67,8 +67,11 @@ pub fn start(cycle: &mut ngx_cycle_t) -> io::Result<()> {
     };
     let secret = state.secret();
     let shared = SharedState::new(state).ok_or_else(|| io::Error::other("its shared memory is too small"))?;
+    let me = Owner { pid, slot, generation: number };
+    #[cfg(feature = "fault-injection")]
+    run_models(main, &shared, me);
     let start = worker::Start {
-        me: Owner { pid, slot, generation: number },
+        me,
         secret,
         caches: main.zones.iter().map(cache).collect(),
         shared,
@@ -84,6 +87,15 @@ pub fn start(cycle: &mut ngx_cycle_t) -> io::Result<()> {
 fn cache(conf: &ZoneConf) -> Option<Cache<SessionZone>> {
     // SAFETY: CONF: the zones of a cycle live as long as it does.
     SessionZone::new(&conf.name, unsafe { conf.zone.as_ref() }).map(Cache::new)
+}
+
+#[cfg(feature = "fault-injection")]
+fn run_models(main: &MainConf, state: &SharedState, me: Owner) {
+    // SAFETY: CONF: the zones of a cycle live as long as it does.
+    let sessions = main.zones.first().and_then(|conf| Arena::of(unsafe { conf.zone.as_ref() }));
+    if let Some(sessions) = sessions {
+        super::shm::model::run(&sessions, state, me);
+    }
 }
 
 fn state(main: &MainConf) -> Option<Arena> {

@@ -3,6 +3,8 @@
 //! nginx unlocks that mutex when a worker dies, but not what the worker had half written. So there is a dirty word, set while
 //! something is changed: who finds it set empties the arena. `RwLock` of the ngx crate would stay locked for ever.
 
+#[cfg(feature = "fault-injection")]
+pub mod model;
 pub mod sessions;
 pub mod state;
 pub mod zone;

@@ -7,6 +7,7 @@ mod herd;
 mod kills;
 mod leaders;
 mod load;
+mod models;
 mod outcomes;
 mod reloads;
 mod set_cookie;

@@ -31,7 +31,7 @@ pub unsafe extern "C" fn on_init(zone: *mut ngx_shm_zone_t, _: *mut c_void) -> n
     unsafe { zone::set_up(zone, format) }
 }
 
-fn format(memory: &mut [u8]) {
+pub(super) fn format(memory: &mut [u8]) {
     let layout = Layout::of(memory.len());
     if let Some(mut store) = layout.and_then(|layout| Store::over(memory, &layout)) {
         store.format();

@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 
 /// What all workers share besides sessions.
 pub struct SharedState {
-    arena: Arena,
+    pub(super) arena: Arena,
     layout: Layout,
     metrics: NonNull<Metrics>,
 }
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn on_init(zone: *mut ngx_shm_zone_t, _: *mut c_void) -> n
 // The body of an arena begins at a place that nginx and the head align for this.
 const _: () = assert!(align_of::<Metrics>() <= 64 && size_of::<Metrics>().is_multiple_of(64));
 
-fn format(memory: &mut [u8]) {
+pub(super) fn format(memory: &mut [u8]) {
     if let Some(mut state) = layout(memory.len()).and_then(|layout| State::over(memory, &layout)) {
         state.circuits.format();
         state.claims.format();
@@ -47,7 +47,7 @@ fn layout(bytes: usize) -> Option<Layout> {
 }
 
 impl<'a> State<'a> {
-    fn over(memory: &'a mut [u8], layout: &Layout) -> Option<Self> {
+    pub(super) fn over(memory: &'a mut [u8], layout: &Layout) -> Option<Self> {
         let (circuits, rest) = Circuits::over(memory)?;
         Some(Self { circuits, claims: Claims::over(rest, layout)? })
     }
