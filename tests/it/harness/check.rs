@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::config::{Builder, Ports};
+use super::log;
 use super::nginx::Nginx;
 
 /// What `nginx -t` said.
@@ -61,6 +62,7 @@ impl Builder {
             .arg(folder.path().join("startup.log"));
         let output = command.output().expect("nginx can be run");
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!log::has_finding(&stderr), "{stderr}");
         Check { ok: output.status.success(), stderr, config, path }
     }
 }
