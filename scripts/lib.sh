@@ -129,7 +129,8 @@ prepare_nginx() {
             die "there is no source of nginx $NGINX_VERSION on this machine: unpack it and name it with --nginx-source DIR"
     fi
     check_source_version "$source"
-    configure_nginx "$source"
+    read_configure_flags
+    configure_nginx "$source" "$TARGET_DIR/nginx-$NGINX_VERSION"
 }
 
 check_source_version() {
@@ -165,13 +166,12 @@ read_configure_flags() {
     done <<<"$words"
 }
 
-# Runs nginx's configure, which takes seconds and makes nothing, and exports what nginx-sys asks for. It writes
-# to its working directory, so it gets one of its own in which the source tree is linked: the tree may be
-# read-only. All paths it writes are relative, because its makefiles know no path with a space.
+# configure_nginx SOURCE WORK: runs nginx's configure with FLAGS, which takes seconds and makes nothing, and exports what
+# nginx-sys asks for. It writes to its working directory, so it gets one of its own in which the source tree is linked:
+# the tree may be read-only. All paths it writes are relative, because its makefiles know no path with a space.
 configure_nginx() {
-    local source=$1 work=$TARGET_DIR/nginx-$NGINX_VERSION
+    local source=$1 work=$2
     local stamp=$work/configured log=$work/configure.log wanted
-    read_configure_flags
     wanted=$(printf '%s\n' "$NGINX_VERSION" "$source" "${FLAGS[@]}")
     export NGINX_SOURCE_DIR=$work NGINX_BUILD_DIR=$work/objs
     [[ $wanted == "$(cat "$stamp" 2>/dev/null)" ]] && return

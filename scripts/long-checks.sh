@@ -1,0 +1,154 @@
+# shellcheck shell=bash
+# What scripts/test --full does besides: checks that take minutes, or something more from the network. Sourced after lib.sh,
+# never run. Arguments of the checks go to their tests.
+# shellcheck disable=SC2154 # scripts/test sets nginx_source and other_nginx
+
+# The advisories are in a repository of their own, which may be out of reach.
+check_advisories() {
+    command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+    if cargo deny --locked fetch db; then
+        cargo deny --locked check
+    else
+        say "advisories were not checked: their database can't be fetched"
+    fi
+}
+
+check_fuzzing() {
+    scripts/fuzz --seconds 120 ${nginx_source:+--nginx-source "$nginx_source"} "$@"
+}
+
+# -- Miri -----------------------------------------------------------------------------------------------------
+
+# What is below src/nginx calls C, and the resolver's thread makes system calls that Miri doesn't know. Properties of claims
+# and store take it hours.
+MIRI_TESTS=(blocks:: cache:: freshness:: identity_header:: policy:: session:: single_flight::)
+
+# Runs the tests of what is plain Rust in an interpreter that knows undefined behaviour when it sees it. A nightly toolchain
+# has it, if any. Left out is what needs another thread's runtime, or a system call that it doesn't know.
+check_miri() {
+    cargo +nightly miri --version >/dev/null 2>&1 ||
+        rustup component add --toolchain nightly miri rust-src >&2 ||
+        { say "skipped: no Miri here, which needs a nightly toolchain of Rust" && return; }
+    # It is some hundred times slower, and a case of a property does what all of them do. The cache's moka keeps to the rules
+    # of Tree Borrows, but not to those of Stacked Borrows, which are stricter.
+    CARGO_TARGET_DIR=$TARGET_DIR/miri PROPTEST_CASES=1 MIRIFLAGS='-Zmiri-disable-isolation -Zmiri-tree-borrows' \
+        cargo +nightly miri test --locked --no-default-features --lib -- "${MIRI_TESTS[@]}" "$@"
+}
+
+# -- sanitizers -----------------------------------------------------------------------------------------------
+
+SANITIZERS=$TARGET_DIR/sanitizers
+REPORTS=$SANITIZERS/reports
+
+# These look at the memory that a worker holds, and AddressSanitizer keeps up to 256 MB of what was freed for a while.
+NOT_UNDER_SANITIZERS=(
+    --skip fifty_thousand_vanishing_clients_leave_nothing_behind
+    --skip a_large_body_is_not_read_to_its_end
+    --skip a_head_without_end_is_given_up_in_bounded_memory
+    --skip fills_no_memory
+    # It has a step of its own.
+    --skip fuzz::
+)
+
+# Runs the integration tests with an nginx that has AddressSanitizer (leaks too) and UBSan, and modules that have
+# AddressSanitizer, which rustc has for these two machines; it has no UBSan. Memory under valgrind is another step's, and
+# nothing that is traced can look for leaks.
+check_sanitizers() {
+    local status=0
+    case $(uname -m) in
+        x86_64 | aarch64) ;;
+        *) say "skipped: no AddressSanitizer here" && return ;;
+    esac
+    mkdir -p "$SANITIZERS"
+    # In a shell of its own: the tests themselves are built against the nginx from before.
+    (build_under_sanitizers)
+    rm -rf "$REPORTS"
+    mkdir "$REPORTS"
+    env --unset=AUTHGEAR_VALGRIND --unset=AUTHGEAR_STRACE AUTHGEAR_TEST_SLOW=3 AUTHGEAR_NGINX="$SANITIZERS/nginx/objs/nginx" \
+        AUTHGEAR_MODULE="$SANITIZERS/module.so" AUTHGEAR_FAULT_MODULE="$SANITIZERS/fault-injection.so" \
+        cargo test --locked --no-default-features --test it -- "${NOT_UNDER_SANITIZERS[@]}" "$@" || status=$?
+    if [[ -n $(ls "$REPORTS") ]]; then
+        tail -n +1 "$REPORTS"/* >&2
+        die "the sanitizers found something, see above; their reports are in $REPORTS"
+    fi
+    return "$status"
+}
+
+build_under_sanitizers() {
+    local source=$nginx_source
+    install_packages gcc make
+    if [[ ! -f $source/src/core/nginx.c ]]; then
+        fetch_nginx_source
+    fi
+    check_source_version "$source"
+    build_nginx_under_sanitizers "$source" "$SANITIZERS/nginx"
+    build_module_under_sanitizers "$SANITIZERS/module.so"
+    build_module_under_sanitizers "$SANITIZERS/fault-injection.so" --features fault-injection
+}
+
+# Debian's nginx-dev has no more than the headers. Sets source to the tree of the very package that is installed, from where
+# the machine gets its packages; in lists of its own, for the machine's may lack the sources.
+fetch_nginx_source() {
+    local apt=$SANITIZERS/apt package options
+    package=$(dpkg-query --show --showformat='${source:Package}=${source:Version}' nginx 2>/dev/null) || true
+    [[ -n $package && -z $other_nginx ]] ||
+        die "the sanitizers need the whole source of nginx $NGINX_VERSION: name it with --nginx-source DIR"
+    source=$SANITIZERS/$package/nginx-$NGINX_VERSION
+    [[ ! -f $source/src/core/nginx.c ]] || return 0
+    say "fetching the source $package"
+    install_packages dpkg-dev
+    rm -rf "$apt" "${source%/*}"
+    mkdir -p "$apt"/{parts,lists/partial,cache/archives/partial} "${source%/*}"
+    # Either form of them may be missing.
+    sed 's/^Types:.*/Types: deb-src/' /etc/apt/sources.list.d/*.sources >"$apt/parts/a.sources" 2>/dev/null || true
+    sed -n 's/^deb /deb-src /p' /etc/apt/sources.list /etc/apt/sources.list.d/*.list \
+        >"$apt/parts/b.list" 2>/dev/null || true
+    options=(-q -o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$apt/parts"
+        -o "Dir::State::lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o "APT::Sandbox::User=$(id -un)")
+    # A source that has no such list is no reason to stop.
+    apt-get "${options[@]}" update >&2 || true
+    (cd "${source%/*}" && apt-get "${options[@]}" source "$package" >&2) ||
+        die "the source of $package can't be fetched: name the source tree of nginx $NGINX_VERSION with --nginx-source DIR"
+}
+
+# With the flags of the nginx at hand, but for those that the compiler gets. Each allocation from a pool is one from malloc
+# here, so that a byte too far is seen. nginx writes numbers of HTTP/2 to any address where the machine allows it, which is told
+# not to, and it passes null pointers together with a length of 0, which is let pass.
+build_nginx_under_sanitizers() {
+    local source=$1 work=$2 flag kept=()
+    local sanitize='-fsanitize=address,undefined -fno-sanitize=nonnull-attribute -fno-sanitize-recover=undefined'
+    read_configure_flags
+    for flag in "${FLAGS[@]}"; do
+        case $flag in
+            --with-cc-opt=* | --with-ld-opt=*) ;;
+            *) kept+=("$flag") ;;
+        esac
+    done
+    FLAGS=("${kept[@]}" --with-ld-opt="$sanitize" --with-cc-opt="-g -O1 -fno-omit-frame-pointer $sanitize \
+-DNGX_DEBUG_PALLOC=1 -DNGX_HAVE_NONALIGNED=0")
+    configure_nginx "$source" "$work"
+    cc -g -c "-DREPORTS=\"$REPORTS/report\"" tests/sanitizers/options.c -o "$work/options.o"
+    rm -f "$work/objs/nginx"
+    say "building nginx $NGINX_VERSION with AddressSanitizer and UBSan"
+    # Not by configure: the programs that it tries have no such function.
+    make -C "$work" -j "$(nproc)" -f objs/Makefile LINK='cc options.o -Wl,--wrap=ngx_create_pool' binary \
+        >"$work/make.log" 2>&1 || {
+        tail -n 5 "$work/make.log" >&2
+        die "nginx can't be built with sanitizers: see above and $work/make.log"
+    }
+}
+
+# build_module_under_sanitizers TO [cargo arguments]. Its target is named, or what runs at build time would have the
+# sanitizer too. Assertions and overflow checks find what the sanitizer can't, names and lines are for its reports.
+build_module_under_sanitizers() {
+    local to=$1 target
+    shift
+    target=$(rustc -vV | sed -n 's/^host: //p')
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=$SANITIZERS/cargo \
+        cargo build --locked --lib --release --target "$target" "$@" \
+        --config 'profile.release.lto=false' --config 'profile.release.codegen-units=16' \
+        --config 'profile.release.debug-assertions=true' \
+        --config 'profile.release.debug="line-tables-only"' --config 'profile.release.strip="none"'
+    cp "$SANITIZERS/cargo/$target/release/libnginx_authgear.so" "$to.new"
+    mv "$to.new" "$to"
+}
