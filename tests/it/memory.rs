@@ -7,6 +7,7 @@
 //! that is said, past the test program's capture of output.
 
 mod findings;
+mod reloads;
 
 use std::io::{self, Write};
 use std::path::Path;
