@@ -82,8 +82,8 @@ build_under_sanitizers() {
     fi
     check_source_version "$source"
     build_nginx_under_sanitizers "$source" "$SANITIZERS/nginx"
-    build_module_under_sanitizers "$SANITIZERS/module.so"
-    build_module_under_sanitizers "$SANITIZERS/fault-injection.so" --features fault-injection
+    build_module_under_sanitizers "$SANITIZERS/module.so" --features export-modules
+    build_module_under_sanitizers "$SANITIZERS/fault-injection.so" --features export-modules,fault-injection
 }
 
 # Debian's nginx-dev has no more than the headers. Sets source to the tree of the very package that is installed, from where
@@ -145,7 +145,7 @@ build_module_under_sanitizers() {
     shift
     target=$(rustc -vV | sed -n 's/^host: //p')
     RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=$SANITIZERS/cargo \
-        cargo build --locked --lib --release --target "$target" "$@" \
+        cargo build --locked --lib --release --target "$target" --no-default-features "$@" \
         --config 'profile.release.lto=false' --config 'profile.release.codegen-units=16' \
         --config 'profile.release.debug-assertions=true' \
         --config 'profile.release.debug="line-tables-only"' --config 'profile.release.strip="none"'
