@@ -181,6 +181,9 @@ impl Report {
                 format!("{}, {}", last.master_fds, last.worker_fds),
             );
         }
+        if let Some(last) = self.deeds.samples.last() {
+            row("zones: used at the end", kib(last.zones));
+        }
         if let Some(growth) = self.growth() {
             row("memory after a minute", format!("{} (master {})", kib(growth.from), kib(growth.master.0)));
             row("memory in the last minute", format!("{} (master {})", kib(growth.to), kib(growth.master.1)));
