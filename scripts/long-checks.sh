@@ -107,7 +107,8 @@ fetch_nginx_source() {
         -o "Dir::State::lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o "APT::Sandbox::User=$(id -un)")
     # A source that has no such list is no reason to stop.
     apt-get "${options[@]}" update >&2 || true
-    (cd "${source%/*}" && apt-get "${options[@]}" source "$package" >&2) ||
+    # The tarball alone, of whatever revision there is now: Debian's patches change no structure.
+    (cd "${source%/*}" && apt-get "${options[@]}" source --tar-only "${package%%=*}" >&2 && tar -xf nginx_*.orig.tar.*) ||
         die "the source of $package can't be fetched: name the source tree of nginx $NGINX_VERSION with --nginx-source DIR"
 }
 
