@@ -125,6 +125,8 @@ impl Chaos<'_> {
         // Before: an answer may be missed at once.
         let victim = *self.nginx.worker_pids().first().expect("a worker runs");
         self.deeds().killed.insert(victim, Instant::now());
+        // nginx frees a lock that it held.
+        self.nginx.allow_log(format!(" was locked by {victim}"));
         self.nginx.kill_worker_pid(victim);
     }
 
