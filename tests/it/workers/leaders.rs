@@ -8,6 +8,16 @@ use super::{Crew, Fault, Http1, PATIENT, Pid, SOON, answers, assert_is, assert_o
 /// Far below the timeout of a minute, and far above what a loaded machine needs.
 const PROMPTLY: Duration = Duration::from_secs(8);
 
+/// The call that the leader made serves those who followed it, and is the only one since `before`.
+#[track_caller]
+fn assert_followers_answered(crew: &Crew, waiting: Vec<Http1>, before: u64) {
+    crew.resolver().clear_faults();
+    for answer in answers(waiting) {
+        assert_is(&answer, &crew.live, "alice", "coalesced");
+    }
+    assert_eq!(crew.resolver().call_count(), before + 1);
+}
+
 #[test]
 fn followers_in_other_workers_get_the_answer_when_the_leaders_client_leaves() {
     for crew in [Crew::start(3, PATIENT), Crew::cached(3, PATIENT)] {
@@ -23,11 +33,7 @@ fn followers_in_other_workers_get_the_answer_when_the_leaders_client_leaves() {
             }
             crew.wait_for_suspended(3);
             assert_eq!(crew.resolver().in_flight(), 1, "the call goes on");
-            crew.resolver().clear_faults();
-            for answer in answers(waiting) {
-                assert_is(&answer, &crew.live, "alice", "coalesced");
-            }
-            assert_eq!(crew.resolver().call_count(), before + 1);
+            assert_followers_answered(&crew, waiting, before);
         }
         crew.finish();
     }
@@ -50,11 +56,7 @@ fn followers_in_other_workers_get_the_answer_when_the_leaders_stream_is_reset() 
             leader.reset();
         }
         crew.wait_for_suspended(2);
-        crew.resolver().clear_faults();
-        for answer in answers(waiting) {
-            assert_is(&answer, &crew.live, "alice", "coalesced");
-        }
-        assert_eq!(crew.resolver().call_count(), before + 1);
+        assert_followers_answered(&crew, waiting, before);
     }
     crew.finish();
 }

@@ -2,8 +2,19 @@
 
 use super::super::harness::EchoReply;
 use super::{
-    Crew, Fault, Kind, PATIENT, Request, Resolver, SOON, answers, assert_is, assert_one_led, ending,
+    Crew, Fault, Http1, Kind, PATIENT, Request, Resolver, SOON, answers, assert_is, assert_one_led, ending,
 };
+
+/// What waits over several configurations gets the answer of one call.
+#[track_caller]
+fn assert_one_call_for_all(crew: Crew, waiting: Vec<Http1>) {
+    assert_eq!(crew.resolver().call_count(), 1);
+    crew.resolver().clear_faults();
+    assert_one_led(&answers(waiting), &crew.live, "alice");
+    assert_eq!(crew.resolver().call_count(), 1);
+    crew.live.nginx.wait_for_old_workers();
+    crew.finish();
+}
 
 #[test]
 fn new_workers_follow_the_call_of_an_old_one() {
@@ -16,12 +27,7 @@ fn new_workers_follow_the_call_of_an_old_one() {
         assert!(new.iter().all(|worker| !old.contains(worker)), "{new:?}");
         waiting.extend(new.iter().chain(&new).map(|worker| crew.begin(*worker, &request)));
         crew.wait_for_suspended(7);
-        assert_eq!(crew.resolver().call_count(), 1);
-        crew.resolver().clear_faults();
-        assert_one_led(&answers(waiting), &crew.live, "alice");
-        assert_eq!(crew.resolver().call_count(), 1);
-        crew.live.nginx.wait_for_old_workers();
-        crew.finish();
+        assert_one_call_for_all(crew, waiting);
     }
 }
 
@@ -36,12 +42,7 @@ fn workers_of_several_configurations_follow_one_call() {
         waiting.extend(crew.workers().iter().map(|worker| crew.begin(*worker, &request)));
         crew.wait_for_suspended(2 + 2 * reloads);
     }
-    assert_eq!(crew.resolver().call_count(), 1);
-    crew.resolver().clear_faults();
-    assert_one_led(&answers(waiting), &crew.live, "alice");
-    assert_eq!(crew.resolver().call_count(), 1);
-    crew.live.nginx.wait_for_old_workers();
-    crew.finish();
+    assert_one_call_for_all(crew, waiting);
 }
 
 /// What old workers still have to do may need a call: one more resolver, to which the backend redirects.
