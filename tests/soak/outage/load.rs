@@ -68,6 +68,10 @@ impl Load {
         self.phase.store(phase as u8, Ordering::SeqCst);
     }
 
+    fn phase(&self) -> Phase {
+        Phase::ALL[usize::from(self.phase.load(Ordering::SeqCst))]
+    }
+
     /// Sends until the weather is over, and waits for the answers.
     pub(crate) async fn send(self: Arc<Self>, rate: u32, outage: Arc<Mutex<Outage>>) {
         let (mut ticks, mut under_way) = (interval(Duration::from_millis(1)), JoinSet::new());
@@ -89,12 +93,16 @@ impl Load {
     }
 
     async fn ask(self: Arc<Self>, number: u64, sent: Instant, outage: Arc<Mutex<Outage>>) {
-        let phase = Phase::ALL[usize::from(self.phase.load(Ordering::SeqCst))];
+        let mut phase = self.phase();
         let (kind, user, plan) = plan(number);
         let idle = self.idle.lock().expect("nobody panics holding it").pop();
         let mut client = idle.unwrap_or_else(|| Client::http1(self.door.clone()));
         let (result, _) = client.exchange(&self.world, &self.weather, &plan).await;
         self.idle.lock().expect("nobody panics holding it").push(client);
+        // What was under way when the outage began is hit by it.
+        if phase == Phase::Calm {
+            phase = self.phase();
+        }
         let (status, right) = match result {
             Ok((_, answer)) => {
                 let owed = self.world.lines(plan.place.resolver(), Owed::Valid(user));
