@@ -117,3 +117,40 @@ fn every_promise_and_every_failure_has_its_tests() {
         }
     }
 }
+
+/// All sources of the crate, by their paths.
+fn sources(folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else {
+            found.push(path.display().to_string());
+        }
+    }
+}
+
+#[test]
+fn every_source_that_the_map_names_is_there_and_has_the_functions_that_it_names() {
+    let mut paths = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut paths);
+    let map = read("ARCHITECTURE.md");
+    let mut functions = 0;
+    for line in map.lines() {
+        let words: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+        let mut files: Vec<&String> = Vec::new();
+        for word in words {
+            if word.ends_with(".rs") {
+                files = paths.iter().filter(|path| path.ends_with(&format!("/{word}"))).collect();
+                assert!(!files.is_empty() || Path::new(word).exists(), "no source {word}, see {line:?}");
+            } else if word.starts_with("on_") {
+                let has_it = |path: &&String| {
+                    fs::read_to_string(path).is_ok_and(|text| text.contains(&format!("fn {word}(")))
+                };
+                assert!(files.iter().any(has_it), "no {word} in {files:?}, see {line:?}");
+                functions += 1;
+            }
+        }
+    }
+    assert!(functions > 5, "the entry points are named");
+}
