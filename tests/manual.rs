@@ -1,12 +1,49 @@
-//! The manual and the code say the same: README.md lists what there is, in the same order.
+//! The manual and the code say the same: README.md lists what there is, in the same order, and the documents name what is
+//! there.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that meets the unexpected fails, and says what it met"
+)]
+
+#[path = "manual/defaults.rs"]
+mod defaults;
+#[path = "manual/links.rs"]
+mod links;
 
 use std::fs;
 use std::path::Path;
 
 fn read(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// Every document by its path, the folders' own ones among them.
+fn documents() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for folder in ["", "docs/", "nginx-conf/", "fuzz/", "tests/bench/", "tests/soak/"] {
+        let entries = fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
+        let names = entries.map(|entry| format!("{folder}{}", entry.file_name().to_string_lossy()));
+        found.extend(names.filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "md")));
+    }
+    found.sort();
+    found
+}
+
+/// The manual's sections on directives; each begins with the name.
+fn sections(readme: &str) -> Vec<&str> {
+    let sections = readme.split("\n### ").filter(|section| section.starts_with("authgear_"));
+    sections.map(|section| section.split("\n## ").next().unwrap_or_default()).collect()
+}
+
+/// What stands in a row of a section's table.
+fn row<'a>(section: &'a str, title: &str) -> &'a str {
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let mut values = rows.filter_map(|row| row.strip_prefix(title)?.strip_prefix(": | "));
+    values.next().unwrap_or_else(|| panic!("no {title} in {section}"))
 }
 
 /// What stands between two marks, wherever they occur.
@@ -24,7 +61,7 @@ fn the_manual_lists_every_directive_in_the_order_of_the_command_table() {
 
 #[test]
 fn every_directive_has_its_syntax_default_and_context() {
-    for section in read("README.md").split("\n### ").skip(1) {
+    for section in sections(&read("README.md")) {
         let name = section.lines().next().unwrap();
         for row in [&format!("| Syntax: | **`{name}`** "), "| Default: | "] {
             assert!(section.contains(row), "{name} lacks {row:?}");
@@ -91,8 +128,8 @@ fn has_test(source: &str, name: &str) -> bool {
 
 #[test]
 fn every_file_and_test_that_a_document_names_is_there() {
-    for document in ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md"] {
-        for (file, test) in named(document) {
+    for document in documents() {
+        for (file, test) in named(&document) {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&file);
             assert!(path.exists(), "{document} names {file}, which is not there");
             if let Some(test) = test {
