@@ -21,6 +21,7 @@ mod caching;
 mod coalescing;
 mod connections;
 mod directives;
+mod documents;
 mod drop_in;
 mod examples;
 mod exhaustion;

@@ -1,40 +1,66 @@
-//! The manual's pieces of configuration load as they stand.
+//! The documents' pieces of configuration load as they stand, and the manual's directives are what nginx takes them for.
 
-use crate::harness::Nginx;
+use crate::documents::{documents, pieces};
+use crate::harness::{Nginx, Place};
 
 const README: &str = include_str!("../../README.md");
 
-/// The code blocks that are nginx's.
-fn blocks() -> Vec<&'static str> {
-    README.split("```nginx\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+#[test]
+fn every_piece_of_configuration_in_the_documents_loads() {
+    let pieces = pieces();
+    assert!(pieces.len() > 4, "{pieces:?}");
+    assert!(documents().len() > 1, "{:?}", documents());
+    for piece in pieces {
+        println!("{}\n{}", piece.document, piece.text);
+        piece.builder().check().assert_ok();
+    }
+}
+
+/// The name of each directive, and its section in the manual.
+fn sections() -> Vec<(&'static str, &'static str)> {
+    let sections = README.split("\n### authgear_").skip(1);
+    let body = |section: &'static str| section.split("\n## ").next().unwrap_or_default();
+    sections.map(|section| (section.lines().next().expect("a heading"), body(section))).collect()
+}
+
+/// What stands in a row of a section's table.
+#[track_caller]
+fn row(section: &'static str, title: &str) -> &'static str {
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let mut values = rows.filter_map(|row| row.strip_prefix(title)?.strip_prefix(": | "));
+    values.next().unwrap_or_else(|| panic!("no {title} in {section}"))
+}
+
+/// What stands between back quotes.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// nginx tells a directive that may not stand in a place from one that has the wrong arguments.
+#[test]
+fn each_directive_stands_where_the_manual_says_and_nowhere_else() {
+    let places = [(Place::Main, "main"), (Place::Http, "http"), (Place::Server, "server")];
+    for (name, section) in sections() {
+        let contexts = quoted(row(section, "Context"));
+        for (place, context) in places.into_iter().chain([(Place::Location, "location")]) {
+            let check = place.put(Nginx::builder(), &format!("authgear_{name};")).check();
+            let refusal = format!("\"authgear_{name}\" directive is not allowed here");
+            let is_refused = check.stderr.contains(&refusal);
+            assert_eq!(is_refused, !contexts.contains(&context), "{name} in {context}: {}", check.stderr);
+        }
+    }
 }
 
 #[test]
-fn every_piece_of_configuration_in_the_manual_loads() {
-    let blocks = blocks();
-    assert!(blocks.len() > 4, "{blocks:?}");
-    for block in blocks {
-        println!("{block}");
-        // A whole file brings its own upstream; the harness has the rest of the frame.
-        if let Some((_, http)) = block.split_once("http {") {
-            let (http, _) = http.rsplit_once('}').unwrap();
-            Nginx::builder().http(http.replace("listen 80;", "listen 127.0.0.1:1;")).check().assert_ok();
-        } else if block.starts_with("load_module") {
-            Nginx::builder().check().assert_ok();
-        } else if block.starts_with("log_format") {
-            Nginx::builder().http(block).check().assert_ok();
-        } else {
-            let needs_resolver = if block.contains("authgear_resolve") {
-                ""
-            } else {
-                "authgear_resolve http://10.0.0.5:3001;"
-            };
-            let server = format!("{needs_resolver}\n{block}");
-            Nginx::builder()
-                .http("upstream app { server 127.0.0.1:8080; }")
-                .server(server)
-                .check()
-                .assert_ok();
-        }
+fn each_default_is_written_as_nginx_takes_it() {
+    let mut found = 0;
+    for (name, section) in sections() {
+        let is_directive = |text: &&str| text.ends_with(';');
+        let lines: Vec<_> = quoted(row(section, "Default")).into_iter().filter(is_directive).collect();
+        assert!(lines.iter().all(|line| line.starts_with(&format!("authgear_{name} "))), "{lines:?}");
+        let place = if row(section, "Context") == "`location`" { Place::Location } else { Place::Http };
+        place.put(Nginx::builder(), &lines.join("\n")).check().assert_ok();
+        found += usize::from(!lines.is_empty());
     }
+    assert!(found > 10, "{found} directives have a default");
 }

@@ -1,5 +1,7 @@
 //! Ways through nginx other than straight to a backend.
 
+mod after;
+mod before;
 mod early;
 mod nested;
 mod post_action;

@@ -67,6 +67,35 @@ fn a_switch_of_protocols_passes_with_the_identity() {
     nginx.finish();
 }
 
+/// It is one request, however long it goes on.
+#[test]
+fn a_switch_that_was_made_is_not_looked_at_again() {
+    let resolver = Resolver::start();
+    let (backend, heads) = switching();
+    let nginx = Nginx::builder()
+        .server(format!(
+            "authgear_resolve {}; authgear_require valid; location / {{ proxy_http_version 1.1;
+             proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; proxy_pass http://{backend}; }}",
+            resolver.url()
+        ))
+        .start();
+    let token = resolver.accounts().mint("alice", super::super::standin::Kind::Bearer);
+    let request = || {
+        let request = Request::get("/socket").header("Upgrade", "websocket").header("Connection", "Upgrade");
+        request.header("Authorization", format!("Bearer {token}"))
+    };
+    let mut client = Http1::connect(nginx.port()).expect("nginx accepts");
+    assert_eq!(client.exchange(&request()).expect("an answer").status, 101);
+    assert!(heads.recv_timeout(PATIENCE).is_ok());
+    resolver.accounts().revoke(&token);
+    let mut other = Http1::connect(nginx.port()).expect("nginx accepts");
+    assert_eq!(other.exchange(&request()).expect("an answer").status, 401);
+    client.write_raw(b"abcd").expect("sent");
+    assert_eq!(client.read_to_end().expect("the end"), b"hellodcba");
+    assert_eq!(resolver.call_count(), 2);
+    nginx.finish();
+}
+
 #[test]
 fn nothing_is_switched_for_whom_the_resolver_refuses() {
     let resolver = Resolver::start();
