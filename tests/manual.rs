@@ -12,6 +12,8 @@
 mod defaults;
 #[path = "manual/links.rs"]
 mod links;
+#[path = "manual/sizes.rs"]
+mod sizes;
 
 use std::fs;
 use std::path::Path;

@@ -8,6 +8,7 @@ mod configuration;
 mod contradicted;
 mod hits;
 mod identities;
+mod idle;
 mod kinds;
 mod levels;
 mod locations;

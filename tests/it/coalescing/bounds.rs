@@ -65,6 +65,27 @@ fn one_client_address_holds_a_quarter() {
     live.finish();
 }
 
+/// The address is that of a request, not of a connection.
+#[test]
+fn one_connection_of_a_load_balancer_carries_each_client_s_address() {
+    let live = live("authgear_max_inflight 4;");
+    let mut balancer = Http1::connect(live.nginx.port()).expect("nginx accepts");
+    for client in FOUR.into_iter().chain(["2001:db8::1", "192.0.2.1"]) {
+        assert_eq!(balancer.exchange(&from(&live, client)).expect("an answer").status, 200);
+        let call = live.resolver.last_call().expect("a call");
+        assert_eq!(call.text("x-forwarded-for"), Some(client));
+    }
+    let held = hold(&live, ["192.0.2.1"]);
+    let refused = balancer.exchange(&from(&live, "192.0.2.1")).expect("an answer");
+    assert_ending(&refused, 502, "error", "overload");
+    live.resolver.clear_faults();
+    let other = balancer.exchange(&from(&live, "192.0.2.2")).expect("an answer");
+    assert_ending(&other, 200, "valid", "resolved");
+    answers(held);
+    drop(balancer);
+    live.finish();
+}
+
 #[test]
 fn an_ipv6_client_is_known_by_its_64() {
     let live = live("authgear_max_inflight 8;");

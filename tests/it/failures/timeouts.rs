@@ -92,6 +92,19 @@ fn a_connect_ends_by_authgear_connect_timeout() {
 }
 
 #[test]
+fn a_connect_that_is_not_answered_is_tried_twice() {
+    let full = FullQueue::new();
+    let url = format!("http://{}", full.addr);
+    let lines = "authgear_connect_timeout 400ms;\nauthgear_timeout 60s;";
+    let live = Live::at(&url, Resolver::start(), lines, |builder| builder);
+    let started = Instant::now();
+    assert_ending(&send(&live.nginx, Wire::Http1, live.alice()), 504, "error", "timeout");
+    let waited = started.elapsed();
+    assert!(waited >= Duration::from_millis(790) && waited < SLACK, "{waited:?}");
+    live.finish();
+}
+
+#[test]
 fn a_connect_ends_by_authgear_timeout_where_that_is_shorter() {
     let full = FullQueue::new();
     let url = format!("http://{}", full.addr);
