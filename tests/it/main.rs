@@ -36,6 +36,7 @@ mod lifecycle;
 mod live;
 mod manual;
 mod memory;
+mod migration;
 mod names;
 mod panics;
 mod phases;
