@@ -74,6 +74,17 @@ fn every_directive_has_its_syntax_default_and_context() {
 }
 
 #[test]
+fn every_directive_has_an_example_of_its_own() {
+    for section in sections(&read("README.md")) {
+        let name = section.lines().next().unwrap();
+        let examples = between(section, "```nginx\n", "```");
+        let is_used =
+            |example: &&str| example.lines().any(|line| line.trim_start().starts_with(&format!("{name} ")));
+        assert!(examples.iter().any(is_used), "{name} has no example");
+    }
+}
+
+#[test]
 fn the_manual_lists_every_variable_in_the_order_of_the_table() {
     let readme = read("README.md");
     let listed: Vec<_> =

@@ -1,7 +1,8 @@
 //! The documents' pieces of configuration load as they stand, and the manual's directives are what nginx takes them for.
 
 use crate::documents::{documents, pieces};
-use crate::harness::{Nginx, Place};
+use crate::harness::{EchoReply, Nginx, Place, Request, for_each_wire, send};
+use crate::standin::echo;
 
 const README: &str = include_str!("../../README.md");
 
@@ -63,4 +64,22 @@ fn each_default_is_written_as_nginx_takes_it() {
         found += usize::from(!lines.is_empty());
     }
     assert!(found > 10, "{found} directives have a default");
+}
+
+/// The one default that isn't a location's: `tests/manual/defaults.rs` has the others.
+#[test]
+fn headers_are_stripped_where_nothing_is_said_as_where_the_default_is() {
+    let backend = echo::Http::start();
+    let (_, section) = *sections().iter().find(|(name, _)| *name == "strip_headers").expect("its section");
+    let default = quoted(row(section, "Default"))[0];
+    for (line, arrived) in [("", 0), (default, 0), ("authgear_strip_headers off;", 1)] {
+        let pass = format!("location / {{ proxy_pass http://{}; }}", backend.addr());
+        let nginx = Nginx::builder().http(line).server(pass).start();
+        for_each_wire(|wire| {
+            let request = Request::get("/").header("X-Authgear-User-Id", "sent");
+            let reply = EchoReply::of(&send(&nginx, wire, request));
+            assert_eq!(reply.all("x-authgear-user-id").len(), arrived, "{line:?}");
+        });
+        nginx.finish();
+    }
 }
