@@ -154,9 +154,16 @@ fn every_file_and_test_that_a_document_names_is_there() {
 
 #[test]
 fn every_promise_and_every_failure_has_its_tests() {
-    for (document, heading, least) in
-        [("SECURITY.md", "What proves it", 25), ("ARCHITECTURE.md", "Failures", 30)]
-    {
+    const PHASES: &str = "docs/before-authentication.md";
+    for (document, heading, least) in [
+        ("SECURITY.md", "What proves it", 25),
+        ("ARCHITECTURE.md", "Failures", 30),
+        ("docs/migration.md", "What changes, and why", 15),
+        (PHASES, "Before the access phase", 7),
+        (PHASES, "In the access phase", 3),
+        (PHASES, "After the access phase", 6),
+        (PHASES, "Redirects, error pages and subrequests", 5),
+    ] {
         let text = read(document);
         let heading = format!("\n## {heading}\n");
         let section = between(&text, &heading, "\n## ")[0];

@@ -156,6 +156,20 @@ fn a_copy_of_each_request_is_resolved_beside_it() {
 }
 
 #[test]
+fn a_request_that_is_refused_is_not_copied() {
+    let site = Site::of_guide("mirror ");
+    for (fault, status) in [(Some(Fault::Status(403)), 403), (Some(Fault::Status(500)), 500), (None, 200)] {
+        site.rig.resolver.set_rule(move |call| fault.clone().filter(|_| !is_module_s(call)));
+        assert_eq!(site.ask(&site.rig.fresh_request()).status, status);
+    }
+    // The last one's.
+    let lines = site.lines("compare.log", 1);
+    assert!(results(&lines[0])[1].starts_with("true "), "{lines:?}");
+    assert_eq!(site.rig.resolver.call_count(), 4);
+    site.nginx.finish();
+}
+
+#[test]
 fn the_answer_doesn_t_wait_for_the_copy_and_the_next_request_does() {
     let site = Site::of_guide("mirror ");
     site.rig.resolver.set_rule(|call| is_module_s(call).then_some(Fault::Gate));

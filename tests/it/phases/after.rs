@@ -58,11 +58,13 @@ fn a_mirror_gets_nothing_of_a_refused_request() {
     let nginx = Nginx::builder()
         .server(format!(
             "{resolve} location / {{ authgear_require valid; mirror /mirror; empty_gif; }}
-             location = /mirror {{ internal; {pass} }}"
+             location = /mirror {{ internal; {pass} }}
+             location /tried {{ mirror /mirror; try_files \"\" =204; }}"
         ))
         .start();
     for_each_wire(|wire| {
         assert_eq!(stage.refused(&nginx, wire, forged(Request::get("/"))).status, 401);
+        assert_eq!(stage.refused(&nginx, wire, by("alice", Request::get("/tried"))).status, 204);
         stage.echo.clear();
         assert_eq!(send(&nginx, wire, forged(by("alice", Request::get("/")))).status, 200);
         assert!(stage.echo.wait_for_requests(1, PATIENCE));
