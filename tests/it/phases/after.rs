@@ -1,7 +1,7 @@
 //! What comes after the access phase: nothing of a location is served to whom it refuses, and what is served knows the user.
 
 use super::super::documents::piece;
-use super::super::harness::{EchoReply, Nginx, PATIENCE, Request, for_each_wire, http1, poll, send};
+use super::super::harness::{EchoReply, Nginx, PATIENCE, Request, Wire, for_each_wire, http1, poll, send};
 use super::super::stage::{Stage, by, identity, identity_of, user_id};
 use super::forged;
 
@@ -73,13 +73,15 @@ fn a_mirror_gets_nothing_of_a_refused_request() {
     nginx.finish();
 }
 
+const REQUIRED: &str = "authgear_require valid;";
+
 /// A site with nginx's own cache before the backend; its answers say who the backend took the user for.
 fn with_cache(stage: &Stage, lines: &str) -> Nginx {
     let (resolve, pass) = (stage.resolve(), stage.pass());
     Nginx::builder()
         .http("proxy_cache_path answers keys_zone=answers:1m;")
         .server(format!(
-            "{resolve} location / {{ authgear_require valid; proxy_cache answers; proxy_cache_valid 10m;
+            "{resolve} location / {{ proxy_cache answers; proxy_cache_valid 10m;
              {lines} add_header x-cache $upstream_cache_status always; {pass} }}"
         ))
         .start()
@@ -88,8 +90,12 @@ fn with_cache(stage: &Stage, lines: &str) -> Nginx {
 /// Whom the answer is about, and whether nginx had it kept.
 #[track_caller]
 fn told(nginx: &Nginx, user: &str) -> (Option<String>, String) {
-    let mut connection = super::super::harness::Http1::connect(nginx.port()).expect("nginx accepts");
-    let response = connection.exchange(&forged(by(user, Request::get("/page")))).expect("an answer");
+    told_of(nginx, by(user, Request::get("/page")))
+}
+
+#[track_caller]
+fn told_of(nginx: &Nginx, request: Request) -> (Option<String>, String) {
+    let response = send(nginx, Wire::Http1, forged(request));
     let about = EchoReply::of(&response).header("x-authgear-user-id").map(str::to_owned);
     (about, response.header("x-cache").unwrap_or_default())
 }
@@ -97,7 +103,7 @@ fn told(nginx: &Nginx, user: &str) -> (Option<String>, String) {
 #[test]
 fn an_answer_that_nginx_keeps_without_the_user_in_its_key_is_for_everybody_who_is_let_in() {
     let stage = Stage::new();
-    let nginx = with_cache(&stage, "");
+    let nginx = with_cache(&stage, REQUIRED);
     let alice = Some(user_id("alice"));
     assert_eq!(told(&nginx, "alice"), (alice.clone(), "MISS".into()));
     assert_eq!(told(&nginx, "bob"), (alice, "HIT".into()));
@@ -108,12 +114,28 @@ fn an_answer_that_nginx_keeps_without_the_user_in_its_key_is_for_everybody_who_i
     nginx.finish();
 }
 
+/// The line of the guide.
+fn guide_s_key() -> String {
+    let piece = piece(GUIDE, "proxy_cache_key");
+    piece.text.lines().find(|line| line.contains("proxy_cache_key")).expect("the key").to_owned()
+}
+
+#[test]
+fn nobody_writes_another_user_s_key() {
+    let stage = Stage::new();
+    let nginx = with_cache(&stage, &guide_s_key());
+    assert_eq!(told(&nginx, "alice"), (Some(user_id("alice")), "MISS".into()));
+    for divider in ["", "|", "%7C"] {
+        let page = format!("/page{divider}{}", user_id("alice"));
+        assert_eq!(told_of(&nginx, Request::get(&page)), (None, "MISS".into()), "{page}");
+    }
+    nginx.finish();
+}
+
 #[test]
 fn with_the_user_in_its_key_each_has_an_answer_of_its_own() {
     let stage = Stage::new();
-    let piece = piece(GUIDE, "proxy_cache_key");
-    let key = piece.text.lines().find(|line| line.contains("proxy_cache_key")).expect("the key");
-    let nginx = with_cache(&stage, key);
+    let nginx = with_cache(&stage, &format!("{REQUIRED} {}", guide_s_key()));
     for user in ["alice", "bob"] {
         assert_eq!(told(&nginx, user), (Some(user_id(user)), "MISS".into()));
     }
