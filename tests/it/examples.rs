@@ -1,5 +1,7 @@
-//! The configurations in nginx-conf: each one is loaded as it stands, but for names and places of the machine, and some
+//! The configurations in nginx-conf: each one is loaded as it stands, but for names and places of the machine, and most
 //! are run.
+
+mod self_hosted;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,6 +37,7 @@ impl Example {
             example.put(&file, &format!("{place}/good.{kind}"));
         }
         example.put("/var/log/nginx/", &format!("{place}/"));
+        example.put("/var/cache/nginx/", &format!("{place}/"));
         example.put("/srv/www", &place);
         example.put("include       fastcgi_params", &format!("include {place}/fastcgi_params"));
         example
@@ -93,7 +96,8 @@ impl Example {
             }
         };
         let lines: Vec<String> = self.text.lines().map(changed).collect();
-        assert_ne!(lines.join("\n") + "\n", self.text, "nothing listens");
+        let elsewhere = self.text.contains("listen 127.0.0.1:");
+        assert!(elsewhere || lines.join("\n") + "\n" != self.text, "nothing listens");
         self.text = lines.join("\n") + "\n";
     }
 
@@ -108,15 +112,40 @@ impl Example {
 
 /// One request to a server of an example, over TLS.
 fn ask(port: u16, request: &Request) -> Response {
-    let connection = Http1::connect_tls(port, &Tls::default().name("www.example.com"));
-    connection.and_then(|mut connection| connection.exchange(request)).expect("an answer")
+    ask_at(port, "www.example.com", request)
+}
+
+/// The same of the server of that name.
+fn ask_at(port: u16, name: &str, request: &Request) -> Response {
+    let connection = Http1::connect_tls(port, &Tls::default().name(name));
+    let request = request.clone().host(name);
+    connection.and_then(|mut connection| connection.exchange(&request)).expect("an answer")
+}
+
+/// One request to a server of an example, without TLS.
+fn ask_plain(port: u16, request: &Request) -> Response {
+    Http1::connect(port).and_then(|mut connection| connection.exchange(request)).expect("an answer")
+}
+
+/// The names of the files below nginx-conf, in order.
+fn files(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).expect("nginx-conf is there").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() {
+            names.extend(files(&entry.path()).into_iter().map(|file| format!("{name}/{file}")));
+        } else {
+            names.push(name);
+        }
+    }
+    names.sort();
+    names
 }
 
 #[test]
 fn every_example_loads() {
-    let examples = fs::read_dir(FOLDER).expect("nginx-conf is there").flatten();
-    let mut names: Vec<String> = examples.map(|entry| entry.file_name().to_string_lossy().into()).collect();
-    names.sort();
+    let mut names = files(Path::new(FOLDER));
+    names.retain(|name| name.ends_with(".conf"));
     let expected = [
         "auth_request.conf",
         "drop-in.conf",
@@ -129,6 +158,18 @@ fn every_example_loads() {
     for name in names {
         println!("{name}");
         Example::read(&name).assert_loads();
+    }
+}
+
+#[test]
+fn the_index_has_a_line_for_each_file() {
+    let index = fs::read_to_string(Path::new(FOLDER).join("README.md")).expect("an index");
+    for name in files(Path::new(FOLDER)).iter().filter(|name| *name != "README.md") {
+        let lines = index.lines().filter(|line| line.contains(&format!("]({name})"))).count();
+        assert_eq!(lines, 1, "{name} in nginx-conf/README.md");
+    }
+    for link in index.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        assert!(Path::new(FOLDER).join(link).exists(), "nginx-conf/README.md links to {link}");
     }
 }
 
@@ -209,8 +250,7 @@ fn the_php_example_has_the_identity_among_its_parameters() {
     for target in ["/index.php", "/no/such/page"] {
         let request = Request { target: target.into(), ..rig.fresh_request() };
         let request = request.header("x.authgear.user.id", "forged");
-        let response = Http1::connect(port).and_then(|mut c| c.exchange(&request)).expect("an answer");
-        let reply = EchoReply::of(&response);
+        let reply = EchoReply::of(&ask_plain(port, &request));
         assert_eq!(reply.all_folded("x-authgear-user-id"), [rig.accounts().user("alice").id], "{target}");
     }
     nginx.finish();
@@ -236,26 +276,5 @@ fn the_grpc_example_passes_identity_and_tells_of_failures() {
     let failed = client.exchange(&call(rig.fresh_request())).expect("an answer");
     assert_eq!(failed.all("grpc-status"), ["14"]);
     drop(client);
-    nginx.finish();
-}
-
-#[test]
-fn the_self_hosted_example_asks_in_the_name_of_each_app() {
-    let rig = Rig::with(Resolver::builder().cookie_prefix("myapp_").start());
-    let port = free_port();
-    let example = Example::read("self-hosted.conf").replace("http://10.0.0.5:3001", &rig.resolver.url());
-    let nginx = example.replace("127.0.0.1:8080", &rig.backend.addr().to_string()).start(port, free_port());
-    for (host, origin) in
-        [("www.example.com", "auth.example.com"), ("shop.example.com", "auth.shop.example.com")]
-    {
-        let session = rig.accounts().mint("alice", Kind::Session);
-        let request = Request::get("/").host(host).header("Cookie", format!("myapp_session={session}"));
-        rig.assert_is(
-            "alice",
-            &Http1::connect(port).and_then(|mut c| c.exchange(&request)).expect("an answer"),
-        );
-        let call = rig.resolver.last_call().expect("it was asked");
-        assert_eq!((call.text("host"), call.text("x-forwarded-proto")), (Some(origin), Some("https")));
-    }
     nginx.finish();
 }
