@@ -2,6 +2,7 @@
 //! are run.
 
 mod self_hosted;
+mod several_apps;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -153,6 +154,7 @@ fn every_example_loads() {
         "minimal.conf",
         "php-fastcgi.conf",
         "self-hosted.conf",
+        "several-apps.conf",
     ];
     assert_eq!(names, expected);
     for name in names {
