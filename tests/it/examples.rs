@@ -3,6 +3,7 @@
 
 mod self_hosted;
 mod several_apps;
+mod single_page_app;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -155,6 +156,7 @@ fn every_example_loads() {
         "php-fastcgi.conf",
         "self-hosted.conf",
         "several-apps.conf",
+        "single-page-app.conf",
     ];
     assert_eq!(names, expected);
     for name in names {
