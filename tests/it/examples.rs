@@ -4,6 +4,7 @@
 mod self_hosted;
 mod several_apps;
 mod single_page_app;
+mod websocket;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -157,6 +158,7 @@ fn every_example_loads() {
         "self-hosted.conf",
         "several-apps.conf",
         "single-page-app.conf",
+        "websocket.conf",
     ];
     assert_eq!(names, expected);
     for name in names {

@@ -165,7 +165,8 @@ impl Http1 {
         }
     }
 
-    fn read_exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
+    /// The next bytes, for what comes after a switch of protocols.
+    pub(crate) fn read_exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
         while self.buffer.len() < length {
             self.fill_more()?;
         }
