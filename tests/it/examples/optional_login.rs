@@ -1,0 +1,113 @@
+//! optional-login.conf: pages that are kept, each for those who may see it.
+
+use super::{EchoReply, Example, Fault, Kind, Nginx, Request, Rig, ask, free_port, with_bearer};
+
+struct Site {
+    rig: Rig,
+    nginx: Nginx,
+    port: u16,
+}
+
+impl Site {
+    fn start() -> Self {
+        let (rig, port) = (Rig::start(), free_port());
+        let example = Example::read("optional-login.conf").at(&rig.resolver);
+        let mut example = example.replace("127.0.0.1:8080", &rig.backend.addr().to_string());
+        let nginx = example.start(free_port(), port);
+        Self { rig, nginx, port }
+    }
+
+    /// Whose page this request gets: the echo says whom it was made for. And how often the backend was asked.
+    fn page(&self, request: &Request) -> (Option<String>, usize) {
+        let before = self.rig.backend.requests().len();
+        let reply = EchoReply::of(&ask(self.port, request));
+        let id = reply.header("x-authgear-user-id").map(str::to_owned);
+        (id, self.rig.backend.requests().len() - before)
+    }
+
+    fn id(&self, name: &str) -> Option<String> {
+        Some(self.rig.accounts().user(name).id)
+    }
+}
+
+fn at(target: &str, request: Request) -> Request {
+    Request { target: target.into(), ..request }
+}
+
+#[test]
+fn a_page_of_a_user_is_given_to_nobody_else() {
+    let site = Site::start();
+    let [alice, bob] = ["alice", "bob"].map(|name| with_bearer(&site.rig.accounts().login(name).bearer));
+    let bad = with_bearer("bad");
+    // Users first, a visitor first: whoever comes first, each gets the own page.
+    for target in ["/a", "/b"] {
+        let visitor = || (site.page(&at(target, Request::get("/"))).0, site.page(&at(target, bad.clone())).0);
+        if target == "/b" {
+            assert_eq!(visitor(), (None, None));
+        }
+        for _ in 0..2 {
+            assert_eq!(site.page(&at(target, alice.clone())), (site.id("alice"), 1), "{target}");
+            assert_eq!(site.page(&at(target, bob.clone())), (site.id("bob"), 1), "{target}");
+            assert_eq!(visitor(), (None, None), "{target}");
+        }
+        assert_eq!(site.page(&at(target, Request::get("/"))), (None, 0), "it is kept for visitors");
+    }
+    site.nginx.finish();
+}
+
+#[test]
+fn a_page_that_is_kept_for_a_user_is_given_to_that_user_alone() {
+    let site = Site::start();
+    let names = ["alice", "bob", "norole"];
+    let requests = names.map(|name| with_bearer(&site.rig.accounts().login(name).bearer));
+    for round in 0..3 {
+        let asked = usize::from(round == 0);
+        for (name, request) in names.iter().zip(&requests) {
+            assert_eq!(
+                site.page(&at("/my/page", request.clone())),
+                (site.id(name), asked),
+                "{name}, {round}"
+            );
+        }
+        assert_eq!(site.page(&Request::get("/my/page")), (None, asked), "{round}");
+    }
+    // Another session of the same user is the same user.
+    let again = with_bearer(&site.rig.accounts().mint("alice", Kind::Bearer));
+    assert_eq!(site.page(&at("/my/page", again)), (site.id("alice"), 0));
+    // What the page depends on besides.
+    site.rig.accounts().update("alice", |user| user.roles = vec!["viewer".into()]);
+    let again = with_bearer(&site.rig.accounts().mint("alice", Kind::Bearer));
+    assert_eq!(site.page(&at("/my/page", again)), (site.id("alice"), 1));
+    site.nginx.finish();
+}
+
+#[test]
+fn nobody_can_write_a_url_that_has_the_key_of_another_s_page() {
+    let site = Site::start();
+    let alice = site.rig.accounts().user("alice");
+    let request = with_bearer(&site.rig.accounts().login("alice").bearer);
+    let key = format!("{}|{}|www.example.com/my/page", alice.id, alice.roles.join(","));
+    for target in [format!("/my/page?{key}"), format!("/my/page{key}"), format!("/my/{key}")] {
+        assert_eq!(site.page(&at("/my/page", request.clone())).0, site.id("alice"));
+        assert_eq!(site.page(&at(&target, Request::get("/"))), (None, 1), "{target}");
+        let host = Request::get("/my/page").header("X-Forwarded-Host", key.clone());
+        assert_eq!(site.page(&host).0, None);
+    }
+    site.nginx.finish();
+}
+
+#[test]
+fn without_the_resolver_everyone_is_a_visitor() {
+    let site = Site::start();
+    site.rig.resolver.set_fault(Some(Fault::Status(503)));
+    let alice = with_bearer(&site.rig.accounts().login("alice").bearer);
+    for target in ["/", "/my/page"] {
+        assert_eq!(site.page(&at(target, alice.clone())), (None, 1), "{target}");
+        assert_eq!(site.page(&Request::get(target)), (None, 0), "{target}");
+    }
+    site.rig.resolver.clear_faults();
+    for target in ["/", "/my/page"] {
+        assert_eq!(site.page(&at(target, alice.clone())), (site.id("alice"), 1), "{target}");
+    }
+    site.nginx.finish();
+}
