@@ -1,6 +1,7 @@
 //! The configurations in nginx-conf: each one is loaded as it stands, but for names and places of the machine, and most
 //! are run.
 
+mod login_redirect;
 mod optional_login;
 mod self_hosted;
 mod several_apps;
@@ -154,6 +155,7 @@ fn every_example_loads() {
         "auth_request.conf",
         "drop-in.conf",
         "grpc.conf",
+        "login-redirect.conf",
         "minimal.conf",
         "optional-login.conf",
         "php-fastcgi.conf",
