@@ -1,6 +1,7 @@
 //! The configurations in nginx-conf: each one is loaded as it stands, but for names and places of the machine, and most
 //! are run.
 
+mod forward_auth;
 mod login_redirect;
 mod optional_login;
 mod self_hosted;
@@ -77,6 +78,9 @@ impl Example {
         self.put("modules/ngx_http_authgear_module.so", &module.display().to_string());
         self.put("proxy_pass              https://myapp.authgear.cloud", "proxy_pass https://127.0.0.1");
         self.listen(free_port(), free_port());
+        for port in ["127.0.0.1:9000", "127.0.0.1:9001", "127.0.0.1:9002"] {
+            self.put(port, &format!("127.0.0.1:{}", free_port()));
+        }
         let folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         let folders = folders.map(|kind| format!("{kind}_temp_path {kind};")).concat();
         self.put("http {", &format!("http {{ access_log off; {folders}"));
@@ -154,6 +158,7 @@ fn every_example_loads() {
     let expected = [
         "auth_request.conf",
         "drop-in.conf",
+        "forward-auth/nginx.conf",
         "grpc.conf",
         "login-redirect.conf",
         "minimal.conf",
