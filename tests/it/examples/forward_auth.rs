@@ -1,5 +1,6 @@
 //! forward-auth: nginx as the endpoint that other proxies ask.
 
+mod caddy;
 mod proxies;
 
 use super::{Example, FOLDER, Fault, Kind, Nginx, Request, Response, Rig, ask_plain, free_port, with_bearer};

@@ -265,7 +265,7 @@ fn every_file_passes_all_headers_of_the_manual() {
         variables.map(|name| format!("x-authgear-{}", name.replace('_', "-"))).collect();
     headers.sort();
     assert_eq!(headers.len(), 9);
-    for file in ["nginx.conf", "apisix.yml"] {
+    for file in ["nginx.conf", "apisix.yml", "Caddyfile"] {
         let text = fs::read_to_string(Path::new(FOLDER).join("forward-auth").join(file)).expect("a file");
         let text = text.to_lowercase();
         let words = text.split(|c: char| c.is_whitespace() || "{}\"`".contains(c));
