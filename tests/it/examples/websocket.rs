@@ -16,7 +16,7 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
 
-/// A server that sends each frame back until it gets one that closes. Tells the head of each handshake.
+/// A server that sends each frame back until it gets one that closes. Tells the head of each request.
 fn server() -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
@@ -28,10 +28,14 @@ fn server() -> (SocketAddr, Receiver<String>) {
                 let mut reader = BufReader::new(stream);
                 let mut head = String::new();
                 while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).is_ok_and(|read| read > 0) {}
-                let answer = format!(
-                    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                     Sec-WebSocket-Accept: {ACCEPT}\r\n\r\n"
-                );
+                let answer = if head.to_lowercase().contains("\r\nupgrade: ") {
+                    format!(
+                        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                         Sec-WebSocket-Accept: {ACCEPT}\r\n\r\n"
+                    )
+                } else {
+                    "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned()
+                };
                 let _ = told.send(head);
                 let _ = reader.get_mut().write_all(answer.as_bytes());
                 while return_frame(&mut reader).is_some_and(|kind| kind != CLOSE) {}
@@ -129,5 +133,26 @@ fn nobody_else_gets_to_the_backend() {
     // A client that is no browser.
     let token = rig.accounts().mint("alice", Kind::Bearer);
     assert_eq!(status(handshake().header("Authorization", format!("Bearer {token}"))), 101);
+    nginx.finish();
+}
+
+#[test]
+fn no_other_protocol_is_switched_to() {
+    let rig = Rig::start();
+    let (backend, heads) = server();
+    let port = free_port();
+    let example = Example::read("websocket.conf").at(&rig.resolver);
+    let nginx = example.replace("127.0.0.1:8080", &backend.to_string()).start(free_port(), port);
+    for protocol in ["h2c", "websocket, h2c", "h2c, websocket", "websocket/13", "TLS/1.0", "x-websocket", " "]
+    {
+        let request = Request::get("/socket/").host("www.example.com").header("Upgrade", protocol);
+        let request =
+            request.header("Connection", "Upgrade, HTTP2-Settings").header("HTTP2-Settings", "AAMAAABk");
+        let token = rig.accounts().mint("alice", Kind::Bearer);
+        let (_, answer) = open(port, &request.header("Authorization", format!("Bearer {token}")));
+        let head = heads.recv_timeout(PATIENCE).expect("the backend was asked").to_lowercase();
+        assert!(answer.status == 200 && !head.contains("\r\nupgrade:"), "{protocol}: {head}");
+        assert!(head.contains("connection: close\r\n"), "{protocol}: {head}");
+    }
     nginx.finish();
 }
