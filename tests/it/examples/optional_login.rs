@@ -5,6 +5,8 @@ use super::{EchoReply, Example, Fault, Kind, Nginx, Request, Rig, ask, free_port
 struct Site {
     rig: Rig,
     nginx: Nginx,
+    /// Its folder has the pages that are kept.
+    _example: Example,
     port: u16,
 }
 
@@ -14,7 +16,7 @@ impl Site {
         let example = Example::read("optional-login.conf").at(&rig.resolver);
         let mut example = example.replace("127.0.0.1:8080", &rig.backend.addr().to_string());
         let nginx = example.start(free_port(), port);
-        Self { rig, nginx, port }
+        Self { rig, nginx, _example: example, port }
     }
 
     /// Whose page this request gets: the echo says whom it was made for. And how often the backend was asked.
@@ -84,14 +86,14 @@ fn a_page_that_is_kept_for_a_user_is_given_to_that_user_alone() {
 #[test]
 fn nobody_can_write_a_url_that_has_the_key_of_another_s_page() {
     let site = Site::start();
-    let alice = site.rig.accounts().user("alice");
-    let request = with_bearer(&site.rig.accounts().login("alice").bearer);
-    let key = format!("{}|{}|www.example.com/my/page", alice.id, alice.roles.join(","));
-    for target in [format!("/my/page?{key}"), format!("/my/page{key}"), format!("/my/{key}")] {
-        assert_eq!(site.page(&at("/my/page", request.clone())).0, site.id("alice"));
-        assert_eq!(site.page(&at(&target, Request::get("/"))), (None, 1), "{target}");
-        let host = Request::get("/my/page").header("X-Forwarded-Host", key.clone());
-        assert_eq!(site.page(&host).0, None);
+    for name in ["alice", "norole"] {
+        let user = site.rig.accounts().user(name);
+        let request = with_bearer(&site.rig.accounts().login(name).bearer);
+        let key = format!("{}|{}|www.example.com/my/page", user.id, user.roles.join(","));
+        for target in [format!("/my/page{}", user.id), format!("/my/page?{key}"), format!("/my/{key}")] {
+            assert_eq!(site.page(&at("/my/page", request.clone())).0, site.id(name));
+            assert_eq!(site.page(&at(&target, Request::get("/"))), (None, 1), "{target}");
+        }
     }
     site.nginx.finish();
 }

@@ -89,7 +89,8 @@ fn users_open_connections_that_outlive_their_sessions() {
     let (backend, heads) = server();
     let port = free_port();
     let example = Example::read("websocket.conf").at(&rig.resolver);
-    let nginx = example.replace("127.0.0.1:8080", &backend.to_string()).start(free_port(), port);
+    let mut example = example.replace("127.0.0.1:8080", &backend.to_string());
+    let nginx = example.start(free_port(), port);
 
     let session = rig.accounts().mint("alice", Kind::Session);
     let alice = handshake().header("Cookie", format!("session={session}"));
@@ -107,6 +108,8 @@ fn users_open_connections_that_outlive_their_sessions() {
     rig.accounts().revoke(&session);
     assert_eq!(open(port, &alice.clone().header("Origin", ORIGIN)).1.status, 401);
     assert_eq!(exchange_frame(&mut client, TEXT, b"still there"), b"still there");
+    nginx.reload();
+    assert_eq!(exchange_frame(&mut client, TEXT, b"and now"), b"and now");
     assert_eq!(exchange_frame(&mut client, CLOSE, b""), b"");
     assert!(client.is_closed());
     assert!(heads.try_recv().is_err(), "the backend heard of nobody else");
