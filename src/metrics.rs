@@ -39,6 +39,30 @@ pub const CODES: [&str; 15] = [
 /// For calls that failed here, and for statuses that there are none of.
 const OTHER: usize = CODES.len();
 
+/// Why a request that needed a call got none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skipped {
+    /// The resolver fails, and isn't asked for a while.
+    Breaker,
+    /// There were as many calls in flight as may be.
+    Overload,
+    /// The client had its share of them.
+    Client,
+}
+
+impl Skipped {
+    pub const ALL: [Self; 3] = [Self::Breaker, Self::Overload, Self::Client];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Breaker => "breaker",
+            Self::Overload => "overload",
+            Self::Client => "client",
+        }
+    }
+}
+
 /// The counts of all workers. Zeroed memory has counted nothing.
 #[repr(C)]
 pub struct Metrics([Tally; PLACES]);
@@ -50,6 +74,7 @@ pub struct Tally {
     requests: [AtomicU64; Ending::ALL.len()],
     cache: [AtomicU64; CacheStatus::ALL.len()],
     codes: [AtomicU64; CODES.len() + 1],
+    skipped: [AtomicU64; Skipped::ALL.len()],
     buckets: [AtomicU64; BUCKETS.len() + 1],
     millis: AtomicU64,
 }
@@ -60,6 +85,7 @@ pub struct Totals {
     pub requests: [u64; Ending::ALL.len()],
     pub cache: [u64; CacheStatus::ALL.len()],
     pub codes: [u64; CODES.len() + 1],
+    pub skipped: [u64; Skipped::ALL.len()],
     /// Calls by how long they took, each in one bucket; the last has no bound.
     pub buckets: [u64; BUCKETS.len() + 1],
     /// How long all calls took together, in milliseconds.
@@ -80,6 +106,7 @@ impl Metrics {
             add(&mut totals.requests, &tally.requests);
             add(&mut totals.cache, &tally.cache);
             add(&mut totals.codes, &tally.codes);
+            add(&mut totals.skipped, &tally.skipped);
             add(&mut totals.buckets, &tally.buckets);
             totals.millis = totals.millis.wrapping_add(tally.millis.load(Ordering::Relaxed));
         }
@@ -94,6 +121,11 @@ impl Tally {
         if let Some(status) = cache {
             one_more(&self.cache[status as usize]);
         }
+    }
+
+    /// A request needs a call, and gets none.
+    pub fn skip(&self, why: Skipped) {
+        one_more(&self.skipped[why as usize]);
     }
 
     /// A call is over.

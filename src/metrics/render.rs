@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 
 use serde_json::{Map, Value, json};
 
-use super::{BUCKETS, CODES, Totals};
+use super::{BUCKETS, CODES, Skipped, Totals};
 use crate::access::{CacheStatus, Ending};
 
 /// Everything that `authgear_status` tells.
@@ -44,6 +44,9 @@ impl Status {
     #[must_use]
     pub fn json(&self) -> String {
         let totals = &self.totals;
+        let bounds = BUCKETS.iter().map(Some).chain([None]);
+        let durations =
+            bounds.zip(totals.buckets).map(|(bound, calls)| json!({ "milliseconds": bound, "calls": calls }));
         let resolvers = self.resolvers.iter().map(|((url, origin), resolver)| {
             let breaker = if resolver.is_open { "open" } else { "closed" };
             json!({ "url": url, "origin": origin, "breaker": breaker, "fails": resolver.fails })
@@ -62,6 +65,8 @@ impl Status {
             "requests": object(Ending::ALL.map(Ending::as_str), &totals.requests),
             "cache": object(CacheStatus::ALL.map(CacheStatus::as_str), &totals.cache),
             "resolver_requests": object(codes(), &totals.codes),
+            "resolver_requests_skipped": object(Skipped::ALL.map(Skipped::as_str), &totals.skipped),
+            "resolver_durations": durations.collect::<Vec<_>>(),
             "resolver_milliseconds": totals.millis,
             "resolver_inflight": self.inflight,
             "resolvers": resolvers.collect::<Vec<_>>(),
@@ -87,6 +92,9 @@ impl Status {
             "Calls to the resolver, by the status or the failure",
         );
         out.samples("resolver_requests_total", "code", codes(), &totals.codes);
+        out.family("resolver_requests_skipped_total", "counter", "Requests that needed a call and got none");
+        let why = Skipped::ALL.map(Skipped::as_str);
+        out.samples("resolver_requests_skipped_total", "reason", why, &totals.skipped);
         out.durations(totals);
         out.family("resolver_inflight", "gauge", "Calls to the resolver that are being made");
         out.sample("resolver_inflight", &[], self.inflight.into());

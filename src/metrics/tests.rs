@@ -19,11 +19,13 @@ fn the_totals_are_the_sums_of_all_workers() {
         metrics.tally(worker).request(Ending::Valid, Some(CacheStatus::Hit));
         metrics.tally(worker).request(Ending::None, None);
         metrics.tally(worker).call(&answered(Finding::Resolved(Resolution::None)), u64::from(worker));
+        metrics.tally(worker).skip(Skipped::Overload);
     }
     let totals = metrics.totals();
     assert_eq!(totals.requests, [200, 0, 200, 0]);
     assert_eq!(totals.cache, [0, 0, 0, 200, 0, 0]);
     assert_eq!(totals.codes[0], 200);
+    assert_eq!(totals.skipped, [0, 200, 0]);
     assert_eq!(totals.millis, (0..200).sum::<u64>());
     assert_eq!(totals.buckets[..6], [6, 5, 15, 25, 50, 99]);
     assert_eq!(totals.buckets.iter().sum::<u64>(), 200);
@@ -79,6 +81,8 @@ fn status() -> Status {
     metrics.tally(0).request(Ending::Valid, Some(CacheStatus::Miss));
     metrics.tally(0).call(&answered(Finding::Resolved(Resolution::None)), 40);
     metrics.tally(1).call(&Err(ResolveError::Timeout), 3_005);
+    metrics.tally(1).call(&Err(ResolveError::Timeout), 30_000);
+    metrics.tally(1).skip(Skipped::Breaker);
     let name = ("http://a\\b\"c".to_owned(), "https://d\ne".to_owned());
     let zone = Zone { bytes: 1000, used_bytes: 249, valid: 1, negative: 2, evictions: 3 };
     Status {
@@ -100,13 +104,15 @@ fn the_text_format_is_that_of_prometheus() {
         "nginx_authgear_requests_total{result=\"error\"} 0",
         "nginx_authgear_cache_total{status=\"MISS\"} 1",
         "nginx_authgear_resolver_requests_total{code=\"2xx\"} 1",
-        "nginx_authgear_resolver_requests_total{code=\"timeout\"} 1",
+        "nginx_authgear_resolver_requests_total{code=\"timeout\"} 2",
+        "nginx_authgear_resolver_requests_skipped_total{reason=\"breaker\"} 1",
+        "nginx_authgear_resolver_requests_skipped_total{reason=\"client\"} 0",
         "nginx_authgear_resolver_request_duration_seconds_bucket{le=\"0.025\"} 0",
         "nginx_authgear_resolver_request_duration_seconds_bucket{le=\"0.050\"} 1",
         "nginx_authgear_resolver_request_duration_seconds_bucket{le=\"5\"} 2",
-        "nginx_authgear_resolver_request_duration_seconds_bucket{le=\"+Inf\"} 2",
-        "nginx_authgear_resolver_request_duration_seconds_sum 3.045",
-        "nginx_authgear_resolver_request_duration_seconds_count 2",
+        "nginx_authgear_resolver_request_duration_seconds_bucket{le=\"+Inf\"} 3",
+        "nginx_authgear_resolver_request_duration_seconds_sum 33.045",
+        "nginx_authgear_resolver_request_duration_seconds_count 3",
         "nginx_authgear_resolver_inflight 4",
         "nginx_authgear_breaker_open{resolver=\"http://a\\\\b\\\"c\",origin=\"https://d\\ne\"} 1",
         "nginx_authgear_zone_bytes{zone=\"sessions\",state=\"used\"} 249",
@@ -125,8 +131,14 @@ fn json_has_the_same() {
     assert_eq!(json["version"], "1.2.3");
     assert_eq!(json["requests"]["valid"], 1);
     assert_eq!(json["cache"]["MISS"], 1);
-    assert_eq!(json["resolver_requests"]["timeout"], 1);
-    assert_eq!(json["resolver_milliseconds"], 3_045);
+    assert_eq!(json["resolver_requests"]["timeout"], 2);
+    assert_eq!(
+        json["resolver_requests_skipped"],
+        serde_json::json!({ "breaker": 1, "overload": 0, "client": 0 })
+    );
+    assert_eq!(json["resolver_durations"][3], serde_json::json!({ "milliseconds": 50, "calls": 1 }));
+    assert_eq!(json["resolver_durations"][11], serde_json::json!({ "milliseconds": null, "calls": 1 }));
+    assert_eq!(json["resolver_milliseconds"], 33_045);
     assert_eq!(json["resolvers"][0]["breaker"], "open");
     assert_eq!(json["resolvers"][0]["fails"], 5);
     assert_eq!(json["zones"]["sessions"]["entries"]["negative"], 2);

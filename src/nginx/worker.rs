@@ -29,11 +29,12 @@ use crate::access::{CacheStatus, Ending};
 use crate::cache::{Cache, Found};
 use crate::cache_key::{CacheKey, ResolverId, Secret};
 use crate::claims::Owner;
+use crate::metrics::Skipped;
 use crate::metrics::render::{Resolver, Status};
 use crate::resolver::Completion;
 use crate::resolver::thread::ResolverThread;
 use crate::settings::CacheSettings;
-use crate::single_flight::Flights;
+use crate::single_flight::{Flights, Overload};
 use calls::{Course, Note};
 use follow::Following;
 use poll::Poll;
@@ -141,6 +142,16 @@ impl Worker {
     /// Counts a request that was resolved and is over.
     pub fn count(&self, ending: Ending, cache: Option<CacheStatus>) {
         self.shared.metrics().tally(self.me.slot).request(ending, cache);
+    }
+
+    /// Counts a request that needed a call and got none.
+    pub fn count_skipped(&self, refused: Refused) {
+        let why = match refused {
+            Refused::Breaker => Skipped::Breaker,
+            Refused::Overload(Overload::Total) => Skipped::Overload,
+            Refused::Overload(Overload::Client { .. }) => Skipped::Client,
+        };
+        self.shared.metrics().tally(self.me.slot).skip(why);
     }
 
     /// What `authgear_status` tells, of these resolvers.

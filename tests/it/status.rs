@@ -88,6 +88,38 @@ fn calls_in_flight_are_told() {
 }
 
 #[test]
+fn calls_that_are_not_made_are_counted() {
+    let live = live(
+        1,
+        "authgear_max_inflight 1;
+         location /shared/ { authgear_max_inflight 8; {pass} }
+         location /failing/ {
+             authgear_origin http://failing.example; authgear_breaker max_fails=1; authgear_max_inflight 8; {pass}
+         }",
+    );
+    let to = |target: &str| Request { target: target.into(), ..live.unique() };
+    live.resolver.set_fault(Some(Fault::Gate));
+    // Of eight calls one client has two: the second here is refused by its share, the third for the location's bound.
+    let waiting = [live.begin(&to("/shared/")), live.begin(&to("/shared/"))];
+    assert!(live.resolver.wait_for_gate(2, SOON));
+    for target in ["/shared/", "/", "/"] {
+        assert_eq!(ask(&live, &to(target)).status, 502);
+    }
+    live.resolver.clear_faults();
+    for mut connection in waiting {
+        assert_eq!(connection.receive(b"GET").expect("an answer").status, 200);
+    }
+    live.resolver.set_fault(Some(Fault::Status(503)));
+    for _ in 0..4 {
+        assert_eq!(ask(&live, &to("/failing/")).status, 502);
+    }
+    assert_tells(&live, "/resolver_requests_skipped", &json!({ "breaker": 3, "overload": 2, "client": 1 }));
+    assert_tells(&live, "/requests/error", &json!(7));
+    assert_eq!(live.resolver.call_count(), 3);
+    live.finish();
+}
+
+#[test]
 fn counts_are_exact_over_several_workers_and_reloads() {
     const THREADS: usize = 8;
     const REQUESTS: usize = 300;
