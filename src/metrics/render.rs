@@ -1,7 +1,7 @@
 //! The counts, and what else there is to know of the moment, as JSON and in the format of Prometheus.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Display, Write};
+use std::fmt::{Display, Write};
 
 use serde_json::{Map, Value, json};
 
@@ -146,11 +146,11 @@ impl Exposition {
         let mut sum = 0;
         for (place, count) in totals.buckets.iter().enumerate() {
             sum += count;
-            let bound = BUCKETS.get(place).map(|bound| Seconds(*bound));
+            let bound = BUCKETS.get(place).map(|bound| seconds(*bound));
             let bound: &dyn Display = if let Some(bound) = &bound { bound } else { &"+Inf" };
             self.sample(&bucket, &[("le", bound)], sum);
         }
-        self.line(&format!("{NAME}_sum"), &[], &Seconds(totals.millis));
+        self.line(&format!("{NAME}_sum"), &[], &seconds(totals.millis));
         self.sample(&format!("{NAME}_count"), &[], sum);
     }
 
@@ -183,12 +183,7 @@ impl Exposition {
     }
 }
 
-/// Milliseconds, written as seconds.
-struct Seconds(u64);
-
-impl Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, millis) = (self.0 / 1000, self.0 % 1000);
-        if millis == 0 { write!(f, "{seconds}") } else { write!(f, "{seconds}.{millis:03}") }
-    }
+/// Milliseconds as seconds, written as Prometheus itself writes numbers: a label that is spelt otherwise is another label.
+fn seconds(millis: u64) -> f64 {
+    millis as f64 / 1000.0
 }

@@ -108,7 +108,7 @@ fn the_text_format_is_that_of_prometheus() {
         "nginx_authgear_resolver_requests_skipped_total{reason=\"breaker\"} 1",
         "nginx_authgear_resolver_requests_skipped_total{reason=\"client\"} 0",
         "nginx_authgear_resolver_request_duration_seconds_bucket{le=\"0.025\"} 0",
-        "nginx_authgear_resolver_request_duration_seconds_bucket{le=\"0.050\"} 1",
+        "nginx_authgear_resolver_request_duration_seconds_bucket{le=\"0.05\"} 1",
         "nginx_authgear_resolver_request_duration_seconds_bucket{le=\"5\"} 2",
         "nginx_authgear_resolver_request_duration_seconds_bucket{le=\"+Inf\"} 3",
         "nginx_authgear_resolver_request_duration_seconds_sum 33.045",
