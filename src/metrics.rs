@@ -1,7 +1,9 @@
 //! What is counted. Each worker counts in a place of its own, so that none waits for another's processor; a look at the whole is
 //! the sum of the places. Counts only grow.
 
+pub mod page;
 pub mod render;
+mod words;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

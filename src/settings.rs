@@ -62,6 +62,7 @@ pub enum CacheIn {
 pub enum StatusFormat {
     Json,
     Prometheus,
+    Html,
 }
 
 /// Which of the zones that are declared.

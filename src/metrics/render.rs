@@ -29,6 +29,12 @@ pub struct Resolver {
     pub fails: u32,
 }
 
+impl Resolver {
+    pub(super) fn breaker(self) -> &'static str {
+        if self.is_open { "open" } else { "closed" }
+    }
+}
+
 /// What is in a zone.
 #[derive(Clone, Copy, Debug)]
 pub struct Zone {
@@ -48,8 +54,7 @@ impl Status {
         let durations =
             bounds.zip(totals.buckets).map(|(bound, calls)| json!({ "milliseconds": bound, "calls": calls }));
         let resolvers = self.resolvers.iter().map(|((url, origin), resolver)| {
-            let breaker = if resolver.is_open { "open" } else { "closed" };
-            json!({ "url": url, "origin": origin, "breaker": breaker, "fails": resolver.fails })
+            json!({ "url": url, "origin": origin, "breaker": resolver.breaker(), "fails": resolver.fails })
         });
         let zones = self.zones.iter().map(|(name, zone)| {
             let value = json!({
@@ -107,7 +112,7 @@ impl Status {
     }
 }
 
-fn codes() -> impl Iterator<Item = &'static str> {
+pub(super) fn codes() -> impl Iterator<Item = &'static str> {
     CODES.into_iter().chain(["other"])
 }
 

@@ -76,7 +76,7 @@ fn calls_are_counted_by_what_they_came_to() {
     }
 }
 
-fn status() -> Status {
+pub(super) fn status() -> Status {
     let metrics = metrics();
     metrics.tally(0).request(Ending::Valid, Some(CacheStatus::Miss));
     metrics.tally(0).call(&answered(Finding::Resolved(Resolution::None)), 40);

@@ -6,6 +6,15 @@ use nginx_sys::{ngx_http_request_t, ngx_str_t, ngx_table_elt_t};
 
 use super::pool::{self, OutOfMemory};
 
+/// Adds a line. nginx isn't told of it by more than the list: where it keeps one of this name itself (`expires` does with
+/// `Cache-Control`) there are two.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn add(r: &mut ngx_http_request_t, name: &'static str, value: &[u8]) -> Result<(), OutOfMemory> {
+    push(r, name, value).map(drop)
+}
+
 /// Adds a `Set-Cookie` line.
 ///
 /// # Errors

@@ -13,8 +13,26 @@ use super::access::{INTERNAL_ERROR, handle};
 use super::callback::Site;
 use super::module::Module;
 use super::pool::{self, OutOfMemory};
-use super::worker;
+use super::{headers_out, request, worker};
+use crate::metrics::page;
 use crate::settings::StatusFormat;
+
+/// How an answer is to be read.
+struct Kind {
+    content_type: &'static str,
+    charset: &'static str,
+    policy: Option<&'static str>,
+}
+
+impl Kind {
+    const JSON: Self = Self { content_type: "application/json", charset: "", policy: None };
+    const PROMETHEUS: Self =
+        Self { content_type: "text/plain; version=0.0.4; charset=utf-8", charset: "", policy: None };
+
+    fn page() -> Self {
+        Self { content_type: "text/html", charset: "utf-8", policy: Some(&page::POLICY) }
+    }
+}
 
 /// # Safety
 /// For nginx to call, in a location that has the directive.
@@ -36,19 +54,39 @@ fn answer(r: &mut ngx_http_request_t) -> Result<ngx_int_t, OutOfMemory> {
     // Without any location that resolves there is nothing to tell.
     let status = worker::with(|worker| worker.status(resolvers.unwrap_or_default())).unwrap_or_default();
     let Some(format) = format else { return Ok(INTERNAL_ERROR) };
+    let is_for_page = request::bytes(&r.args) == page::QUERY;
     let (kind, text) = match format {
-        StatusFormat::Json => ("application/json", status.json()),
-        StatusFormat::Prometheus => ("text/plain; version=0.0.4; charset=utf-8", status.prometheus()),
+        StatusFormat::Html if !is_for_page => (Kind::page(), status.html()),
+        StatusFormat::Html | StatusFormat::Json => (Kind::JSON, status.json()),
+        StatusFormat::Prometheus => (Kind::PROMETHEUS, status.prometheus()),
     };
-    send(r, kind, text.as_bytes())
+    add_headers(r, &kind)?;
+    send(r, text.as_bytes())
 }
 
-fn send(r: &mut ngx_http_request_t, kind: &'static str, text: &[u8]) -> Result<ngx_int_t, OutOfMemory> {
-    let content = pool::copy(r, text)?;
-    let kind = ngx_str_t { len: kind.len(), data: kind.as_ptr().cast_mut() };
+/// Nobody is to keep what is said of the moment, or to take it for something else.
+fn add_headers(r: &mut ngx_http_request_t, kind: &Kind) -> Result<(), OutOfMemory> {
+    let &Kind { content_type, charset, policy } = kind;
     let headers = &mut r.headers_out;
-    (headers.content_type, headers.content_type_len, headers.content_type_lowcase) =
-        (kind, kind.len, null_mut());
+    headers.content_type = constant(content_type);
+    (headers.content_type_len, headers.content_type_lowcase) = (content_type.len(), null_mut());
+    headers.charset = constant(charset);
+    headers_out::add(r, "Cache-Control", b"no-store")?;
+    headers_out::add(r, "X-Content-Type-Options", b"nosniff")?;
+    match policy {
+        Some(policy) => headers_out::add(r, "Content-Security-Policy", policy.as_bytes()),
+        None => Ok(()),
+    }
+}
+
+/// nginx only reads it.
+fn constant(text: &'static str) -> ngx_str_t {
+    ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() }
+}
+
+fn send(r: &mut ngx_http_request_t, text: &[u8]) -> Result<ngx_int_t, OutOfMemory> {
+    let content = pool::copy(r, text)?;
+    let headers = &mut r.headers_out;
     headers.status = NGX_HTTP_OK as usize;
     headers.content_length_n = i64::try_from(text.len()).unwrap_or(-1);
     // SAFETY: LIVE REQUEST, C API.

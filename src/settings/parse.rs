@@ -94,7 +94,8 @@ pub fn status_format(text: &str) -> Result<StatusFormat, Complaint> {
     match text {
         "json" => Ok(StatusFormat::Json),
         "prometheus" => Ok(StatusFormat::Prometheus),
-        _ => Err("it must be \"json\" or \"prometheus\""),
+        "html" => Ok(StatusFormat::Html),
+        _ => Err("it must be \"json\", \"prometheus\" or \"html\""),
     }
 }
 

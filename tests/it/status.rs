@@ -1,5 +1,12 @@
 //! `authgear_status`: what is counted, and how it is told.
 
+mod browser;
+mod formats;
+mod looks;
+mod page;
+mod picture;
+mod visit;
+
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,13 +16,14 @@ use super::harness::{Http1, Nginx, Request, Response, Wire, for_each_wire, http1
 use super::live::{Live, SOON};
 use super::standin::{Fault, Kind, Resolver};
 
-const STATUS: &str = "location = /status { authgear_resolve off; authgear_status; }\n\
-                      location = /metrics { authgear_resolve off; authgear_status prometheus; }";
+const PLACES: &str = "location = /status { authgear_resolve off; authgear_status; }\n\
+                      location = /metrics { authgear_resolve off; authgear_status prometheus; }\n\
+                      location = /page { authgear_resolve off; authgear_status html; }";
 const ZONE: &str = "authgear_cache_zone zone=sessions:1m;";
 const CACHE: &str = "authgear_cache sessions; authgear_cache_valid valid invalid none 10m;";
 
 fn live(workers: usize, lines: &str) -> Live {
-    let lines = format!("{STATUS}\n{CACHE}\n{lines}");
+    let lines = format!("{PLACES}\n{CACHE}\n{lines}");
     Live::build(Resolver::start(), &lines, |builder| builder.http(ZONE).workers(workers))
 }
 
@@ -173,7 +181,7 @@ fn a_request_counts_once_however_often_it_is_resolved() {
 fn it_answers_get_and_head_alone() {
     let live = live(1, "");
     for_each_wire(|wire| {
-        for target in ["/status", "/metrics"] {
+        for target in ["/status", "/metrics", "/page", "/page?json"] {
             let method = |method: &[u8]| Request { method: method.to_vec(), ..Request::get(target) };
             let (got, head) =
                 (send(&live.nginx, wire, method(b"GET")), send(&live.nginx, wire, method(b"HEAD")));
@@ -189,7 +197,7 @@ fn it_answers_get_and_head_alone() {
 
 #[test]
 fn without_any_resolver_everything_is_zero() {
-    let nginx = Nginx::builder().server(STATUS).start();
+    let nginx = Nginx::builder().server(PLACES).start();
     let told = json(&nginx);
     assert_eq!(told["requests"], json!({ "valid": 0, "invalid": 0, "none": 0, "error": 0 }));
     assert_eq!((&told["resolvers"], &told["zones"]), (&json!([]), &json!({})));

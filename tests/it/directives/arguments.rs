@@ -242,13 +242,16 @@ fn a_tls_name_is_a_dns_name() {
 }
 
 #[test]
-fn a_status_has_one_of_two_formats() {
+fn a_status_has_one_of_three_formats() {
     let says = |fragment: &str, sentence: &str| assert_refused(Place::Location, fragment, sentence, 1);
-    for value in ["xml", "", "JSON", "on", "off", "html"] {
+    for value in ["xml", "", "JSON", "on", "off", "HTML"] {
         let sentence = format!(
-            "invalid value \"{value}\" in \"authgear_status\" directive, it must be \"json\" or \"prometheus\""
+            "invalid value \"{value}\" in \"authgear_status\" directive, it must be \"json\", \"prometheus\" or \"html\""
         );
         says(&format!("authgear_status \"{value}\";"), &sentence);
+    }
+    for value in ["json", "prometheus", "html"] {
+        assert_accepted(&format!("server {{ location / {{ authgear_status {value}; }} }}"));
     }
     says("authgear_status; authgear_status;", "\"authgear_status\" directive is duplicate");
     assert_says("authgear_status;", "\"authgear_status\" directive is not allowed here");
