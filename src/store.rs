@@ -44,9 +44,11 @@ pub enum Put {
 pub struct Usage {
     pub valid: u32,
     pub negative: u32,
-    /// The entries of both classes that went because their class was full. A format doesn't end the count; damage may
-    /// have made it any number.
+    /// The valid entries that went because their class was full. A format doesn't end the count; damage may have made it
+    /// any number.
     pub evictions: u64,
+    /// The same of negative ones.
+    pub negative_evictions: u64,
 }
 
 /// Who may use the memory of a zone, while the zone's mutex is held.
@@ -64,6 +66,7 @@ pub struct Store<'a> {
 #[repr(C)]
 struct Head {
     evictions: u64,
+    negative_evictions: u64,
     valid: List,
     negative: List,
     free_blocks: FreeBlocks,
@@ -78,6 +81,13 @@ impl Head {
         match class {
             Class::Valid => &mut self.valid,
             Class::Negative => &mut self.negative,
+        }
+    }
+
+    fn evictions(&mut self, class: Class) -> &mut u64 {
+        match class {
+            Class::Valid => &mut self.evictions,
+            Class::Negative => &mut self.negative_evictions,
         }
     }
 }
@@ -178,8 +188,8 @@ impl<'a> Store<'a> {
 
     #[must_use]
     pub fn usage(&self) -> Usage {
-        let Head { valid, negative, evictions, .. } = &*self.head;
-        Usage { valid: valid.entries, negative: negative.entries, evictions: *evictions }
+        let &Head { evictions, negative_evictions, ref valid, ref negative, .. } = &*self.head;
+        Usage { valid: valid.entries, negative: negative.entries, evictions, negative_evictions }
     }
 
     /// What the entries take of the memory, apart from what is there for any number of them.
@@ -249,7 +259,8 @@ impl<'a> Store<'a> {
                 crowded_out = crowded_out.max(Some(at(self.slots, oldest)?.asked));
             }
             self.remove(oldest)?;
-            self.head.evictions = self.head.evictions.wrapping_add(1);
+            let evictions = self.head.evictions(class);
+            *evictions = evictions.wrapping_add(1);
         }
         Err(Damaged)
     }

@@ -96,7 +96,7 @@ fn resolver(page: &mut String, ((url, origin), resolver): (&(String, String), &R
 }
 
 fn zone(page: &mut String, (name, zone): (&String, &Zone)) -> fmt::Result {
-    let &Zone { bytes, used_bytes, valid, negative, evictions } = zone;
+    let &Zone { bytes, used_bytes, valid, negative, evictions, negative_evictions } = zone;
     let filled = Percent(used_bytes, bytes);
     write!(page, "<li><h3>{}</h3>", Escaped(name))?;
     write!(
@@ -112,7 +112,8 @@ fn zone(page: &mut String, (name, zone): (&String, &Zone)) -> fmt::Result {
             ("memory in use", &memory),
             ("valid", &Count(valid.into())),
             ("negative", &Count(negative.into())),
-            ("evictions", &Count(evictions)),
+            ("valid evicted", &Count(evictions)),
+            ("negative evicted", &Count(negative_evictions)),
         ],
     )
 }

@@ -43,6 +43,7 @@ pub struct Zone {
     pub valid: u32,
     pub negative: u32,
     pub evictions: u64,
+    pub negative_evictions: u64,
 }
 
 impl Status {
@@ -61,7 +62,7 @@ impl Status {
                 "bytes": zone.bytes,
                 "used_bytes": zone.used_bytes,
                 "entries": { "valid": zone.valid, "negative": zone.negative },
-                "evictions": zone.evictions,
+                "evictions": { "valid": zone.evictions, "negative": zone.negative_evictions },
             });
             (name.clone(), value)
         });
@@ -173,7 +174,11 @@ impl Exposition {
         }
         self.family("zone_evictions_total", "counter", "Answers that had to go because a zone was full");
         for (name, zone) in zones {
-            self.sample("zone_evictions_total", &[("zone", name)], zone.evictions);
+            let kinds: [(&dyn Display, u64); 2] =
+                [(&"valid", zone.evictions), (&"negative", zone.negative_evictions)];
+            for (kind, count) in kinds {
+                self.sample("zone_evictions_total", &[("zone", name), ("kind", kind)], count);
+            }
         }
     }
 

@@ -84,7 +84,8 @@ pub(super) fn status() -> Status {
     metrics.tally(1).call(&Err(ResolveError::Timeout), 30_000);
     metrics.tally(1).skip(Skipped::Breaker);
     let name = ("http://a\\b\"c".to_owned(), "https://d\ne".to_owned());
-    let zone = Zone { bytes: 1000, used_bytes: 249, valid: 1, negative: 2, evictions: 3 };
+    let zone =
+        Zone { bytes: 1000, used_bytes: 249, valid: 1, negative: 2, evictions: 3, negative_evictions: 1 };
     Status {
         version: "1.2.3",
         totals: metrics.totals(),
@@ -118,7 +119,8 @@ fn the_text_format_is_that_of_prometheus() {
         "nginx_authgear_zone_bytes{zone=\"sessions\",state=\"used\"} 249",
         "nginx_authgear_zone_bytes{zone=\"sessions\",state=\"free\"} 751",
         "nginx_authgear_zone_entries{zone=\"sessions\",kind=\"negative\"} 2",
-        "nginx_authgear_zone_evictions_total{zone=\"sessions\"} 3",
+        "nginx_authgear_zone_evictions_total{zone=\"sessions\",kind=\"valid\"} 3",
+        "nginx_authgear_zone_evictions_total{zone=\"sessions\",kind=\"negative\"} 1",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
@@ -142,4 +144,5 @@ fn json_has_the_same() {
     assert_eq!(json["resolvers"][0]["breaker"], "open");
     assert_eq!(json["resolvers"][0]["fails"], 5);
     assert_eq!(json["zones"]["sessions"]["entries"]["negative"], 2);
+    assert_eq!(json["zones"]["sessions"]["evictions"], serde_json::json!({ "valid": 3, "negative": 1 }));
 }

@@ -41,7 +41,7 @@ impl Zone {
         Self {
             valid: number(&zone["entries"]["valid"]),
             negative: number(&zone["entries"]["negative"]),
-            evictions: number(&zone["evictions"]),
+            evictions: number(&zone["evictions"]["valid"]),
         }
     }
 }
@@ -165,7 +165,7 @@ impl Report {
         row("longest of those sleeps", ms(self.turns.blocked_for));
         let (valid, negative) = (grouped(self.zone.valid), grouped(self.zone.negative));
         row("answers in the zone at the end: valid, others", format!("{valid}, {negative}"));
-        row("answers that had to go from the full zone", grouped(self.zone.evictions));
+        row("valid answers that had to go from the full zone", grouped(self.zone.evictions));
         self.memory(&mut row);
         text
     }

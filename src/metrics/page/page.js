@@ -116,7 +116,8 @@ function zoneItem(name, zone) {
     ['memory in use', `${bytes(zone.used_bytes)} of ${bytes(zone.bytes)}, ${filled}`],
     ['valid', count(zone.entries.valid)],
     ['negative', count(zone.entries.negative)],
-    ['evictions', count(zone.evictions)],
+    ['valid evicted', count(zone.evictions.valid)],
+    ['negative evicted', count(zone.evictions.negative)],
   ]))
 }
 

@@ -40,7 +40,7 @@ fn the_numbers_of_the_moment_are_in_the_page() {
 #[test]
 fn what_comes_from_the_configuration_is_text_and_nothing_else() {
     let hostile = "</script><img src=x onerror='a' title=\"b\">&{{style}}";
-    let zone = Zone { bytes: 1, used_bytes: 0, valid: 0, negative: 0, evictions: 0 };
+    let zone = Zone { bytes: 1, used_bytes: 0, valid: 0, negative: 0, evictions: 0, negative_evictions: 0 };
     let status = Status {
         resolvers: BTreeMap::from([((hostile.to_owned(), hostile.to_owned()), Resolver::default())]),
         zones: BTreeMap::from([(hostile.to_owned(), zone)]),

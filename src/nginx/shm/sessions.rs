@@ -93,8 +93,9 @@ impl SessionZone {
     #[must_use]
     pub fn look(&self) -> Option<Zone> {
         let (usage, used_bytes) = self.with(|store| Ok((store.usage(), store.used_bytes())))?;
-        let Usage { valid, negative, evictions } = usage;
-        Some(Zone { bytes: self.arena.bytes() as u64, used_bytes, valid, negative, evictions })
+        let Usage { valid, negative, evictions, negative_evictions } = usage;
+        let bytes = self.arena.bytes() as u64;
+        Some(Zone { bytes, used_bytes, valid, negative, evictions, negative_evictions })
     }
 
     #[must_use]

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// 40 slots: 35 valid entries with 70 blocks, 5 negative ones with 10.
-pub const SMALL: usize = 56 + 40 * 216;
+pub const SMALL: usize = 64 + 40 * 216;
 
 /// What one process does.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +48,7 @@ struct Model {
     capacity: Capacity,
     entries: Vec<Entry>,
     evictions: u64,
+    negative_evictions: u64,
 }
 
 impl Model {
@@ -100,7 +101,11 @@ impl Model {
             let place = self.entries.iter().position(|entry| entry.is_valid() == new.is_valid()).unwrap();
             let gone = self.entries.remove(place);
             crowded_out = crowded_out.max(gone.is_valid().then_some(gone.stamp.asked));
-            self.evictions += 1;
+            if new.is_valid() {
+                self.evictions += 1;
+            } else {
+                self.negative_evictions += 1;
+            }
         }
         self.entries.push(new);
         Put::Stored { crowded_out }
@@ -109,7 +114,8 @@ impl Model {
     fn usage(&self) -> Usage {
         let valid = self.entries.iter().filter(|entry| entry.is_valid()).count() as u32;
         let negative = self.entries.len() as u32 - valid;
-        Usage { valid, negative, evictions: self.evictions }
+        let &Self { evictions, negative_evictions, .. } = self;
+        Usage { valid, negative, evictions, negative_evictions }
     }
 }
 
@@ -122,8 +128,8 @@ pub fn names(layout: &Layout) -> u64 {
 
 /// Takes the steps with an empty store and the model side by side.
 pub fn compare(store: &mut Store<'_>, layout: &Layout, steps: &[Step]) {
-    let (capacity, evictions) = (layout.capacity(), store.usage().evictions);
-    let mut model = Model { capacity, entries: Vec::new(), evictions };
+    let Usage { evictions, negative_evictions, .. } = store.usage();
+    let mut model = Model { capacity: layout.capacity(), entries: Vec::new(), evictions, negative_evictions };
     for (number, step) in steps.iter().enumerate() {
         match *step {
             Step::Put { name, user, stamp, len } => {

@@ -16,7 +16,7 @@ fn a_full_class_loses_what_was_used_least_recently() {
     assert_eq!(store.put_valid(101, 50), Put::Stored { crowded_out: Some(3) });
     let left: Vec<_> = (0..6).filter(|name| store.has(*name)).collect();
     assert_eq!(left, [0, 2, 4, 5]);
-    assert_eq!(store.usage(), Usage { valid: 35, negative: 0, evictions: 2 });
+    assert_eq!(store.usage(), Usage { valid: 35, negative: 0, evictions: 2, negative_evictions: 0 });
     store.assert_sound();
 }
 
@@ -46,12 +46,12 @@ fn each_class_makes_room_for_its_own_only() {
         assert_eq!(store.put_negative(name, 0), STORED);
     }
     assert!((0..35).all(|name| store.has(name)));
-    assert_eq!(store.usage(), Usage { valid: 35, negative: 5, evictions: 95 });
+    assert_eq!(store.usage(), Usage { valid: 35, negative: 5, evictions: 0, negative_evictions: 95 });
     for name in 200..300 {
         store.put_valid(name, 0);
     }
     assert!((195..200).all(|name| store.has(name)));
-    assert_eq!(store.usage(), Usage { valid: 35, negative: 5, evictions: 195 });
+    assert_eq!(store.usage(), Usage { valid: 35, negative: 5, evictions: 100, negative_evictions: 95 });
     store.assert_sound();
 }
 
@@ -111,7 +111,7 @@ fn what_is_too_large_leaves_nothing_that_contradicts_it() {
     }
     let mut put = |asked| store.put(&key(1), even(1), stamp(Kind::Invalid, asked), &[0; 601]).unwrap();
     assert_eq!((put(9), put(10)), (Put::Older, Put::TooLarge));
-    assert_eq!(store.usage(), Usage { valid: 34, negative: 0, evictions: 0 });
+    assert_eq!(store.usage(), Usage { valid: 34, negative: 0, evictions: 0, negative_evictions: 0 });
     assert!(!store.has(1));
     store.assert_sound();
 }
@@ -136,7 +136,7 @@ fn a_user_has_sixteen_entries_and_loses_the_oldest() {
     let left: Vec<_> = (0..110).filter(|name| store.has(*name)).collect();
     let expected: Vec<_> = [0].into_iter().chain(3..16).chain(50..66).chain(101..103).collect();
     assert_eq!(left, expected);
-    assert_eq!(store.usage(), Usage { valid: 32, negative: 0, evictions: 0 });
+    assert_eq!(store.usage(), Usage { valid: 32, negative: 0, evictions: 0, negative_evictions: 0 });
     store.assert_sound();
 }
 
@@ -149,7 +149,7 @@ fn the_bound_of_a_user_comes_before_the_bound_of_the_class() {
         store.put(&key(name), user, valid(name), &TYPICAL).unwrap();
     }
     assert_eq!(store.put(&key(100), 1, valid(99), &TYPICAL), Ok(STORED));
-    assert_eq!(store.usage(), Usage { valid: 35, negative: 0, evictions: 0 });
+    assert_eq!(store.usage(), Usage { valid: 35, negative: 0, evictions: 0, negative_evictions: 0 });
     // Longer than the one that goes: then others go as well.
     let put = store.put(&key(101), 1, valid(99), &[1; 150]);
     assert_eq!(put, Ok(Put::Stored { crowded_out: Some(2) }));
@@ -220,5 +220,5 @@ fn a_user_with_many_keys_leaves_the_others_alone() {
         assert_eq!(store.put(&key(1000 + name), even(200), valid(name), &TYPICAL), Ok(STORED));
     }
     assert!((0..100).all(|name| store.has(name)));
-    assert_eq!(store.usage(), Usage { valid: 116, negative: 0, evictions: 0 });
+    assert_eq!(store.usage(), Usage { valid: 116, negative: 0, evictions: 0, negative_evictions: 0 });
 }
