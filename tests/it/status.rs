@@ -8,7 +8,7 @@ mod picture;
 mod visit;
 
 use std::process::Command;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
@@ -127,41 +127,84 @@ fn calls_that_are_not_made_are_counted() {
     live.finish();
 }
 
+/// All that only grows, as one list.
+fn counts(told: &Value) -> Vec<u64> {
+    let objects = ["requests", "cache", "resolver_requests", "resolver_requests_skipped"];
+    let objects = objects.iter().flat_map(|name| told[name].as_object().expect("counts").values());
+    let durations = told["resolver_durations"].as_array().expect("buckets");
+    let all = objects
+        .chain(durations.iter().map(|bucket| &bucket["calls"]))
+        .chain([&told["resolver_milliseconds"]]);
+    all.map(|count| count.as_u64().expect("a count")).collect()
+}
+
+/// The sum of an object's counts.
+fn sum(told: &Value, name: &str) -> u64 {
+    told[name].as_object().expect("counts").values().map(|count| count.as_u64().expect("a count")).sum()
+}
+
+/// Asks for the status all the time, of whichever worker answers. No count ever goes back.
+fn watch(nginx: &Nginx, is_over: &AtomicBool) -> usize {
+    let (mut last, mut looks) = (counts(&json(nginx)), 0);
+    while !is_over.load(Ordering::Relaxed) {
+        let now = counts(&json(nginx));
+        assert!(last.iter().zip(&now).all(|(last, now)| last <= now), "{last:?} became {now:?}");
+        (last, looks) = (now, looks + 1);
+    }
+    looks
+}
+
 #[test]
-fn counts_are_exact_over_several_workers_and_reloads() {
-    const THREADS: usize = 8;
-    const REQUESTS: usize = 300;
+fn counts_are_exact_over_four_workers_and_reloads_under_load() {
+    const THREADS: usize = 6;
+    const REQUESTS: usize = 400;
     let live = live(4, "");
-    let (known, port) = (live.alice(), live.nginx.port());
-    std::thread::scope(|scope| {
-        let known = &known;
-        let threads: Vec<_> = (0..THREADS)
-            .map(|_| {
-                scope.spawn(move || {
-                    // A connection each, so that all workers have some.
-                    for n in 0..REQUESTS {
-                        let mut connection = Http1::connect(port).expect("nginx accepts");
-                        let request = if n % 3 == 0 { Request::get("/") } else { known.clone() };
-                        assert_eq!(connection.exchange(&request).expect("an answer").status, 200);
-                    }
-                })
-            })
-            .collect();
-        std::thread::sleep(Duration::from_millis(50));
-        live.nginx.reload();
-        for thread in threads {
-            thread.join().expect("no request failed");
-        }
+    // Every second call fails, each second time at once, each second time without an end.
+    let calls = AtomicU64::new(0);
+    live.resolver.set_rule(move |_| match calls.fetch_add(1, Ordering::Relaxed) % 4 {
+        1 => Some(Fault::Status(503)),
+        3 => Some(Fault::CloseInBody),
+        _ => None,
     });
-    let (valid, none) = (THREADS * REQUESTS * 2 / 3, THREADS * REQUESTS / 3);
-    assert_tells(&live, "/requests", &json!({ "valid": valid, "invalid": 0, "none": none, "error": 0 }));
-    let cache = json(&live.nginx)["cache"].clone();
-    let told = ["HIT", "MISS"].map(|word| cache[word].as_u64().expect("a number"));
-    assert_eq!(usize::try_from(told.iter().sum::<u64>()).expect("small"), valid, "{cache}");
-    assert_tells(&live, "/resolver_requests/2xx", &json!(live.resolver.call_count()));
-    live.nginx.reload();
-    assert_tells(&live, "/requests/valid", &json!(valid));
+    let requests: Vec<_> =
+        [live.alice(), live.request_of("disabled", Kind::Bearer), Request::get("/")].into();
+    let (is_over, reloads) = (AtomicBool::new(false), 3);
+    let answers = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| watch(&live.nginx, &is_over));
+        let clients: Vec<_> =
+            (0..THREADS).map(|_| scope.spawn(|| load(&live, &requests, REQUESTS))).collect();
+        for _ in 0..reloads {
+            live.nginx.reload();
+        }
+        let answers = clients.into_iter().flat_map(|client| client.join().expect("no request was lost"));
+        let answers = answers.collect::<Vec<_>>();
+        is_over.store(true, Ordering::Relaxed);
+        assert!(watcher.join().expect("counts that only grow") > 10);
+        answers
+    });
+    let result = |name: &str| answers.iter().filter(|answer| *answer == name).count();
+    assert_eq!(answers.len(), THREADS * REQUESTS);
+    let results = ["valid", "invalid", "none", "error"].map(|name| (name.to_owned(), json!(result(name))));
+    assert_tells(&live, "/requests", &Value::Object(results.into_iter().collect()));
+    let (told, all) = (json(&live.nginx), answers.len() as u64);
+    assert_eq!(sum(&told, "cache"), all - result("none") as u64, "{told:#}");
+    let calls = live.resolver.call_count();
+    assert_eq!(sum(&told, "resolver_requests"), calls, "{told:#}");
+    let buckets = told["resolver_durations"].as_array().expect("buckets").iter();
+    assert_eq!(buckets.map(|bucket| bucket["calls"].as_u64().expect("a count")).sum::<u64>(), calls);
+    assert!(result("error") > 0 && told["resolver_requests"]["503"].as_u64() > Some(0), "{told:#}");
     live.finish();
+}
+
+/// Requests over many connections, so that all workers have some. What came of each.
+fn load(live: &Live, known: &[Request], count: usize) -> Vec<String> {
+    let ask = |number: usize| {
+        let request = if number % 4 == 3 { live.unique() } else { known[number % 4].clone() };
+        let answer =
+            Http1::connect(live.nginx.port()).and_then(|mut connection| connection.exchange(&request));
+        answer.expect("an answer").header("x-result").expect("a result")
+    };
+    (0..count).map(ask).collect()
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::harness::{Nginx, Request, Response, Wire, for_each_wire, http1, send};
+use super::super::harness::{Nginx, Request, Response, Wire, for_each_wire, free_port, http1, send};
 use super::PLACES;
 
 fn header(response: &Response, name: &str) -> String {
@@ -64,6 +64,22 @@ fn nginxs_own_filters_take_the_page_for_what_it_is() {
     assert_eq!(header(&response, "content-type"), "text/html; charset=utf-8");
     // Of two the stricter counts.
     assert!(response.all("cache-control").iter().any(|value| value == "no-store"), "{response:?}");
+    nginx.finish();
+}
+
+#[test]
+fn the_server_of_the_manual_tells_all() {
+    let manual = include_str!("../../../docs/monitoring.md");
+    let (_, rest) = manual.split_once("```nginx\n").expect("a configuration");
+    let (server, rest) = rest.split_once("```").expect("its end");
+    let port = free_port();
+    let nginx = Nginx::builder().http(server.replace("8090", &port.to_string())).start();
+    assert!(http1::get(port, "/authgear_status").text().starts_with("<!DOCTYPE html>"));
+    // Prometheus is told of what is there.
+    let (_, path) = rest.split_once("metrics_path: ").expect("a path for Prometheus");
+    let metrics = http1::get(port, path.lines().next().expect("it"));
+    assert!(metrics.text().contains("\nnginx_authgear_info{version="), "{metrics:?}");
+    assert!(rest.contains("127.0.0.1:8090"));
     nginx.finish();
 }
 
