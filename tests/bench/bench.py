@@ -15,11 +15,12 @@ import instructions
 import machine
 import miss
 import report
+import scrape
 from rounds import Options
 from servers import Failure, Programs
 from setups import SETUPS
 
-BENCHMARKS = {"hit": hit, "miss": miss, "herd": herd, "entries": entries}
+BENCHMARKS = {"hit": hit, "miss": miss, "herd": herd, "entries": entries, "scrape": scrape}
 
 
 def main():

@@ -21,7 +21,7 @@ round. Before a run one request has to show that the backend gets the identity h
 number of calls that the resolver got has to be what the benchmark is about, or else there are no figures.
 """
 # The order in the file.
-ORDER = ["Hit", "Miss", "Herd", "Number of entries", "Instructions"]
+ORDER = ["Hit", "Miss", "Herd", "Number of entries", "Scrape", "Instructions"]
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ SETUPS = {
         Setup("constants", "plain `proxy_pass`, the same headers as constants", identity="first"),
         Setup("module", "this module", object="ngx_http_authgear_module"),
         Setup("module-without-l1", "this module, built without L1", object="ngx_http_authgear_module"),
+        Setup("module-status", "this module, whose status is asked for", object="ngx_http_authgear_module"),
         Setup("module-uncached", "this module without its cache", object="ngx_http_authgear_module"),
         Setup("documented", "`auth_request` and `proxy_cache`, as documented"),
         Setup("documented-lock", "the same with `proxy_cache_lock`"),
