@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 use super::{BUCKETS, CODES, Skipped, Totals};
 use crate::access::{CacheStatus, Ending};
 
+/// The module's.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Everything that `authgear_status` tells.
 #[derive(Default)]
 pub struct Status {

@@ -15,6 +15,7 @@ use super::module::Module;
 use super::pool::{self, OutOfMemory};
 use super::{headers_out, request, worker};
 use crate::metrics::page;
+use crate::metrics::render::{Status, VERSION};
 use crate::settings::StatusFormat;
 
 /// How an answer is to be read.
@@ -51,8 +52,9 @@ fn answer(r: &mut ngx_http_request_t) -> Result<ngx_int_t, OutOfMemory> {
     }
     let format = Module::location_conf(r).and_then(|conf| conf.status);
     let resolvers = Module::main_conf(r).map(|main| &main.resolvers[..]);
-    // Without any location that resolves there is nothing to tell.
-    let status = worker::with(|worker| worker.status(resolvers.unwrap_or_default())).unwrap_or_default();
+    let status = worker::with(|worker| worker.status(resolvers.unwrap_or_default()));
+    // Without any location that resolves there is nothing else to tell.
+    let status = status.unwrap_or_else(|| Status { version: VERSION, ..Status::default() });
     let Some(format) = format else { return Ok(INTERNAL_ERROR) };
     let is_for_page = request::bytes(&r.args) == page::QUERY;
     let (kind, text) = match format {

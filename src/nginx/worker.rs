@@ -30,7 +30,7 @@ use crate::cache::{Cache, Found};
 use crate::cache_key::{CacheKey, ResolverId, Secret};
 use crate::claims::Owner;
 use crate::metrics::Skipped;
-use crate::metrics::render::{Resolver, Status};
+use crate::metrics::render::{Resolver, Status, VERSION};
 use crate::resolver::Completion;
 use crate::resolver::thread::ResolverThread;
 use crate::settings::CacheSettings;
@@ -175,7 +175,7 @@ impl Worker {
             resolver.fails = resolver.fails.max(fails);
         }
         Status {
-            version: env!("CARGO_PKG_VERSION"),
+            version: VERSION,
             totals: self.shared.metrics().totals(),
             inflight: inflight.unwrap_or(0),
             resolvers: by_url,

@@ -244,6 +244,9 @@ fn without_any_resolver_everything_is_zero() {
     let told = json(&nginx);
     assert_eq!(told["requests"], json!({ "valid": 0, "invalid": 0, "none": 0, "error": 0 }));
     assert_eq!((&told["resolvers"], &told["zones"]), (&json!([]), &json!({})));
+    assert_eq!(told["version"], env!("CARGO_PKG_VERSION"));
+    let page = http1::get(nginx.port(), "/page").text();
+    assert!(page.contains("No location resolves.") && page.contains("There is no cache."), "{page}");
     nginx.finish();
 }
 

@@ -19,17 +19,25 @@ async function ask() {
   if (isAsking || isPaused) return
   clearTimeout(timer)
   isAsking = true
+  let numbers
   try {
-    const answer = await fetch(`${location.pathname}?json`, { signal: AbortSignal.timeout(PATIENCE) })
-    if (!answer.ok) throw new Error(`it answers with the status ${answer.status}`)
-    take(await answer.json())
+    numbers = await fetchNumbers()
     problem = ''
   } catch (error) {
     problem = inWords(error)
   }
   isAsking = false
+  if (numbers) take(numbers)
   timer = setTimeout(ask, EVERY)
   tell()
+}
+
+async function fetchNumbers() {
+  const answer = await fetch(`${location.pathname}?json`, { signal: AbortSignal.timeout(PATIENCE) })
+  if (!answer.ok) throw new Error(`it answers with the status ${answer.status}`)
+  const numbers = await answer.json()
+  if (!Array.isArray(numbers?.resolver_durations)) throw new SyntaxError('not ours')
+  return numbers
 }
 
 function inWords(error) {

@@ -90,11 +90,14 @@ fn it_says_that_nginx_is_gone_and_how_old_its_numbers_are() {
 #[test]
 fn it_says_what_it_gets_in_the_place_of_numbers() {
     let lines = "location = /refused { if ($args) { return 403; } authgear_resolve off; authgear_status html; }
-                 location = /odd { if ($args) { return 200 '<p>'; } authgear_resolve off; authgear_status html; }";
+                 location = /odd { if ($args) { return 200 '<p>'; } authgear_resolve off; authgear_status html; }
+                 location = /other { if ($args) { return 200 '{}'; } authgear_resolve off; authgear_status html; }";
     let Some(mut visit) = Visit::start(lines) else { return };
-    for (target, why) in
-        [("/refused", "it answers with the status 403"), ("/odd", "it answers with something else")]
-    {
+    for (target, why) in [
+        ("/refused", "it answers with the status 403"),
+        ("/odd", "it answers with something else"),
+        ("/other", "it answers with something else"),
+    ] {
         visit.open(target);
         visit.wait_for_text("[role=alert]", &format!("No numbers from nginx: {why}. What is shown is old."));
     }
