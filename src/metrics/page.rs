@@ -105,6 +105,7 @@ fn zone(page: &mut String, (name, zone): (&String, &Zone)) -> fmt::Result {
          <rect width=\"{}\" height=\"1\"/></svg>",
         filled.number()
     )?;
+    let evicted = format!("{} valid, {} negative", Count(evictions), Count(negative_evictions));
     let memory = format!("{} of {}, {filled}", Bytes(used_bytes), Bytes(bytes));
     facts(
         page,
@@ -112,8 +113,7 @@ fn zone(page: &mut String, (name, zone): (&String, &Zone)) -> fmt::Result {
             ("memory in use", &memory),
             ("valid", &Count(valid.into())),
             ("negative", &Count(negative.into())),
-            ("valid evicted", &Count(evictions)),
-            ("negative evicted", &Count(negative_evictions)),
+            ("evicted", &evicted),
         ],
     )
 }

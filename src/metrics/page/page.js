@@ -124,8 +124,7 @@ function zoneItem(name, zone) {
     ['memory in use', `${bytes(zone.used_bytes)} of ${bytes(zone.bytes)}, ${filled}`],
     ['valid', count(zone.entries.valid)],
     ['negative', count(zone.entries.negative)],
-    ['valid evicted', count(zone.evictions.valid)],
-    ['negative evicted', count(zone.evictions.negative)],
+    ['evicted', `${count(zone.evictions.valid)} valid, ${count(zone.evictions.negative)} negative`],
   ]))
 }
 

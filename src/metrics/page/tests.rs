@@ -30,6 +30,7 @@ fn the_numbers_of_the_moment_are_in_the_page() {
         "<dt>memory in use</dt><dd>0.2 KB of 0.9 KB, 24.9 %</dd>",
         "<rect width=\"24.9\" height=\"1\"/>",
         "<dt>negative</dt><dd>2</dd>",
+        "<dt>evicted</dt><dd>3 valid, 1 negative</dd>",
     ] {
         assert!(page.contains(text), "{text} is not in\n{page}");
     }

@@ -112,6 +112,9 @@ fn counts_that_begin_anew_are_no_negative_rates() {
         ask(&visit.live, &visit.live.unique());
     }
     visit.wait_for_count("requests.valid", "3");
+    // So that there are more in the first sample than in those of later.
+    visit.open("/page");
+    visit.wait_for_text("#state", "Live, ");
     // What the new binary counts is its own.
     visit.live.nginx.upgrade();
     for expected in ["0", "1"] {
