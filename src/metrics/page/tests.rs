@@ -39,6 +39,20 @@ fn the_numbers_of_the_moment_are_in_the_page() {
 }
 
 #[test]
+fn the_charts_know_all_that_is_counted() {
+    let names = [
+        &Ending::ALL.map(Ending::as_str)[..],
+        // What the cache had where there is one: BYPASS is where there is none.
+        &CacheStatus::ALL.map(CacheStatus::as_str)[1..],
+        &codes().collect::<Vec<_>>(),
+        &Skipped::ALL.map(Skipped::as_str),
+    ];
+    for name in names.concat() {
+        assert!(SCRIPT.contains(&format!("'{name}'")), "no chart counts {name}");
+    }
+}
+
+#[test]
 fn what_comes_from_the_configuration_is_text_and_nothing_else() {
     let hostile = "</script><img src=x onerror='a' title=\"b\">&{{style}}";
     let zone = Zone { bytes: 1, used_bytes: 0, valid: 0, negative: 0, evictions: 0, negative_evictions: 0 };

@@ -15,7 +15,8 @@ use super::super::live::SOON;
 /// A browser needs longer than what it is asked for, on a machine that compiles.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Keep to the loopback: no updates, no other name than what is an address already.
+/// Keep to the loopback: no updates, and no name is looked up. The sandbox doesn't start as root, nor in most containers; all that
+/// is shown is our own.
 const FLAGS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
