@@ -52,8 +52,10 @@ function inWords(error) {
 // -- samples --------------------------------------------------------------------------------------------------
 
 function take(numbers) {
-  const last = samples.at(-1)
   const sample = { at: Date.now(), ...numbers }
+  // The clock was set back: what was before can't be drawn.
+  if (samples.at(-1)?.at >= sample.at) samples.length = 0
+  const last = samples.at(-1)
   sample.isFirst = !last || sample.at - last.at > GAP || isFewer(sample, last)
   samples.push(sample)
   while (samples[0].at < sample.at - KEEP) samples.shift()

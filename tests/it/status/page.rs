@@ -38,7 +38,7 @@ fn it_shows_the_right_numbers_and_renews_them() {
 
 #[test]
 fn it_shows_calls_that_wait_and_a_breaker_that_opens() {
-    let Some(mut visit) = Visit::start("authgear_breaker max_fails=1 fail_timeout=1s;") else { return };
+    let Some(mut visit) = Visit::start("authgear_breaker max_fails=1 fail_timeout=60s;") else { return };
     visit.live.resolver.set_fault(Some(Fault::Gate));
     let mut waiting = visit.live.begin(&visit.live.unique());
     visit.wait_for_text("#charts", "calls 1");
@@ -65,6 +65,7 @@ fn it_shows_calls_that_wait_and_a_breaker_that_opens() {
     visit.open("/page");
     visit.wait_for_text("#resolvers .breaker.open", "breaker open since before ");
     visit.live.resolver.clear_faults();
+    visit.live.nginx.reload_with(|builder| builder.replace("fail_timeout=60s", "fail_timeout=1s"));
     let works = poll(SOON, || (ask(&visit.live, &visit.live.unique()).status == 200).then_some(()));
     assert!(works.is_some(), "the breaker stays open");
     visit.wait_for_text("#resolvers", "breaker closed");
@@ -139,6 +140,20 @@ fn it_pauses_and_goes_on() {
     assert_eq!(visit.browser.text("[data-count=\"requests.valid\"]"), "0");
     visit.browser.eval("document.querySelector('button').click()");
     visit.wait_for_count("requests.valid", "1");
+    visit.wait_for_text("#state", "Live, ");
+    visit.finish();
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_negative_rates() {
+    let Some(mut visit) = Visit::start("") else { return };
+    visit.browser.eval("{ const now = Date.now; Date.now = () => now() - 3600000 }");
+    for expected in ["1", "2"] {
+        ask(&visit.live, &visit.live.unique());
+        visit.wait_for_count("requests.valid", expected);
+        let charts = visit.browser.text("#charts");
+        assert!(charts.contains("valid") && !charts.contains('-'), "{charts}");
+    }
     visit.wait_for_text("#state", "Live, ");
     visit.finish();
 }
