@@ -105,7 +105,7 @@ impl Hasher for KeyHasher {
     }
 }
 
-/// The key's first 8 hex digits: enough to find a flight again in the log, too few to be the key.
+/// The fingerprint, the key's first 8 hex digits: enough to find credentials again in the log, too few to be the key.
 impl fmt::Display for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, ..] = self.0;

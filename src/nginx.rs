@@ -25,6 +25,7 @@ pub mod callback;
 pub mod clock;
 pub mod conf;
 pub mod directives;
+pub mod explain;
 pub mod headers_in;
 pub mod headers_out;
 pub mod log;

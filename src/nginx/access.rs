@@ -11,7 +11,7 @@ use ngx::http::{HttpModuleMainConf, NgxHttpCoreModule};
 use super::callback::{Site, contain};
 use super::headers_in;
 use super::pool::OutOfMemory;
-use super::{conf, request, resolve, state, suspend};
+use super::{conf, explain, request, resolve, state, suspend};
 
 pub(super) const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
 pub(super) const INTERNAL_ERROR: ngx_int_t = NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
@@ -99,6 +99,7 @@ unsafe extern "C" fn on_access(r: *mut ngx_http_request_t) -> ngx_int_t {
             if let Some(state) = state {
                 state.decided_off();
             }
+            explain::off(r);
             return Ok(DECLINED);
         };
         let state = state.map_or_else(|| state::find_or_create(r), Ok)?;

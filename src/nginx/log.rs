@@ -7,8 +7,8 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use nginx_sys::{
-    NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_conf_log_error, ngx_conf_t,
-    ngx_log_t, ngx_uint_t,
+    NGX_LOG_ALERT, NGX_LOG_DEBUG, NGX_LOG_DEBUG_HTTP, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE,
+    NGX_LOG_WARN, ngx_conf_log_error, ngx_conf_t, ngx_log_t, ngx_uint_t,
 };
 use ngx::log::{LOG_BUFFER_SIZE, log_error, write_fmt};
 
@@ -56,10 +56,28 @@ impl Log {
         self.write(NGX_LOG_INFO, line);
     }
 
+    /// Whether lines at the level debug are wanted here: by `error_log`, whose level may be `debug_http` too, or for this
+    /// client by `debug_connection`. To be asked before such a line is put together.
+    #[must_use]
+    #[inline]
+    pub fn is_debug(self) -> bool {
+        self.level() & NGX_LOG_DEBUG_HTTP as ngx_uint_t != 0
+    }
+
+    pub fn debug(self, line: Arguments<'_>) {
+        if self.is_debug() {
+            self.write(NGX_LOG_DEBUG, line);
+        }
+    }
+
+    fn level(self) -> ngx_uint_t {
+        // SAFETY: a log lives as long as the value, by the contract of `new`.
+        unsafe { self.0.as_ref() }.log_level
+    }
+
     fn write(self, level: u32, line: Arguments<'_>) {
         let level = level as ngx_uint_t;
-        // SAFETY: a log lives as long as the value, by the contract of `new`.
-        if level > unsafe { self.0.as_ref() }.log_level {
+        if level > self.level() {
             return;
         }
         let mut buffer = [const { MaybeUninit::uninit() }; LOG_BUFFER_SIZE];

@@ -30,7 +30,7 @@ fn failed(leader: Option<Log>, call: &Called, key: CacheKey, error: &ResolveErro
     let (log, endpoint) = (leader.unwrap_or_else(log::cycle), call.target.endpoint());
     let (row, consequence) = (in_words(call), call.consequence.when(error.is_timeout() && !is_open));
     log.error(format_args!(
-        "resolver \"{endpoint}\" failed: {error}{row}; {consequence}; flight {key}{unsaid}"
+        "resolver \"{endpoint}\" failed: {error}{row}; {consequence}; fingerprint {key}{unsaid}"
     ));
     if matches!(error, ResolveError::Internal(_))
         && let Some(place) = last_panic()

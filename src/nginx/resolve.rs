@@ -39,7 +39,8 @@ pub fn start(
             state.cache_status.set(None);
             let finding = Finding::Resolved(resolution);
             let outcome = Arc::new(Ok(Answer { finding, max_age: None, set_cookies: Vec::new() }));
-            apply(r, state, settings, Resolved { outcome, reason, waited: None, role: Role::Follower })
+            let resolved = Resolved { key: None, outcome, reason, waited: None, role: Role::Follower };
+            apply(r, state, settings, resolved)
         }
         Need::Answer(credentials) => ask(r, pointer, state, settings, credentials),
     }
@@ -65,12 +66,12 @@ fn ask(
     let found = settings.cache.as_ref().and_then(|cache| worker::with(|worker| worker.look_up(&key, cache)));
     let is_renewal = matches!(found, Some(Found::Stale { on_error: true, .. }));
     let status = match found {
-        Some(Found::Fresh(outcome)) => return give(r, state, settings, outcome, CacheStatus::Hit),
+        Some(Found::Fresh(outcome)) => return give(r, state, settings, &key, outcome, CacheStatus::Hit),
         Some(Found::Stale { outcome, while_updating: true, .. }) => {
             let question = question(r, credentials.clone());
             let wanted = Wanted { key, settings, question, timeout: settings.timeout, is_renewal: true };
             if worker::with(|worker| worker.refresh(wanted)) == Some(true) {
-                return give(r, state, settings, outcome, CacheStatus::Updating);
+                return give(r, state, settings, &key, outcome, CacheStatus::Updating);
             }
             CacheStatus::Expired
         }
@@ -124,12 +125,14 @@ fn give(
     r: &mut ngx_http_request_t,
     state: &RequestState,
     settings: &Settings,
+    key: &CacheKey,
     outcome: Arc<Outcome>,
     status: CacheStatus,
 ) -> Result<ngx_int_t, OutOfMemory> {
     state.cache_status.set(Some(status));
     let reason = reason(status);
-    apply(r, state, settings, Resolved { outcome, reason, waited: None, role: Role::Follower })
+    let resolved = Resolved { key: Some(key), outcome, reason, waited: None, role: Role::Follower };
+    apply(r, state, settings, resolved)
 }
 
 fn reason(status: CacheStatus) -> Reason {
@@ -147,8 +150,13 @@ fn conclude(
     let Landed { outcome, role, waited } = landed;
     let has_called = !(**outcome).as_ref().is_err_and(ResolveError::is_without_call);
     let waited = has_called.then_some(*waited);
-    let mut resolved =
-        Resolved { outcome: Arc::clone(outcome), reason: Reason::new(outcome, *role), waited, role: *role };
+    let mut resolved = Resolved {
+        key: Some(&key),
+        outcome: Arc::clone(outcome),
+        reason: Reason::new(outcome, *role),
+        waited,
+        role: *role,
+    };
     if let Some((kept, status)) = instead_of(outcome, key, settings) {
         state.cache_status.set(Some(status));
         (resolved.outcome, resolved.reason, resolved.role) = (kept, reason(status), Role::Follower);

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell, UnsafeCell};
 use std::ffi::c_void;
+use std::fmt;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -51,6 +52,23 @@ impl RequestState {
         }
     }
 
+    /// What came of resolving, in a word.
+    #[must_use]
+    pub fn result(&self) -> Option<&'static str> {
+        self.decided.borrow().as_ref()?.outcome.as_ref().map(|outcome| Ending::of(outcome).as_str())
+    }
+
+    /// Why, in a word.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        self.decided.borrow().as_ref().map(|decided| decided.reason.as_str())
+    }
+
+    #[must_use]
+    pub fn waited(&self) -> Option<Seconds> {
+        self.decided.borrow().as_ref()?.waited.map(Seconds)
+    }
+
     /// The request is in a location that doesn't resolve. What an earlier one found stays.
     pub fn decided_off(&self) {
         let mut decided = self.decided.borrow_mut();
@@ -81,6 +99,16 @@ pub struct Decided {
     pub reason: Reason,
     /// How long the request waited for the resolver, in milliseconds; `None` if it did not.
     pub waited: Option<ngx_msec_t>,
+}
+
+/// A time in milliseconds, as nginx's own variables show one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seconds(pub ngx_msec_t);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
+    }
 }
 
 /// The timer of a suspended request. nginx keeps pointers into it while it is set.

@@ -15,7 +15,7 @@ use super::callback::{Site, contain};
 use super::pool;
 use super::request::{bytes, is_main};
 use super::state::{self, RequestState};
-use crate::access::{self, CacheStatus};
+use crate::access::CacheStatus;
 use crate::session::IdentityHeaders;
 use crate::session::answer::Finding;
 
@@ -184,17 +184,15 @@ fn show(r: &ngx_http_request_t, shows: Shows) -> Option<Vec<u8>> {
         Shows::Header(name) => identity(state?, |headers| headers.get(name)),
         // Its getter is another.
         Shows::HeaderByName => None,
-        Shows::Result => Some(text(state.and_then(result))),
-        Shows::Reason => {
-            let reason = |state: &RequestState| Some(state.decided.borrow().as_ref()?.reason.as_str());
-            Some(text(state.and_then(reason)))
-        }
+        Shows::Result => Some(text(state.and_then(RequestState::result))),
+        Shows::Reason => Some(text(state.and_then(RequestState::reason))),
         Shows::CacheStatus => {
             let status = state.and_then(|state| state.cache_status.get());
             Some(text(status.map(CacheStatus::as_str)))
         }
         Shows::ResolveTime => {
-            Some(text(state.and_then(waited).map(|ms| format!("{}.{:03}", ms / 1000, ms % 1000)).as_deref()))
+            let waited = state.and_then(RequestState::waited);
+            Some(text(waited.map(|waited| waited.to_string()).as_deref()))
         }
         Shows::Credential => Some(text(state.map(|state| state.kinds.get().to_string()).as_deref())),
     }
@@ -203,14 +201,6 @@ fn show(r: &ngx_http_request_t, shows: Shows) -> Option<Vec<u8>> {
 /// A dash where there is nothing, as in nginx's own logs.
 fn text(text: Option<&str>) -> Vec<u8> {
     text.unwrap_or("-").as_bytes().to_vec()
-}
-
-fn result(state: &RequestState) -> Option<&'static str> {
-    state.decided.borrow().as_ref()?.outcome.as_ref().map(|outcome| access::Ending::of(outcome).as_str())
-}
-
-fn waited(state: &RequestState) -> Option<usize> {
-    state.decided.borrow().as_ref()?.waited
 }
 
 /// A value from the identity headers of the last decision.

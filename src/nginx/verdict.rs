@@ -5,17 +5,21 @@ use std::sync::Arc;
 use nginx_sys::{NGX_OK, ngx_http_request_t, ngx_int_t, ngx_msec_t};
 
 use super::access::{DECLINED, INTERNAL_ERROR};
+use super::explain::{self, Then};
 use super::pool::OutOfMemory;
 use super::state::{Decided, RequestState};
 use super::{clock, headers_in, headers_out, suspend};
 use crate::access::{Reason, Terms, Verdict, decide};
+use crate::cache_key::CacheKey;
 use crate::resolver::Outcome;
 use crate::session::Resolution;
 use crate::settings::Settings;
 use crate::single_flight::Role;
 
 /// What is known when a request is decided.
-pub struct Resolved {
+pub struct Resolved<'a> {
+    /// Of the credentials, where there are any that could be asked about.
+    pub key: Option<&'a CacheKey>,
     pub outcome: Arc<Outcome>,
     pub reason: Reason,
     /// How long the request waited for a call, in milliseconds; `None` if it did not.
@@ -31,15 +35,16 @@ pub fn apply(
     r: &mut ngx_http_request_t,
     state: &RequestState,
     settings: &Settings,
-    resolved: Resolved,
+    resolved: Resolved<'_>,
 ) -> Result<ngx_int_t, OutOfMemory> {
-    let Resolved { outcome, reason, waited, role } = resolved;
+    let Resolved { key, outcome, reason, waited, role } = resolved;
     let terms = Terms { on_error: settings.on_error, require: settings.require.as_ref(), now: clock::unix() };
     let verdict = decide(&outcome, terms);
     headers_in::replace(r, verdict.resolution().and_then(Resolution::identity_headers))?;
     let reason = if let Verdict::Deny(unmet, _) = verdict { Reason::Unmet(unmet.reason()) } else { reason };
     let decided = Decided { outcome: Some(Arc::clone(&outcome)), reason, waited };
     state.decided.replace(Some(decided));
+    explain::decision(r, state, &settings.target, key, || Then::of(&verdict));
     if settings.pass_set_cookie && role == Role::Leader {
         pass_set_cookies(r, state, &outcome)?;
     }
@@ -63,7 +68,7 @@ fn refuse(
     challenges: &[Vec<u8>],
 ) -> Result<ngx_int_t, OutOfMemory> {
     if let Some(log) = suspend::request_log(r) {
-        let reason = state.decided.borrow().as_ref().map_or("-", |decided| decided.reason.as_str());
+        let reason = state.reason().unwrap_or("-");
         log.info(format_args!("request refused with {status}, reason: {reason}"));
     }
     if !challenges.is_empty() && !state.challenged.replace(true) {

@@ -42,6 +42,7 @@ pub(crate) use documented::{Documented, documented_auth_request};
 pub(crate) use echo::EchoReply;
 pub(crate) use http1::Http1;
 pub(crate) use http2::Http2;
+pub(crate) use log::Mark;
 pub(crate) use message::{Request, Response};
 pub(crate) use nginx::Nginx;
 pub(crate) use ports::free_port;

@@ -25,6 +25,7 @@ mod documents;
 mod drop_in;
 mod examples;
 mod exhaustion;
+mod explain;
 mod failures;
 mod framing;
 mod fuzz;

@@ -66,6 +66,9 @@ fn run(scenario: &Scenario, level: &str) {
     });
     assert_clean(&secrets, &nginx, level);
     scenario.assert_told(&nginx.error_log());
+    if level == "debug" && scenario.is_decided() {
+        assert!(nginx.error_log().contains("authgear: decided "), "{}", scenario.name);
+    }
     nginx.finish();
 }
 

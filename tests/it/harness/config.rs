@@ -13,6 +13,7 @@ use super::process::{mounting, nginx_under, nginx_version, runner};
 pub(crate) struct Builder {
     module: Module,
     main: Vec<String>,
+    events: Vec<String>,
     http: Vec<String>,
     default_server: Vec<String>,
     named_servers: Vec<(String, String)>,
@@ -55,6 +56,7 @@ impl Default for Builder {
         Self {
             module: Module::FromEnvironment,
             main: Vec::new(),
+            events: Vec::new(),
             http: Vec::new(),
             default_server: Vec::new(),
             named_servers: Vec::new(),
@@ -87,6 +89,12 @@ impl Builder {
     /// Lines outside `http`.
     pub(crate) fn main(mut self, lines: impl Into<String>) -> Self {
         self.main.push(lines.into());
+        self
+    }
+
+    /// Lines in `events`.
+    pub(crate) fn events(mut self, lines: impl Into<String>) -> Self {
+        self.events.push(lines.into());
         self
     }
 
@@ -214,7 +222,7 @@ impl Builder {
             line(text, format_args!("user root;"));
         }
         let daemon = if self.upgradable { "on" } else { "off" };
-        let level = if self.error_log_level == "debug" { "debug" } else { "info" };
+        let level = if self.error_log_level.starts_with("debug") { "debug" } else { "info" };
         line(text, format_args!("daemon {daemon};"));
         match self.workers {
             0 => line(text, format_args!("master_process off;")),
@@ -223,7 +231,8 @@ impl Builder {
         line(text, format_args!("pid {prefix}/nginx.pid;\nlock_file {prefix}/nginx.lock;"));
         line(text, format_args!("error_log {prefix}/error.log {level};"));
         self.main.iter().for_each(|lines| line(text, format_args!("{lines}")));
-        line(text, format_args!("events {{ worker_connections {}; }}", self.connections));
+        let events = self.events.join("\n");
+        line(text, format_args!("events {{ worker_connections {}; {events} }}", self.connections));
     }
 
     fn render_http(&self, text: &mut String, prefix: &Path) {

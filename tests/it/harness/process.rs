@@ -74,6 +74,12 @@ pub(crate) fn nginx_version() -> (u32, u32, u32) {
     })
 }
 
+/// Whether the nginx that the tests run was configured with this.
+pub(crate) fn nginx_has(argument: &str) -> bool {
+    let output = nginx_command().arg("-V").output().expect("nginx can be run");
+    String::from_utf8_lossy(&output.stderr).split_whitespace().any(|word| word == argument)
+}
+
 fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
     let (_, after) = text.split_once("nginx version: ")?;
     let (_, version) = after.split_once('/')?;

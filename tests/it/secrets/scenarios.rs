@@ -81,6 +81,11 @@ impl Scenario {
         (self.change)(request, secrets)
     }
 
+    /// Whether the module has a say: not where others refuse the request before.
+    pub(super) fn is_decided(&self) -> bool {
+        !self.name.starts_with("refused by ")
+    }
+
     #[track_caller]
     pub(super) fn assert_told(&self, log: &str) {
         if let Some(words) = self.told {
