@@ -221,7 +221,7 @@ fn the_drop_in_gives_what_it_replaces() {
     assert!(ask(port, &dead).header("set-cookie").is_some_and(|cookie| cookie.starts_with("session=;")));
     assert_eq!(ask(port, &bad).header("set-cookie"), None);
     let id = accounts.user("alice").id;
-    let expected = format!("user={id} result=valid reason=resolved cache=MISS time=");
+    let expected = format!("user={id} result=valid reason=resolved cache=MISS credential=bearer time=");
     let log = || fs::read_to_string(files.folder.path().join("www.example.com.log")).unwrap_or_default();
     assert!(poll(PATIENCE, || log().contains(&expected).then_some(())).is_some(), "{}", log());
     documented.finish();

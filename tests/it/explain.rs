@@ -1,5 +1,6 @@
 //! What an operator is told of a request: its line at the level debug, and the access log's.
 
+mod access_log;
 mod decisions;
 mod fingerprints;
 

@@ -1,6 +1,8 @@
 //! self-hosted.conf: apps, and the Authgear that they ask, behind one nginx.
 
-use super::{Example, Kind, Nginx, Request, Resolver, Rig, ask_plain, free_port};
+use std::fs;
+
+use super::{Example, Kind, Nginx, PATIENCE, Request, Resolver, Rig, ask_plain, free_port, poll};
 use crate::standin::echo::{self, Echo};
 
 /// The example runs, with a stand-in for Authgear's pages.
@@ -8,6 +10,7 @@ struct Site {
     rig: Rig,
     pages: Echo,
     nginx: Nginx,
+    example: Example,
     port: u16,
 }
 
@@ -18,8 +21,9 @@ impl Site {
         let example = Example::read("self-hosted.conf").replace("http://10.0.0.5:3001", &rig.resolver.url());
         let example = example.replace("10.0.0.5:3000", &pages.addr().to_string());
         let example = example.replace("127.0.0.1:8080", &rig.backend.addr().to_string());
-        let nginx = example.replace("10.0.0.0/24", "127.0.0.1").start(port, free_port());
-        Self { rig, pages, nginx, port }
+        let mut example = example.replace("10.0.0.0/24", "127.0.0.1");
+        let nginx = example.start(port, free_port());
+        Self { rig, pages, nginx, example, port }
     }
 
     /// With a good session.
@@ -40,6 +44,10 @@ fn each_app_is_asked_for_in_its_own_name() {
         let call = site.rig.resolver.last_call().expect("it was asked");
         assert_eq!((call.text("host"), call.text("x-forwarded-proto")), (Some(origin), Some("https")));
         assert_eq!(call.text("x-forwarded-for"), Some("198.51.100.7"));
+        let path = site.example.folder.path().join("access.log");
+        let log = || fs::read_to_string(&path).unwrap_or_default();
+        let of_app = |line: &str| line.contains(&format!("] {host} ")) && line.contains("credential=session");
+        assert!(poll(PATIENCE, || log().lines().any(of_app).then_some(())).is_some(), "{}", log());
     }
     site.nginx.finish();
 }
