@@ -1,5 +1,7 @@
 //! Where the resolver is, and the origin that it speaks for.
 
+mod network;
+
 use std::fmt;
 
 use url::{Host, Url};
@@ -23,6 +25,12 @@ impl Endpoint {
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
+    }
+
+    /// Whether it is on this machine or in a private network, as far as its address or its name tells.
+    #[must_use]
+    pub fn is_on_private_network(&self) -> bool {
+        self.0.host().is_some_and(|host| network::is_private(&host))
     }
 
     /// The origin that the endpoint itself is at.

@@ -13,6 +13,8 @@
 //! - WAITER: a request is in the registry of waiters only while it lives: its state's cleanup handler takes it out.
 //! - CONF: configuration is written before the workers start, by the master, and only read from then on, but for the counts
 //!   of what requests share.
+//! - COMMANDS: a module's command table, its indices and the structures of its levels are what nginx itself goes by when it reads a
+//!   directive: the setter in the table is called with the structure, and writes at the offset in the table.
 //! - ZONE: the memory of a zone stays mapped, at the same address in every process of a configuration, until the process ends
 //!   (but for `master_process off`, with which nginx can't reload either); its slab pool is nginx's, the one allocation in that is an arena's, for ever.
 //! - STRING: an `ngx_str_t` that nginx filled names `len` bytes at `data`, or is empty.

@@ -1,5 +1,6 @@
 //! What is configured: as written at one level, merged over the outer levels, and made valid.
 
+pub mod advice;
 pub mod consequence;
 pub mod parse;
 

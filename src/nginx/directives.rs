@@ -17,11 +17,13 @@ use nginx_sys::{
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::ngx_string;
 
-use super::conf::{LocationConf, Place, ServerConf};
+use super::conf::place::Place;
+use super::conf::{LocationConf, ServerConf};
 use super::log::{refuse_configuration, warn_of_configuration};
 use crate::endpoint;
 use crate::policy::Requirement;
 use crate::resolver::tls::{CertificateChain, PrivateKey, Roots};
+use crate::settings::advice::Advice;
 use crate::settings::{Resolve, parse};
 use read::{Directive, IS_DUPLICATE, parse_millis, parse_time};
 
@@ -61,7 +63,12 @@ pub static mut COMMANDS: [ngx_command_t; 23] = [
     text(ngx_string!("authgear_on_error"), cmd_on_error),
     text(ngx_string!("authgear_max_inflight"), cmd_max_inflight),
     command(ngx_string!("authgear_breaker"), NGX_CONF_TAKE12, cmd_breaker, 0),
-    flag(ngx_string!("authgear_ssl_verify"), offset_of!(LocationConf, ssl_verify)),
+    command(
+        ngx_string!("authgear_ssl_verify"),
+        NGX_CONF_FLAG,
+        cmd_ssl_verify,
+        offset_of!(LocationConf, ssl_verify),
+    ),
     text(ngx_string!("authgear_ssl_trusted_certificate"), cmd_ssl_trusted_certificate),
     text(ngx_string!("authgear_ssl_certificate"), cmd_ssl_certificate),
     text(ngx_string!("authgear_ssl_certificate_key"), cmd_ssl_certificate_key),
@@ -104,8 +111,8 @@ unsafe extern "C" fn cmd_resolve(
     conf: *mut c_void,
 ) -> *mut c_char {
     Directive::read(cf, conf, |directive| {
-        if directive.conf.resolve_place.is_none() {
-            directive.conf.resolve_place = Place::current(directive.cf);
+        if directive.conf.places.resolve.is_none() {
+            directive.conf.places.resolve = Place::current(directive.cf);
         }
         directive.set(
             |overrides| &mut overrides.resolve,
@@ -173,6 +180,23 @@ unsafe extern "C" fn cmd_breaker(
     })
 }
 
+/// Read by nginx; its place is remembered, for advice.
+unsafe extern "C" fn cmd_ssl_verify(
+    cf: *mut ngx_conf_t,
+    command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: C API: passed on as it came.
+    let set = unsafe { ngx_conf_set_flag_slot(cf, command, conf) };
+    if set != NGX_CONF_OK {
+        return set;
+    }
+    Directive::read(cf, conf, |directive| {
+        directive.conf.places.ssl_verify = Place::current(directive.cf);
+        NGX_CONF_OK
+    })
+}
+
 unsafe extern "C" fn cmd_ssl_trusted_certificate(
     cf: *mut ngx_conf_t,
     _: *mut ngx_command_t,
@@ -189,7 +213,7 @@ unsafe extern "C" fn cmd_ssl_certificate(
     conf: *mut c_void,
 ) -> *mut c_char {
     Directive::read(cf, conf, |directive| {
-        directive.conf.certificate_place = Place::current(directive.cf);
+        directive.conf.places.certificate = Place::current(directive.cf);
         directive.set_from_file(|overrides| &mut overrides.ssl_certificate, CertificateChain::from_pem)
     })
 }
@@ -200,8 +224,8 @@ unsafe extern "C" fn cmd_ssl_certificate_key(
     conf: *mut c_void,
 ) -> *mut c_char {
     Directive::read(cf, conf, |directive| {
-        if directive.conf.certificate_place.is_none() {
-            directive.conf.certificate_place = Place::current(directive.cf);
+        if directive.conf.places.certificate.is_none() {
+            directive.conf.places.certificate = Place::current(directive.cf);
         }
         directive.set_from_file(|overrides| &mut overrides.ssl_certificate_key, PrivateKey::from_pem)
     })
@@ -224,19 +248,13 @@ unsafe extern "C" fn cmd_require(
         if directive.conf.overrides.require.is_some() {
             return IS_DUPLICATE;
         }
-        directive.conf.require_place = Place::current(directive.cf);
+        directive.conf.places.require = Place::current(directive.cf);
         let arguments = directive.arguments();
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         match Requirement::parse(&arguments, parse_time) {
             Ok(require) => {
                 if require.as_ref().is_some_and(Requirement::asks_for_amr) {
-                    let why =
-                        "can't be met by today's Authgear, whose resolver names no authentication methods";
-                    let name = &directive.name;
-                    warn_of_configuration(
-                        directive.cf,
-                        format_args!("\"amr=\" in \"{name}\" directive {why}"),
-                    );
+                    warn_of_configuration(directive.cf, format_args!("{}", Advice::Amr));
                 }
                 directive.conf.overrides.require = Some(require);
                 NGX_CONF_OK

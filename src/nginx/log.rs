@@ -7,8 +7,8 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use nginx_sys::{
-    NGX_LOG_ALERT, NGX_LOG_DEBUG, NGX_LOG_DEBUG_HTTP, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE,
-    NGX_LOG_WARN, ngx_conf_log_error, ngx_conf_t, ngx_log_t, ngx_uint_t,
+    NGX_LOG_ALERT, NGX_LOG_DEBUG, NGX_LOG_DEBUG_HTTP, NGX_LOG_EMERG, NGX_LOG_ERR, NGX_LOG_INFO,
+    NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_conf_log_error, ngx_conf_t, ngx_log_t, ngx_uint_t,
 };
 use ngx::log::{LOG_BUFFER_SIZE, log_error, write_fmt};
 
@@ -89,7 +89,7 @@ impl Log {
 
 /// Prints why a directive is refused, with the file and the line that nginx is at.
 pub fn refuse_configuration(cf: &mut ngx_conf_t, why: Arguments<'_>) {
-    print_at_line(cf, nginx_sys::NGX_LOG_EMERG, why);
+    print_at_line(cf, NGX_LOG_EMERG, why);
 }
 
 /// Prints what is odd about a directive, with the file and the line that nginx is at.
@@ -106,9 +106,23 @@ fn print_at_line(cf: &mut ngx_conf_t, level: u32, words: Arguments<'_>) {
 
 /// Prints why directives are refused that stand at a place that nginx has gone past.
 pub fn refuse_configuration_at(cf: &mut ngx_conf_t, why: Arguments<'_>, place: Arguments<'_>) {
-    let text = format!("{why} in {place}");
+    print_at_place(cf, NGX_LOG_EMERG, why, place);
+}
+
+/// Prints what is odd about directives that stand at a place that nginx has gone past.
+pub fn warn_of_configuration_at(cf: &mut ngx_conf_t, what: Arguments<'_>, place: Arguments<'_>) {
+    print_at_place(cf, NGX_LOG_WARN, what, place);
+}
+
+fn print_at_place(cf: &mut ngx_conf_t, level: u32, words: Arguments<'_>, place: Arguments<'_>) {
+    let text = format!("{words} in {place}");
+    let level = level as ngx_uint_t;
     // SAFETY: C API: the log of a configuration is there as long as it is read.
-    unsafe { log_error(nginx_sys::NGX_LOG_EMERG as ngx_uint_t, cf.log, 0, text.as_bytes()) };
+    let wanted = unsafe { (*cf.log).log_level };
+    if level <= wanted {
+        // SAFETY: as above.
+        unsafe { log_error(level, cf.log, 0, text.as_bytes()) };
+    }
 }
 
 /// Lets one line of a kind through per second and worker, and counts the others.

@@ -7,11 +7,12 @@ use nginx_sys::{
 use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
 
 use super::callback::{Site, contain};
-use super::conf::main::MainConf;
-use super::conf::{
-    LocationConf, ServerConf, create_location_conf, create_main_conf, create_server_conf,
-    merge_location_conf, merge_server_conf,
+use super::conf::levels::{
+    create_location_conf, create_main_conf, create_server_conf, init_main_conf, merge_location_conf,
+    merge_server_conf,
 };
+use super::conf::main::MainConf;
+use super::conf::{LocationConf, ServerConf, advise};
 use super::directives::COMMANDS;
 use super::{access, log, process, variables, worker};
 
@@ -47,7 +48,7 @@ static CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: Some(preconfiguration),
     postconfiguration: Some(postconfiguration),
     create_main_conf: Some(create_main_conf),
-    init_main_conf: None,
+    init_main_conf: Some(init_main_conf),
     create_srv_conf: Some(create_server_conf),
     merge_srv_conf: Some(merge_server_conf),
     create_loc_conf: Some(create_location_conf),
@@ -116,6 +117,7 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         if !process::declare_state_zone(cf) {
             return NGX_ERROR as ngx_int_t;
         }
+        advise::on_unused_zones(cf);
         access::register(cf)
     })
 }

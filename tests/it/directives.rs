@@ -1,5 +1,6 @@
 //! The directives: what is refused and with which words, where they stand, and what inner levels inherit.
 
+mod advice;
 mod arguments;
 mod files;
 mod inheritance;

@@ -91,7 +91,12 @@ impl Example {
         command.arg("-e").arg(self.folder.path().join("startup.log"));
         command.args(["-g", "pid nginx.pid;"]);
         let output = command.output().expect("nginx can be run");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        assert!(
+            !stderr.contains("authgear_") && !stderr.contains("_set_header"),
+            "there is advice: {stderr}"
+        );
     }
 
     /// Has these ports in the place of 80 and 443.

@@ -1,11 +1,15 @@
 //! What a configuration has once, and what its workers share.
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use nginx_sys::ngx_shm_zone_t;
 use once_cell::unsync::OnceCell;
 
+use super::others::Slot;
+use super::place::Place;
 use crate::breaker::Breaker;
 use crate::nginx::bridge::Waker;
 use crate::resolver::target::Target;
@@ -25,6 +29,10 @@ pub struct MainConf {
     pub resolvers: Vec<KnownResolver>,
     /// The module's own zone.
     pub state_zone: Option<NonNull<ngx_shm_zone_t>>,
+    /// Where other modules keep what they set headers to.
+    pub(super) slots: Vec<Slot>,
+    /// The advice that has been given: its subject, and the place.
+    pub(super) advised: BTreeSet<(String, Place)>,
     /// What is the same for all workers, made before they are.
     pub generation: OnceCell<Generation>,
 }
@@ -47,6 +55,9 @@ impl KnownResolver {
 pub struct ZoneConf {
     pub name: String,
     pub zone: NonNull<ngx_shm_zone_t>,
+    pub place: Option<Place>,
+    /// Whether any level names it.
+    pub is_used: Cell<bool>,
 }
 
 /// The workers of one configuration.
@@ -65,6 +76,16 @@ impl MainConf {
             let target = Arc::clone(&settings.target);
             self.resolvers.push(KnownResolver { target, breaker: settings.breaker });
         }
+    }
+
+    /// The zone of this name, for a level that names it.
+    #[must_use]
+    pub fn use_zone(&self, name: &str) -> Option<ZoneId> {
+        let zone = self.zone(name)?;
+        if let Some(conf) = self.zones.get(zone.0) {
+            conf.is_used.set(true);
+        }
+        Some(zone)
     }
 
     /// The zone of this name.

@@ -1,13 +1,14 @@
 //! The directives of the cache.
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_void};
 
 use nginx_sys::{ngx_command_t, ngx_conf_t};
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 
 use super::read::{Directive, IS_DUPLICATE, parse_millis, parse_size};
-use crate::nginx::conf::Place;
 use crate::nginx::conf::main::{MainConf, ZoneConf};
+use crate::nginx::conf::place::Place;
 use crate::nginx::shm::{sessions, zone};
 use crate::settings::parse;
 
@@ -36,7 +37,8 @@ pub(super) unsafe extern "C" fn cmd_cache_zone(
         let Some(zone) = zone::declare(directive.cf, name, size, sessions::on_init) else {
             return NGX_CONF_ERROR;
         };
-        directive.conf.zones.push(ZoneConf { name: name.to_owned(), zone });
+        let place = Place::current(directive.cf);
+        directive.conf.zones.push(ZoneConf { name: name.to_owned(), zone, place, is_used: Cell::new(false) });
         NGX_CONF_OK
     })
 }
@@ -47,8 +49,8 @@ pub(super) unsafe extern "C" fn cmd_cache(
     conf: *mut c_void,
 ) -> *mut c_char {
     Directive::read(cf, conf, |directive| {
-        if directive.conf.cache_place.is_none() {
-            directive.conf.cache_place = Place::current(directive.cf);
+        if directive.conf.places.cache.is_none() {
+            directive.conf.places.cache = Place::current(directive.cf);
         }
         directive.set(|overrides| &mut overrides.cache, parse::cache)
     })
@@ -63,8 +65,14 @@ pub(super) unsafe extern "C" fn cmd_cache_valid(
         let arguments = directive.arguments();
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let written = &mut directive.conf.overrides.cache_valid;
+        let had_valid = written.valid.is_some();
         match parse::cache_valid(written, &arguments, parse_millis) {
-            Ok(()) => NGX_CONF_OK,
+            Ok(()) => {
+                if written.valid.is_some() && !had_valid {
+                    directive.conf.places.cache_valid = Place::current(directive.cf);
+                }
+                NGX_CONF_OK
+            }
             Err((argument, complaint)) => directive.refuse(argument, complaint),
         }
     })

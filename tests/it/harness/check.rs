@@ -87,9 +87,15 @@ impl Check {
     /// Refused with exactly this sentence, the file, and the line which is that line of the fragment.
     #[track_caller]
     pub(crate) fn assert_refused(&self, fragment: &str, sentence: &str, line: usize) {
+        self.assert_first_refusal(&format!("{sentence} in {}", self.place(fragment, line)));
+    }
+
+    /// File and line, as nginx names them, of that line of the fragment (the first is 1).
+    #[track_caller]
+    pub(crate) fn place(&self, fragment: &str, line: usize) -> String {
         let before = self.config.find(fragment).expect("the fragment is in the configuration");
         let line = self.config[..before].matches('\n').count() + line;
-        self.assert_first_refusal(&format!("{sentence} in {}:{line}", self.path.display()));
+        format!("{}:{line}", self.path.display())
     }
 
     /// Refused with this sentence, whatever the line: for what nginx finds at the end of a block.

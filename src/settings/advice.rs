@@ -1,0 +1,162 @@
+//! What is accepted, and yet hardly meant: advice in words, for `nginx -t` and the start.
+
+use std::fmt::{self, Display};
+
+use super::consequence::Time;
+use crate::endpoint::Endpoint;
+use crate::freshness::Millis;
+use crate::identity_header::is_identity_header;
+
+/// For longer than this nobody should be let in by an old answer alone.
+const LONG: Millis = 3_600_000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advice<'a> {
+    Unverified(&'a Endpoint),
+    Plaintext(&'a Endpoint),
+    LongFreshness(Millis),
+    /// No answer has what `amr=` asks for.
+    Amr,
+    UnusedZone(&'a str),
+    Underscores,
+    /// A directive of another module, and the identity headers that it sets.
+    LeftOver(&'a str, &'a [String]),
+}
+
+impl<'a> Advice<'a> {
+    /// On a resolver, and on whether its certificate is verified.
+    #[must_use]
+    pub fn on_verification(endpoint: &'a Endpoint, verifies: bool) -> Option<Self> {
+        (endpoint.is_https() && !verifies).then_some(Self::Unverified(endpoint))
+    }
+
+    /// On the way to a resolver.
+    #[must_use]
+    pub fn on_transport(endpoint: &'a Endpoint) -> Option<Self> {
+        let is_open = !endpoint.is_https() && !endpoint.is_on_private_network();
+        is_open.then_some(Self::Plaintext(endpoint))
+    }
+
+    /// On how long the answer that a session is valid is fresh.
+    #[must_use]
+    pub fn on_freshness(valid: Millis) -> Option<Self> {
+        (valid > LONG).then_some(Self::LongFreshness(valid))
+    }
+
+    /// What it is about: of two with equal ones at one place only the first is told.
+    #[must_use]
+    pub fn subject(&self) -> &'a str {
+        match self {
+            Self::Unverified(_) => "unverified",
+            Self::Plaintext(_) => "plaintext",
+            Self::LongFreshness(_) => "freshness",
+            Self::Amr => "amr",
+            Self::UnusedZone(_) => "zone",
+            Self::Underscores => "underscores",
+            Self::LeftOver(directive, _) => directive,
+        }
+    }
+}
+
+impl Display for Advice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unverified(endpoint) => write!(
+                f,
+                "\"authgear_ssl_verify off\" lets anybody who answers in the place of \"{}\" say who users are; name the CA of its certificate in \"authgear_ssl_trusted_certificate\" instead",
+                endpoint.origin()
+            ),
+            Self::Plaintext(endpoint) => write!(
+                f,
+                "\"{}\" is asked without TLS, and by its name it is on no private network: credentials can be read on the way, and answers forged; write \"https://\", or the private address that it has",
+                endpoint.origin()
+            ),
+            Self::LongFreshness(valid) => write!(
+                f,
+                "by \"authgear_cache_valid\" a session that was ended, or a role that was taken away, may be let in for {}; an hour or less is better",
+                Time(*valid)
+            ),
+            Self::Amr => f.write_str(
+                "\"amr=\" in \"authgear_require\" directive can't be met by today's Authgear, whose resolver names no authentication methods; nobody is let in",
+            ),
+            Self::UnusedZone(name) => write!(
+                f,
+                "zone \"{name}\" is used nowhere, so that it keeps nothing; write \"authgear_cache {name}\" where requests are resolved"
+            ),
+            Self::Underscores => f.write_str(
+                "\"underscores_in_headers on\" lets clients send other spellings of headers, which CGI and PHP can't tell from your own; the authgear module removes those of \"x-authgear-\" only, so write \"off\" if you can, in the block that begins",
+            ),
+            Self::LeftOver(directive, headers) => {
+                write!(f, "\"{directive}\" puts something else in the place of what the resolver says in ")?;
+                for (place, header) in headers.iter().enumerate() {
+                    write!(f, "{}\"{header}\"", if place == 0 { "" } else { ", " })?;
+                }
+                f.write_str("; remove it, the authgear module passes them by itself, in the block that begins")
+            }
+        }
+    }
+}
+
+/// Whether a line such as `proxy_set_header NAME VALUE` sets an identity header, and not to something of the module's. Values
+/// of the set-up that the module replaces come from variables of these names; one without any is the same for all users.
+///
+/// A line that removes a header, or has another variable (a `map` of roles, say), is somebody's intention.
+#[must_use]
+pub fn is_left_over(name: &[u8], value: &[u8]) -> bool {
+    is_identity_header(name) && !value.is_empty() && is_foreign(value)
+}
+
+fn is_foreign(value: &[u8]) -> bool {
+    let begins = |name: &[u8], with: &str| {
+        name.get(..with.len()).is_some_and(|head| head.eq_ignore_ascii_case(with.as_bytes()))
+    };
+    let is_of_old = |name: &[u8]| begins(name, "x_authgear_") || begins(name, "upstream_http_");
+    let mut names = value.split(|byte| *byte == b'$').skip(1);
+    !value.contains(&b'$') || names.any(|name| is_of_old(name.strip_prefix(b"{").unwrap_or(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::endpoint;
+
+    #[test]
+    fn what_is_sound_gets_no_advice() {
+        for (url, verifies) in
+            [("https://a.example", true), ("http://10.0.0.5:3001", true), ("http://10.0.0.5", false)]
+        {
+            let endpoint = endpoint(url).unwrap();
+            assert_eq!(Advice::on_verification(&endpoint, verifies), None, "{url}");
+            assert_eq!(Advice::on_transport(&endpoint), None, "{url}");
+        }
+        assert_eq!(Advice::on_freshness(LONG), None);
+        assert!(Advice::on_freshness(LONG + 1).is_some());
+        assert!(Advice::on_verification(&endpoint("https://10.0.0.5").unwrap(), false).is_some());
+        assert!(Advice::on_transport(&endpoint("http://auth.example.com").unwrap()).is_some());
+    }
+
+    #[test]
+    fn lines_of_the_set_up_before_are_known_by_name_and_value() {
+        for (name, value) in [
+            ("x-authgear-user-id", "$x_authgear_user_id"),
+            ("X-Authgear-User-Id", "${X_Authgear_User_Id}"),
+            ("X_AUTHGEAR_USER_ID", "$upstream_http_x_authgear_user_id"),
+            ("x-authgear-user-roles", "prefix-$x_authgear_user_roles"),
+            ("x-authgear-session-valid", "true"),
+        ] {
+            assert!(is_left_over(name.as_bytes(), value.as_bytes()), "{name} {value}");
+        }
+        for (name, value) in [
+            ("x-authgear-user-id", ""),
+            ("x-authgear-user-id", "$authgear_user_id"),
+            ("x-authgear-user-id", "${authgear_header_user_id}"),
+            ("x-authgear-user-id", "$http_x_authgear_user_id"),
+            ("x-authgear-user-roles", "$roles_by_map"),
+            ("x-authgear-xhr", "$x_authgear_xhr"),
+            ("x-authgear-body-signature", "true"),
+            ("x-user-id", "$x_authgear_user_id"),
+        ] {
+            assert!(!is_left_over(name.as_bytes(), value.as_bytes()), "{name} {value}");
+        }
+    }
+}
