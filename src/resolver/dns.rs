@@ -15,6 +15,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::{ResolverBuilder, TokioResolver};
 use once_cell::sync::OnceCell;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use thiserror::Error;
 use tokio::time::timeout;
 
 /// Once there are addresses of one family, those of the other have this much time (RFC 8305 §3): there are name servers,
@@ -29,6 +30,23 @@ type BoxError = Box<dyn Error + Send + Sync>;
 type Builder = ResolverBuilder<TokioRuntimeProvider>;
 type Found = Result<Vec<IpAddr>, BoxError>;
 type LookUp<'a> = Pin<&'a mut (dyn Future<Output = Found> + Send)>;
+
+/// Says whose address was looked for, which hickory's own words don't always.
+#[derive(Debug, Error)]
+#[error("no address of \"{host}\": {}", why(error))]
+pub(crate) struct NoAddress {
+    host: Arc<str>,
+    #[source]
+    error: BoxError,
+}
+
+fn why(error: &BoxError) -> String {
+    match error.downcast_ref::<NetError>() {
+        Some(error) if error.is_nx_domain() => "there is no such name".to_owned(),
+        Some(error) if error.is_no_records_found() => "the name has none".to_owned(),
+        _ => error.to_string(),
+    }
+}
 
 /// Finds the addresses of one host, whatever name the client library asks for: with `authgear_ssl_name` the URL has the
 /// name that TLS goes by.
@@ -55,11 +73,17 @@ impl HostDns {
         if let Ok(ip) = self.host.trim_matches(['[', ']']).parse::<IpAddr>() {
             return Ok(Box::new(std::iter::once(SocketAddr::new(ip, 0))));
         }
-        let found = match self.resolvers.get_or_try_init(Resolvers::of_the_system) {
-            Ok(resolvers) => resolvers.addresses(&self.host).await?,
-            Err(error) => Resolvers::of_the_hosts_file()?.addresses(&self.host).await.map_err(|_| error)?,
-        };
-        Ok(Box::new(found.into_iter().map(|ip| SocketAddr::new(ip, 0))))
+        match self.find().await {
+            Ok(found) => Ok(Box::new(found.into_iter().map(|ip| SocketAddr::new(ip, 0)))),
+            Err(error) => Err(Box::new(NoAddress { host: self.host, error })),
+        }
+    }
+
+    async fn find(&self) -> Found {
+        match self.resolvers.get_or_try_init(Resolvers::of_the_system) {
+            Ok(resolvers) => resolvers.addresses(&self.host).await,
+            Err(error) => Resolvers::of_the_hosts_file()?.addresses(&self.host).await.map_err(|_| error),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 
 use thiserror::Error;
 
+use super::dns::NoAddress;
 use crate::breaker::Says;
 use crate::session::answer::AnswerError;
 
@@ -148,6 +149,9 @@ fn is_exhaustion(error: &io::Error) -> bool {
 fn root_cause(error: &reqwest::Error) -> String {
     if let Some(http2) = find::<h2::Error>(error) {
         return http2_cause(http2);
+    }
+    if let Some(no_address) = find::<NoAddress>(error) {
+        return no_address.to_string();
     }
     let mut cause: &dyn StdError = error;
     while let Some(source) = cause.source() {

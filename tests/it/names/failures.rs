@@ -29,7 +29,12 @@ fn a_name_that_is_known_is_asked_for_once_and_its_connection_kept() {
 #[test]
 fn what_the_name_server_refuses_to_tell_is_a_502_until_it_tells() {
     let Some(names) = Names::start(Reply::NoSuchName) else { return };
-    for reply in [Reply::NoSuchName, Reply::Addresses(vec![]), Reply::Failure, Reply::Refused] {
+    for (reply, why) in [
+        (Reply::NoSuchName, "there is no such name"),
+        (Reply::Addresses(vec![]), "the name has none"),
+        (Reply::Failure, "Server Failure"),
+        (Reply::Refused, "Query Refused"),
+    ] {
         println!("{reply:?}");
         names.server.say(reply.clone());
         let live = names.live(Resolver::start(), "");
@@ -37,7 +42,8 @@ fn what_the_name_server_refuses_to_tell_is_a_502_until_it_tells() {
             assert_ending(&send(&live.nginx, wire, live.unique()), 502, "error", "connect");
         });
         let line = live.nginx.wait_for_log("[error]", SOON);
-        assert!(line.contains("connect failed: ") && line.contains(super::NAME), "{line}");
+        let told = format!("connect failed: no address of \"{}\": ", super::NAME);
+        assert!(line.contains(&told) && line.contains(why), "{line}");
         assert_eq!(live.echo.requests().len(), 0);
         names.server.say(Reply::Addresses(vec![HERE]));
         assert_recovers(&live, Wire::Http1);
