@@ -102,7 +102,7 @@ impl Requirement {
                 .iter()
                 .any(|other| std::mem::discriminant(other) == std::mem::discriminant(&condition))
             {
-                return Err((argument, "it says this a second time; a list of names is joined by commas"));
+                return Err((argument, "it is given twice; names are joined by commas"));
             }
             conditions.push(condition);
         }

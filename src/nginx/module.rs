@@ -149,9 +149,9 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
             return NGX_OK as ngx_int_t;
         }
         if let Err(error) = process::start(cycle) {
-            let consequence = "requests that need it get 500";
-            log::cycle()
-                .alert(format_args!("the resolver can't be set up in this worker, {consequence}: {error}"));
+            log::cycle().alert(format_args!(
+                "the resolver can't be set up in this worker, requests that need it get 500: {error}"
+            ));
         }
         NGX_OK as ngx_int_t
     })

@@ -31,8 +31,9 @@ pub fn prepare(cycle: &ngx_cycle_t) {
     let Some(main) = Module::main_conf(cycle).filter(|main| main.resolves) else { return };
     let Some(state) = state(main) else { return };
     let wakers = bridge::one_per_worker(cycle).unwrap_or_else(|error| {
-        let consequence = "workers look for each other's answers every 10 ms";
-        log::cycle().error(format_args!("no eventfd for each worker, {consequence}: {error}"));
+        log::cycle().error(format_args!(
+            "no eventfd for each worker, they look for each other's answers every 10 ms: {error}"
+        ));
         Vec::new()
     });
     let _ = main.generation.set(Generation { number: state.next_generation(), wakers });

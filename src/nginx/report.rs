@@ -13,7 +13,7 @@ use crate::cache_key::{CacheKey, ResolverId};
 use crate::resolver::Outcome;
 use crate::resolver::error::ResolveError;
 use crate::settings::Settings;
-use crate::settings::consequence::Time;
+use crate::settings::consequence::{Consequence, Time};
 use crate::single_flight::Overload;
 
 /// A call is over. `leader` is the log of the request that caused it, if that still waits: it names client and request.
@@ -52,7 +52,10 @@ fn in_words(call: &Called) -> String {
     match opened(call) {
         None => calls,
         Some((Breaker { fail_timeout, .. }, _)) => {
-            format!("{calls}, {refused} requests had none; no calls for {}", Time(fail_timeout))
+            let time = Time(fail_timeout);
+            format!(
+                "{calls}, {refused} requests were decided without one; no calls for {time} by \"authgear_breaker\""
+            )
         }
     }
 }
@@ -61,24 +64,25 @@ fn works_again(call: &Called) {
     let Some((_, Row { fails, since, refused })) = opened(call) else { return };
     let (endpoint, after) = (call.target.endpoint(), clock::boot().saturating_sub(since) / 1000);
     log::cycle().notice(format_args!(
-        "resolver \"{endpoint}\" works again after {after}s: {fails} calls failed, {refused} requests had none"
+        "resolver \"{endpoint}\" works again after {after}s: {fails} calls had failed, {refused} requests were decided without one"
     ));
 }
 
 /// A request needs a call, and there are too many.
 pub fn overload(request: Option<Log>, settings: &Settings, overload: Overload) {
     let (log, max) = (request.unwrap_or_else(log::cycle), settings.max_inflight);
+    let (endpoint, consequence) = (settings.target.endpoint(), Consequence::of(settings).when(false));
     match overload {
         Overload::Total => {
             let Some(unsaid) = unsaid(settings.target.id(), "overload") else { return };
             log.error(format_args!(
-                "{max} calls to the resolver are in flight, as many as \"authgear_max_inflight\" allows{unsaid}"
+                "resolver \"{endpoint}\" not asked: {max} calls are in flight, as many as \"authgear_max_inflight\" allows; {consequence}{unsaid}"
             ));
         }
         Overload::Client { held } => {
             let Some(unsaid) = unsaid(settings.target.id(), "share") else { return };
             log.error(format_args!(
-                "this client address has {held} of {max} calls in flight, its share of \"authgear_max_inflight\"; behind a load balancer set up ngx_http_realip_module{unsaid}"
+                "resolver \"{endpoint}\" not asked: this client address has {held} of {max} calls in flight, its share of \"authgear_max_inflight\"; {consequence}; behind a load balancer set up ngx_http_realip_module{unsaid}"
             ));
         }
     }

@@ -56,7 +56,7 @@ fn ask(
     let key = worker::with(|worker| settings.target.keys(worker.secret()).key(&credentials));
     let (Some(key), Some(pointer)) = (key, NonNull::new(pointer)) else {
         if let Some(log) = suspend::request_log(r) {
-            log.error(format_args!("no resolver in this worker: see the alert at its start"));
+            log.error(format_args!("request gets 500: the resolver could not be set up in this worker, see the [alert] at its start"));
         }
         return Ok(INTERNAL_ERROR);
     };

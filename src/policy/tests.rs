@@ -30,7 +30,7 @@ fn bad_arguments_are_refused_by_a_sentence() {
         "it must be \"valid\", \"registered\", \"verified\", \"role=\", \"amr=\", \"max_age=\" or \"off\"";
     let role =
         "a role's key has up to 40 letters, digits, \"_\" and \":\", and doesn't begin with a digit or \":\"";
-    let twice = "it says this a second time; a list of names is joined by commas";
+    let twice = "it is given twice; names are joined by commas";
     let long = format!("role={}", "a".repeat(41));
     for (text, argument, complaint) in [
         ("vaild", "vaild", which),

@@ -86,13 +86,11 @@ impl Display for Advice<'_> {
             Self::Underscores => f.write_str(
                 "\"underscores_in_headers on\" lets clients send other spellings of headers, which CGI and PHP can't tell from your own; the authgear module removes those of \"x-authgear-\" only, so write \"off\" if you can, in the block that begins",
             ),
-            Self::LeftOver(directive, headers) => {
-                write!(f, "\"{directive}\" puts something else in the place of what the resolver says in ")?;
-                for (place, header) in headers.iter().enumerate() {
-                    write!(f, "{}\"{header}\"", if place == 0 { "" } else { ", " })?;
-                }
-                f.write_str("; remove it, the authgear module passes them by itself, in the block that begins")
-            }
+            Self::LeftOver(directive, headers) => write!(
+                f,
+                "\"{directive}\" puts something else in the place of what the resolver says in \"{}\"; remove it, the authgear module passes them by itself, in the block that begins",
+                headers.join("\", \"")
+            ),
         }
     }
 }

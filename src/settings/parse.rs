@@ -76,7 +76,7 @@ pub fn breaker<'a>(
             _ => return Err((argument, "it must be \"max_fails=\", \"fail_timeout=\" or \"off\"")),
         };
         if is_again {
-            return Err((argument, "it says this a second time"));
+            return Err((argument, "it is given twice"));
         }
     }
     let Breaker { max_fails: default_fails, fail_timeout: default_timeout } = defaults::BREAKER;
@@ -176,7 +176,7 @@ pub fn cache_valid<'a>(
             }
         };
         if slot.replace(value).is_some() {
-            return Err((kind, "this level has a time for it already"));
+            return Err((kind, "its time is given twice at this level"));
         }
     }
     Ok(())
@@ -205,7 +205,7 @@ pub fn cache_use_stale<'a>(
             .filter(|window| *window > 0)
             .ok_or((*argument, "it must be a time of more than 0"))?;
         if slot.replace(window).is_some() {
-            return Err((argument, "it says this a second time"));
+            return Err((argument, "it is given twice"));
         }
     }
     Ok(StaleWindows { error: error.unwrap_or(0), updating: updating.unwrap_or(0) })

@@ -2,6 +2,7 @@
 
 mod access_log;
 mod decisions;
+mod failures;
 mod fingerprints;
 
 use super::harness::{Builder, Mark, Request, Response, Wire, send};

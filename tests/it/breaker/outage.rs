@@ -27,7 +27,10 @@ fn one_call_at_a_time_finds_out_whether_it_works_again() {
     assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 200, "valid", "resolved");
     let line = live.nginx.wait_for_log("works again", SOON);
     assert!(line.contains("[notice]") && line.contains(&live.resolver.url()), "{line}");
-    assert!(line.contains("calls failed") && line.contains("requests had none"), "{line}");
+    assert!(
+        line.contains("calls had failed") && line.contains("requests were decided without one"),
+        "{line}"
+    );
     live.finish();
 }
 

@@ -187,11 +187,11 @@ fn each_kind_has_one_time_at_a_level() {
         ("0", "0", "valid"),
     ] {
         let sentence = format!(
-            "invalid parameter \"{kind}\" in \"authgear_cache_valid\" directive, this level has a time for it already"
+            "invalid parameter \"{kind}\" in \"authgear_cache_valid\" directive, its time is given twice at this level"
         );
         assert_says(&format!("authgear_cache_valid {first};\nauthgear_cache_valid {second};"), &sentence, 2);
     }
-    let sentence = "invalid parameter \"none\" in \"authgear_cache_valid\" directive, this level has a time for it already";
+    let sentence = "invalid parameter \"none\" in \"authgear_cache_valid\" directive, its time is given twice at this level";
     assert_says("authgear_cache_valid none none 1m;", sentence, 1);
     // Levels are levels.
     let nested = "authgear_cache_valid 1m;\nlocation /in/ { authgear_cache_valid 2m; }";
@@ -222,7 +222,7 @@ fn bad_windows_are_refused() {
         ("error=-1s", "error=-1s", time),
         ("error=always", "error=always", time),
         ("updating=1x", "updating=1x", time),
-        ("error=1m error=2m", "error=2m", "it says this a second time"),
+        ("error=1m error=2m", "error=2m", "it is given twice"),
         ("error=1m off", "off", "\"off\" stands alone"),
         ("off error=1m", "off", "\"off\" stands alone"),
         ("off off", "off", "\"off\" stands alone"),

@@ -170,8 +170,8 @@ fn a_breaker_has_a_number_and_a_time() {
         let word = bad.trim_matches('"');
         refused(bad, word, "it must be \"max_fails=\", \"fail_timeout=\" or \"off\"");
     }
-    refused("max_fails=1 max_fails=2", "max_fails=2", "it says this a second time");
-    refused("fail_timeout=1s fail_timeout=1s", "fail_timeout=1s", "it says this a second time");
+    refused("max_fails=1 max_fails=2", "max_fails=2", "it is given twice");
+    refused("fail_timeout=1s fail_timeout=1s", "fail_timeout=1s", "it is given twice");
     refused("off max_fails=1", "off", "\"off\" stands alone");
     refused("max_fails=1 off", "off", "\"off\" stands alone");
     assert_says("authgear_breaker off; authgear_breaker off;", "\"authgear_breaker\" directive is duplicate");

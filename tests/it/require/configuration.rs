@@ -18,7 +18,7 @@ fn bad_conditions_are_refused() {
         ),
         (
             "role=a role=b",
-            "invalid parameter \"role=b\" in \"authgear_require\" directive, it says this a second time; a list of names is joined by commas"
+            "invalid parameter \"role=b\" in \"authgear_require\" directive, it is given twice; names are joined by commas"
                 .into(),
         ),
     ] {

@@ -1,0 +1,56 @@
+//! Lines about failures say who wasn't answered, why, and what requests get meanwhile.
+
+use super::super::harness::{Request, Wire, send};
+use super::super::live::{Live, SOON};
+use super::super::standin::{Fault, Resolver};
+
+/// Requests come from the address that they name.
+fn live(lines: &str) -> Live {
+    let live = Live::with(
+        Resolver::start(),
+        &format!("set_real_ip_from 127.0.0.1; real_ip_header X-Client; authgear_timeout 60s; {lines}"),
+    );
+    live.resolver.set_fault(Some(Fault::Gate));
+    live
+}
+
+fn from(live: &Live, address: &str) -> Request {
+    live.unique().header("X-Client", address)
+}
+
+#[track_caller]
+fn assert_told(live: &Live, words: &str) {
+    let line = live.nginx.wait_for_log(words, SOON);
+    let begin = format!("authgear: resolver \"{}/_resolver/resolve\" not asked: ", live.resolver.url());
+    assert!(line.contains("[error]") && line.contains(&begin), "{line}");
+    assert!(line.contains(", client: 192.0.2.1, "), "{line}");
+}
+
+#[test]
+fn too_many_calls() {
+    let live = live("authgear_max_inflight 1; authgear_on_error 503;");
+    let held = live.begin(&from(&live, "192.0.2.2"));
+    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert_eq!(send(&live.nginx, Wire::Http1, from(&live, "192.0.2.1")).status, 503);
+    assert_told(
+        &live,
+        "1 calls are in flight, as many as \"authgear_max_inflight\" allows; requests get 503, client: ",
+    );
+    drop(held);
+    live.finish();
+}
+
+#[test]
+fn too_many_calls_of_one_client() {
+    let live = live("authgear_max_inflight 4; authgear_on_error anonymous;");
+    let held = live.begin(&from(&live, "192.0.2.1"));
+    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert_eq!(send(&live.nginx, Wire::Http1, from(&live, "192.0.2.1")).status, 200);
+    assert_told(
+        &live,
+        "this client address has 1 of 4 calls in flight, its share of \"authgear_max_inflight\"; \
+         requests go on without identity; behind a load balancer set up ngx_http_realip_module, client: ",
+    );
+    drop(held);
+    live.finish();
+}
