@@ -63,32 +63,32 @@ impl Display for Advice<'_> {
         match self {
             Self::Unverified(endpoint) => write!(
                 f,
-                "\"authgear_ssl_verify off\" lets anybody who answers in the place of \"{}\" say who users are; name the CA of its certificate in \"authgear_ssl_trusted_certificate\" instead",
+                "anybody who answers in the place of \"{}\" can say who users are; name its CA by \"authgear_ssl_trusted_certificate\" instead of \"authgear_ssl_verify off\"",
                 endpoint.origin()
             ),
             Self::Plaintext(endpoint) => write!(
                 f,
-                "\"{}\" is asked without TLS, and by its name it is on no private network: credentials can be read on the way, and answers forged; write \"https://\", or the private address that it has",
+                "credentials for \"{}\" can be read on the way, and its answers forged, for by its name it is on no private network; write \"https://\", or its private address, in \"authgear_resolve\"",
                 endpoint.origin()
             ),
             Self::LongFreshness(valid) => write!(
                 f,
-                "by \"authgear_cache_valid\" a session that was ended, or a role that was taken away, may be let in for {}; an hour or less is better",
+                "a session that was ended, or a role that was taken away, may be let in for {}; an hour or less is better for \"authgear_cache_valid\"",
                 Time(*valid)
             ),
             Self::Amr => f.write_str(
-                "\"amr=\" in \"authgear_require\" directive can't be met by today's Authgear, whose resolver names no authentication methods; nobody is let in",
+                "\"amr=\" in \"authgear_require\" directive can't be met and nobody is let in, for today's Authgear names no authentication methods; remove it",
             ),
             Self::UnusedZone(name) => write!(
                 f,
-                "zone \"{name}\" is used nowhere, so that it keeps nothing; write \"authgear_cache {name}\" where requests are resolved"
+                "nothing is kept in zone \"{name}\"; write \"authgear_cache {name}\" where requests are resolved, or remove \"authgear_cache_zone\""
             ),
             Self::Underscores => f.write_str(
-                "\"underscores_in_headers on\" lets clients send other spellings of headers, which CGI and PHP can't tell from your own; the authgear module removes those of \"x-authgear-\" only, so write \"off\" if you can, in the block that begins",
+                "clients can send other spellings of the headers that you set, such as \"x_real_ip\", and CGI and PHP can't tell them apart; the authgear module removes those of \"x-authgear-\" only, so remove \"underscores_in_headers on\", if you can, from the block",
             ),
             Self::LeftOver(directive, headers) => write!(
                 f,
-                "\"{directive}\" puts something else in the place of what the resolver says in \"{}\"; remove it, the authgear module passes them by itself, in the block that begins",
+                "\"{directive}\" overrides what the resolver says in \"{}\", which the authgear module passes by itself; remove these lines from the block",
                 headers.join("\", \"")
             ),
         }

@@ -24,14 +24,13 @@ fn assert_warned(check: &Check, fragment: &str, expected: &[(&str, usize)]) {
     }
 }
 
-const UNVERIFIED: &str = "\"authgear_ssl_verify off\" lets anybody who answers in the place of \"https://a.example\" say who users are";
-const PLAINTEXT: &str =
-    "\"http://a.example\" is asked without TLS, and by its name it is on no private network";
-const FRESHNESS: &str =
-    "by \"authgear_cache_valid\" a session that was ended, or a role that was taken away, may be let in for";
-const AMR: &str = "\"amr=\" in \"authgear_require\" directive can't be met by today's Authgear";
-const UNUSED: &str = "zone \"sessions\" is used nowhere";
-const UNDERSCORES: &str = "\"underscores_in_headers on\" lets clients send other spellings of headers";
+const UNVERIFIED: &str = "anybody who answers in the place of \"https://a.example\" can say who users are";
+const PLAINTEXT: &str = "credentials for \"http://a.example\" can be read on the way, and its answers forged";
+const FRESHNESS: &str = "a session that was ended, or a role that was taken away, may be let in for";
+const AMR: &str = "\"amr=\" in \"authgear_require\" directive can't be met and nobody is let in";
+const UNUSED: &str = "nothing is kept in zone \"sessions\"";
+const UNDERSCORES: &str =
+    "clients can send other spellings of the headers that you set, such as \"x_real_ip\"";
 
 /// Levels that inherit all from around.
 const LEVELS: &str = "server { listen 127.0.0.1:1; location / { location /a/ { } } location /b/ { } }
@@ -67,7 +66,7 @@ fn a_resolver_that_is_asked_without_tls() {
     }
     let public = ["http://8.8.8.8", "http://[2001:db8::1]:3001", "http://auth.example.com:3001"];
     for url in public {
-        let begin = format!("\"{url}\" is asked without TLS");
+        let begin = format!("credentials for \"{url}\" can be read");
         assert_advice(&format!("authgear_resolve {url};\n{LEVELS}"), &[(&begin, 1)]);
     }
     let private = [

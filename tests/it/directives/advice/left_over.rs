@@ -2,7 +2,7 @@
 
 use super::{LEVELS, assert_advice};
 
-const PROXY: &str = "\"proxy_set_header\" puts something else in the place of what the resolver says in \"x-authgear-user-id\"; remove it";
+const PROXY: &str = "\"proxy_set_header\" overrides what the resolver says in \"x-authgear-user-id\", which the authgear module";
 const RESOLVE: &str = "authgear_resolve http://10.0.0.5;";
 
 /// A server with these lines in a location, the second one of all.
@@ -38,8 +38,8 @@ fn all_headers_of_a_block_are_in_one_line() {
          proxy_set_header x-authgear-xhr 1; proxy_set_header x_authgear_user_roles $x_authgear_user_roles;
          fastcgi_param HTTP_X_AUTHGEAR_USER_ID $x_authgear_user_id;",
     );
-    let both = "\"proxy_set_header\" puts something else in the place of what the resolver says in \"X-Authgear-User-Id\", \"x_authgear_user_roles\"; remove it";
-    let parameter = "\"fastcgi_param\" puts something else in the place of what the resolver says in \"HTTP_X_AUTHGEAR_USER_ID\"; remove it";
+    let both = "\"proxy_set_header\" overrides what the resolver says in \"X-Authgear-User-Id\", \"x_authgear_user_roles\", which the authgear module";
+    let parameter = "\"fastcgi_param\" overrides what the resolver says in \"HTTP_X_AUTHGEAR_USER_ID\", which the authgear module";
     assert_advice(&lines, &[(both, 2), (parameter, 2)]);
 }
 
@@ -99,6 +99,6 @@ fn the_documented_lines_are_seen() {
     let (lines, _) = location.split_once("proxy_pass").expect("what is left over, before the backend");
     let (_, lines) = lines.split_once("auth_request /_auth;").expect("what asked before");
     let http = format!("server {{ listen 127.0.0.1:1;\nlocation / {{ {RESOLVE} {lines} }} }}");
-    let begin = "\"proxy_set_header\" puts something else in the place of what the resolver says in \"x-authgear-session-valid\", \"x-authgear-user-id\", \"x-authgear-user-anonymous\", ";
+    let begin = "\"proxy_set_header\" overrides what the resolver says in \"x-authgear-session-valid\", \"x-authgear-user-id\", \"x-authgear-user-anonymous\", ";
     assert_advice(&http, &[(begin, 2)]);
 }
