@@ -28,13 +28,13 @@ fn assert_told(live: &Live, words: &str) {
 
 #[test]
 fn too_many_calls() {
-    let live = live("authgear_max_inflight 1; authgear_on_error 503;");
+    let live = live("authgear_max_inflight 1;");
     let held = live.begin(&from(&live, "192.0.2.2"));
     assert!(live.resolver.wait_for_gate(1, SOON));
-    assert_eq!(send(&live.nginx, Wire::Http1, from(&live, "192.0.2.1")).status, 503);
+    assert_eq!(send(&live.nginx, Wire::Http1, from(&live, "192.0.2.1")).status, 502);
     assert_told(
         &live,
-        "1 calls are in flight, as many as \"authgear_max_inflight\" allows; requests get 503, client: ",
+        "1 calls are in flight, as many as \"authgear_max_inflight\" allows; requests get 502, client: ",
     );
     drop(held);
     live.finish();
