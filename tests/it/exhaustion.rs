@@ -41,7 +41,7 @@ impl Site {
         let builder = Nginx::builder()
             .http(format!(
                 "authgear_resolve {}; authgear_cache_zone zone=sessions:1m; authgear_cache sessions;
-                 authgear_cache_valid valid invalid none 1d; authgear_timeout 30s; authgear_connect_timeout 30s;
+                 authgear_cache_valid valid invalid none 1h; authgear_timeout 30s; authgear_connect_timeout 30s;
                  access_log off; keepalive_requests 100000000;",
                 fast.url()
             ))
