@@ -57,6 +57,28 @@ fn with_places(text: &str) -> String {
     out + rest
 }
 
+/// The names that GitHub gives to headings.
+fn anchors(document: &str) -> Vec<String> {
+    let headings = document.lines().filter_map(|line| line.strip_prefix('#'));
+    let kept = |c: &char| c.is_alphanumeric() || " -_".contains(*c);
+    let names = headings.map(|heading| heading.trim_start_matches('#').trim().to_lowercase());
+    names.map(|name| name.chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
+}
+
+#[test]
+fn links_lead_to_headings() {
+    let read = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let (document, readme) = (read("docs/messages.md"), read("README.md"));
+    let links: Vec<_> = document.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    assert!(links.len() > 10, "{links:?}");
+    for link in links {
+        let (file, heading) = link.split_once('#').expect("a heading");
+        let anchors = anchors(if file == "../README.md" { &readme } else { &document });
+        assert!(["", "../README.md"].contains(&file), "{link} leads to another file");
+        assert!(anchors.iter().any(|anchor| anchor == heading), "{link} leads nowhere");
+    }
+}
+
 #[test]
 fn an_item_that_is_code_is_a_message() {
     let entries = entries(
