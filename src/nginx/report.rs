@@ -71,16 +71,19 @@ fn works_again(call: &Called) {
 /// A request needs a call, and there are too many.
 pub fn overload(request: Option<Log>, settings: &Settings, overload: Overload) {
     let (log, max) = (request.unwrap_or_else(log::cycle), settings.max_inflight);
-    let (endpoint, consequence) = (settings.target.endpoint(), Consequence::of(settings).when(false));
+    let endpoint = settings.target.endpoint();
+    let in_words = || Consequence::of(settings).when(false);
     match overload {
         Overload::Total => {
             let Some(unsaid) = unsaid(settings.target.id(), "overload") else { return };
+            let consequence = in_words();
             log.error(format_args!(
                 "resolver \"{endpoint}\" not asked: {max} calls are in flight, as many as \"authgear_max_inflight\" allows; {consequence}{unsaid}"
             ));
         }
         Overload::Client { held } => {
             let Some(unsaid) = unsaid(settings.target.id(), "share") else { return };
+            let consequence = in_words();
             log.error(format_args!(
                 "resolver \"{endpoint}\" not asked: this client address has {held} of {max} calls in flight, its share of \"authgear_max_inflight\"; {consequence}; behind a load balancer set up ngx_http_realip_module{unsaid}"
             ));
