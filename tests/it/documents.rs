@@ -96,7 +96,9 @@ impl Piece {
             ("proxy_cache_path", "proxy_cache_path answers keys_zone=answers:1m;"),
             ("authgear_resolve", "authgear_resolve http://10.0.0.5:3001;"),
         ] {
-            if !self.has(directive) {
+            // A zone that nothing uses is worth a warning.
+            let is_used = directive != "authgear_cache_zone" || self.has("authgear_cache ");
+            if is_used && !self.has(directive) {
                 builder = builder.http(lines);
             }
         }
