@@ -1,0 +1,111 @@
+# shellcheck shell=bash
+# The checks of the Debian package. Sourced by scripts/test after lib.sh, never run.
+# shellcheck disable=SC2154 # scripts/test sets other_nginx
+
+PACKAGE=libnginx-mod-http-authgear
+
+# -- what is in it ----------------------------------------------------------------------------------------------
+
+# Makes the package of the module that AUTHGEAR_MODULE names, and looks at it. Takes seconds.
+check_package() {
+    local package content again
+    [[ -z $other_nginx ]] || { say "skipped: this is not the system's nginx" && return; }
+    package=$(scripts/package)
+    content=$TARGET_DIR/package/content
+    rm -rf "$content"
+    dpkg-deb --raw-extract "$package" "$content"
+    check_fields "$package"
+    check_files "$content"
+    check_copyright "$content/usr/share/doc/$PACKAGE/copyright"
+    # lintian isn't installed for this alone.
+    if command -v lintian >/dev/null; then
+        lintian --allow-root --fail-on error,warning "$package"
+    fi
+    cp "$package" "$content.deb"
+    again=$(scripts/package)
+    cmp "$again" "$content.deb" || die "the package is another one when it is made again"
+}
+
+check_fields() {
+    local package=$1 depends abi
+    depends=$(dpkg-deb --field "$package" Depends)
+    abi=$(sed -n 's/^nginx:abi=//p' /usr/share/nginx/src/debian/libnginx-mod.abisubstvars)
+    [[ ", $depends, " == *", $abi, "* ]] || die "the package does not depend on $abi: $depends"
+    [[ $depends == *'libc6 (>= '* ]] || die "the package does not depend on the C library: $depends"
+    [[ $(dpkg-deb --field "$package" Version) == "$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)+"* ]] ||
+        die "the version of the package is not that of Cargo.toml"
+}
+
+# Exactly these files, and scripts that name the link.
+check_files() {
+    local content=$1 doc=./usr/share/doc/$PACKAGE expected script
+    expected=$(
+        printf '%s\n' "./usr/lib/nginx/modules/$MODULE_FILE" ./usr/share/nginx/modules-available/mod-http-authgear.conf \
+            "$doc"/{README.md.gz,changelog.gz,changelog.Debian.gz,copyright} "./usr/share/lintian/overrides/$PACKAGE"
+        (cd nginx-conf && printf "$doc/examples/%s\n" *)
+    )
+    diff <(LC_ALL=C sort <<<"$expected") <(cd "$content" && find . -type f -not -path './DEBIAN/*' | LC_ALL=C sort) ||
+        die "the package has other files than it should have, see above"
+    cmp "$AUTHGEAR_MODULE" "$content/usr/lib/nginx/modules/$MODULE_FILE"
+    [[ $(<"$content/usr/share/nginx/modules-available/mod-http-authgear.conf") == "load_module modules/$MODULE_FILE;" ]] ||
+        die "the package does not load the module"
+    for script in postinst prerm postrm; do
+        sh -n "$content/DEBIAN/$script"
+        grep -q '50-mod-http-authgear.conf' "$content/DEBIAN/$script" || die "$script does not know the link"
+    done
+    grep -q 'dpkg-trigger --no-await nginx-reload' "$content/DEBIAN/postinst" || die "nginx is not told of the module"
+}
+
+# A library that Cargo.lock has, and one whose terms want to be repeated.
+check_copyright() {
+    local name
+    while read -r name _; do
+        grep -q "^  $name v" "$1" || die "the copyright file does not know the library $name"
+    done < <(cargo tree --locked --edges normal,no-proc-macro --prefix none --depth 1 | sed 1d)
+    grep -q '^-- moka [0-9.]*, NOTICE --$' "$1" || die "the copyright file lacks moka's notice"
+    grep -q '^-- ring [0-9.]*, LICENSE-BoringSSL --$' "$1" || die "the copyright file lacks ring's terms"
+}
+
+# -- in use -----------------------------------------------------------------------------------------------------
+
+# Installs it in a Debian of its own, in a folder: apt, dpkg and nginx are the real ones, and the machine's are not touched.
+check_installation() {
+    local root=$TARGET_DIR/package/root package newer unfit
+    [[ -z $other_nginx ]] || { say "skipped: this is not the system's nginx" && return; }
+    install_packages mmdebstrap curl
+    cargo build --locked --no-default-features --example standin
+    package=$(scripts/package)
+    newer=$(scripts/package --revision 2)
+    unfit=$(unfit_package "$package")
+    make_root "$root"
+    as_root unshare --mount-proc --pid --fork --kill-child --net --ipc --uts -- \
+        tests/package/lifecycle.sh "$root" "$TARGET_DIR/debug/examples/standin" "$unfit" "$package" "$newer"
+    as_root rm -rf "$root"
+}
+
+# The system that this one is, but for what isn't needed to install a package. What the package asks for is there to be
+# installed.
+make_root() {
+    local root=$1 suite source sources=()
+    for source in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+        [[ -s $source ]] && sources+=("$source")
+    done
+    suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    say "making a small Debian"
+    as_root rm -rf "$root"
+    # shellcheck disable=SC2016 # the hook is for mmdebstrap's shell
+    as_root mmdebstrap --quiet --variant=apt --skip=cleanup/apt \
+        --customize-hook='chroot "$1" apt-get --yes --download-only --option APT::Install-Recommends=true install nginx ca-certificates' \
+        "$suite" "$root" "${sources[@]}" ||
+        die "mmdebstrap could not make a Debian in $root: see above"
+}
+
+# The same for an nginx that isn't there.
+unfit_package() {
+    local folder=$TARGET_DIR/package/unfit
+    rm -rf "$folder"
+    dpkg-deb --raw-extract "$1" "$folder"
+    sed -i '/^Depends: /s/nginx-abi-[^,]*/nginx-abi-0.0.0-0/' "$folder/DEBIAN/control"
+    dpkg-deb --root-owner-group --build "$folder" "$folder.deb" >&2
+    echo "$folder.deb"
+}
