@@ -202,8 +202,9 @@ build_module() {
     local profile=$1 to=$2 folder=$1
     shift 2
     [[ $profile == dev ]] && folder=debug
-    [[ $profile == release ]] && set -- --config "$(same_from_anywhere)" "$@"
-    (cd "$ROOT" && cargo build --locked --lib --profile "$profile" "$@") >&2 ||
+    set -- --config "$(rustflags "$profile")" "$@"
+    # mimalloc notes when it was compiled: for the compiler that is always the same moment.
+    (cd "$ROOT" && SOURCE_DATE_EPOCH=0 cargo build --locked --lib --profile "$profile" "$@") >&2 ||
         die "cargo could not build the module: see above"
     mkdir -p "$(dirname "$to")"
     cp "$TARGET_DIR/$folder/libnginx_authgear.so" "$to.new"
@@ -211,12 +212,17 @@ build_module() {
     mv "$to.new" "$to"
 }
 
-# So that a release is the same file byte for byte wherever it is built, and tells of no folder of the machine: the
-# places of panics have paths in them. rustc takes the last that matches.
-same_from_anywhere() {
-    local cargo_home=${CARGO_HOME:-$HOME/.cargo}
-    printf 'build.rustflags = ["--remap-path-prefix=%s=cargo", "--remap-path-prefix=%s=.", "--remap-path-prefix=%s=target"]' \
-        "$cargo_home" "$ROOT" "$TARGET_DIR"
+# What rustc is told besides. A release is the same file byte for byte wherever it is built, and tells of no folder of the
+# machine: the places of panics have paths in them, of which rustc takes the last that matches. With musl (Alpine) Rust links
+# programs statically by default, and can't make a module then, nor load libclang.
+rustflags() {
+    local profile=$1 flags=()
+    [[ $profile == release ]] && flags=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+        "--remap-path-prefix=$ROOT=." "--remap-path-prefix=$TARGET_DIR=target")
+    [[ $(rustc -vV) != *-linux-musl* ]] || flags+=(-Ctarget-feature=-crt-static)
+    printf 'build.rustflags = ['
+    ((${#flags[@]} == 0)) || printf '"%s", ' "${flags[@]}"
+    printf ']'
 }
 
 # Only nginx can say whether a module is for it.

@@ -36,15 +36,17 @@ check_fields() {
         die "the version of the package is not that of Cargo.toml"
 }
 
-# Exactly these files, and scripts that name the link.
+# Exactly these files (debhelper compresses documents that are large), and scripts that name the link.
 check_files() {
-    local content=$1 doc=./usr/share/doc/$PACKAGE expected script
+    local content=$1 doc=./usr/share/doc/$PACKAGE expected found script
     expected=$(
         printf '%s\n' "./usr/lib/nginx/modules/$MODULE_FILE" ./usr/share/nginx/modules-available/mod-http-authgear.conf \
-            "$doc"/{README.md.gz,changelog.gz,changelog.Debian.gz,copyright} "./usr/share/lintian/overrides/$PACKAGE"
+            "$doc"/{README.md,changelog,changelog.Debian,copyright} "./usr/share/lintian/overrides/$PACKAGE"
+        (cd docs && printf "$doc/%s\n" *.md)
         (cd nginx-conf && printf "$doc/examples/%s\n" *)
     )
-    diff <(LC_ALL=C sort <<<"$expected") <(cd "$content" && find . -type f -not -path './DEBIAN/*' | LC_ALL=C sort) ||
+    found=$(cd "$content" && find . -type f -not -path './DEBIAN/*')
+    diff <(LC_ALL=C sort <<<"$expected") <(sed 's/\.gz$//' <<<"$found" | LC_ALL=C sort) ||
         die "the package has other files than it should have, see above"
     cmp "$AUTHGEAR_MODULE" "$content/usr/lib/nginx/modules/$MODULE_FILE"
     [[ $(<"$content/usr/share/nginx/modules-available/mod-http-authgear.conf") == "load_module modules/$MODULE_FILE;" ]] ||
