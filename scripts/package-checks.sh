@@ -45,8 +45,8 @@ check_files() {
         (cd docs && printf "$doc/%s\n" *.md)
         (cd nginx-conf && printf "$doc/examples/%s\n" *)
     )
-    found=$(cd "$content" && find . -type f -not -path './DEBIAN/*')
-    diff <(LC_ALL=C sort <<<"$expected") <(sed 's/\.gz$//' <<<"$found" | LC_ALL=C sort) ||
+    found=$(cd "$content" && find . -type f -not -path './DEBIAN/*' | sed 's/\.gz$//')
+    diff <(LC_ALL=C sort <<<"$expected") <(LC_ALL=C sort <<<"$found") ||
         die "the package has other files than it should have, see above"
     cmp "$AUTHGEAR_MODULE" "$content/usr/lib/nginx/modules/$MODULE_FILE"
     [[ $(<"$content/usr/share/nginx/modules-available/mod-http-authgear.conf") == "load_module modules/$MODULE_FILE;" ]] ||
