@@ -231,7 +231,8 @@ check_module_loads() {
     dir=$(mktemp -d)
     # Through a link, so that no character of the path means something in nginx's configuration.
     ln -s "$module" "$dir/module.so"
-    printf '%s\n' 'load_module module.so;' 'pid nginx.pid;' 'error_log stderr;' 'events {}' >"$dir/nginx.conf"
+    # The user that this nginx was built to run as may be unknown to this machine.
+    printf '%s\n' 'load_module module.so;' 'user root;' 'pid nginx.pid;' 'error_log stderr;' 'events {}' >"$dir/nginx.conf"
     if words=$("$NGINX" -t -p "$dir/" -c nginx.conf -e stderr 2>&1); then
         rm -rf "$dir"
         return

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The checks of the Debian package. Sourced by scripts/test after lib.sh, never run.
-# shellcheck disable=SC2154 # scripts/test sets other_nginx
+# shellcheck disable=SC2154 # scripts/test sets other_nginx and nginx_source
 
 PACKAGE=libnginx-mod-http-authgear
 
@@ -66,6 +66,25 @@ check_copyright() {
     done < <(cargo tree --locked --edges normal,no-proc-macro --prefix none --depth 1 | sed 1d)
     grep -q '^-- moka [0-9.]*, NOTICE --$' "$1" || die "the copyright file lacks moka's notice"
     grep -q '^-- ring [0-9.]*, LICENSE-BoringSSL --$' "$1" || die "the copyright file lacks ring's terms"
+}
+
+# -- the module again -------------------------------------------------------------------------------------------
+
+# Builds the module from nothing in another folder, which has a space in its name, with other copies of its libraries: it has
+# to be the same file.
+check_reproducible() {
+    local module=$TARGET_DIR/release/$MODULE_FILE elsewhere=$TARGET_DIR/reproducible/other\ place
+    # Some libraries note when they were compiled, and cargo doesn't know if that was by scripts/build.
+    cargo clean --release --package libmimalloc-sys
+    build_module release "$module"
+    rm -rf "$elsewhere"
+    mkdir -p "$elsewhere/cargo/registry"
+    cp -R Cargo.toml Cargo.lock build.rs src scripts tests "$elsewhere"
+    cp -R "${CARGO_HOME:-$HOME/.cargo}"/registry/{cache,index} "$elsewhere/cargo/registry"
+    env CARGO_TARGET_DIR="$elsewhere/target" CARGO_HOME="$elsewhere/cargo" \
+        "$elsewhere/scripts/build" ${nginx_source:+--nginx-source "$nginx_source"}
+    cmp "$module" "$elsewhere/target/release/$MODULE_FILE" || die "the module is another one when it is built in another folder"
+    rm -rf "$elsewhere"
 }
 
 # -- in use -----------------------------------------------------------------------------------------------------
