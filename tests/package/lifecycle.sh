@@ -168,6 +168,16 @@ upgraded() {
     fact "upgraded, and in use at once; none of $(wc -l <"$work/answers") requests failed"
 }
 
+# The older version, by the same way.
+downgraded() {
+    local before
+    before=$(master)
+    apt install --allow-downgrades /tmp/first.deb || fail "the older one can't be installed"
+    soon replaced "$before" || fail "nginx still runs the newer one: $(mapped_modules)"
+    protected || fail "the site is open"
+    fact "downgraded"
+}
+
 replaced() {
     [[ $(master) != "$1" && ! -d /proc/$1 ]] && loaded
 }
@@ -222,6 +232,7 @@ installed
 used_as_the_manual_says
 used_with_an_example
 upgraded
+downgraded
 removed
 installed_again
 purged
