@@ -6,10 +6,11 @@ PACKAGE=libnginx-mod-http-authgear
 
 # -- what is in it ----------------------------------------------------------------------------------------------
 
-# Makes the package of the module that AUTHGEAR_MODULE names, and looks at it. Takes seconds.
+# Makes the package, and looks at it. Takes seconds where the module is there.
 check_package() {
     local package content again
     [[ -z $other_nginx ]] || { say "skipped: this is not the system's nginx" && return; }
+    need_module
     package=$(scripts/package)
     content=$TARGET_DIR/package/content
     rm -rf "$content"
@@ -24,6 +25,13 @@ check_package() {
     cp "$package" "$content.deb"
     again=$(scripts/package)
     cmp "$again" "$content.deb" || die "the package is another one when it is made again"
+}
+
+# A run of all checks has built it before.
+need_module() {
+    [[ -z ${AUTHGEAR_MODULE:-} ]] || return 0
+    export AUTHGEAR_MODULE=$TARGET_DIR/release/$MODULE_FILE
+    build_module release "$AUTHGEAR_MODULE"
 }
 
 check_fields() {
@@ -94,6 +102,7 @@ check_installation() {
     local root=$TARGET_DIR/package/root package newer unfit
     [[ -z $other_nginx ]] || { say "skipped: this is not the system's nginx" && return; }
     install_packages mmdebstrap curl
+    need_module
     cargo build --locked --no-default-features --example standin
     package=$(scripts/package)
     newer=$(scripts/package --revision 2)
