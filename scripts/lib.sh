@@ -213,12 +213,12 @@ build_module() {
 }
 
 # What rustc is told besides. A release is the same file byte for byte wherever it is built, and tells of no folder of the
-# machine: the places of panics have paths in them, of which rustc takes the last that matches. With musl (Alpine) Rust links
+# machine: the places of panics have paths in them. rustc takes the last that matches, and the others may be in ROOT. With musl (Alpine) Rust links
 # programs statically by default, and can't make a module then, nor load libclang.
 rustflags() {
     local profile=$1 flags=()
-    [[ $profile == release ]] && flags=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
-        "--remap-path-prefix=$ROOT=." "--remap-path-prefix=$TARGET_DIR=target")
+    [[ $profile == release ]] && flags=("--remap-path-prefix=$ROOT=."
+        "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" "--remap-path-prefix=$TARGET_DIR=target")
     [[ $(rustc -vV) != *-linux-musl* ]] || flags+=(-Ctarget-feature=-crt-static)
     printf 'build.rustflags = ['
     ((${#flags[@]} == 0)) || printf '"%s", ' "${flags[@]}"
