@@ -213,8 +213,8 @@ build_module() {
 }
 
 # What rustc is told besides. A release is the same file byte for byte wherever it is built, and tells of no folder of the
-# machine: the places of panics have paths in them. rustc takes the last that matches, and the others may be in ROOT. With musl (Alpine) Rust links
-# programs statically by default, and can't make a module then, nor load libclang.
+# machine: the places of panics have paths in them. rustc takes the last folder that matches, and the others may be in
+# ROOT. With musl (Alpine) Rust links programs statically by default, and can't make a module then, nor load libclang.
 rustflags() {
     local profile=$1 flags=()
     [[ $profile == release ]] && flags=("--remap-path-prefix=$ROOT=."
