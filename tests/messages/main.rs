@@ -19,9 +19,8 @@ use lexer::Token;
 use sources::{Texts, with_places};
 
 /// Files whose texts are all for others than operators, and for whom.
-const OTHER_READERS: [(&str, &str); 4] = [
+const OTHER_READERS: [(&str, &str); 3] = [
     ("metrics/page.rs", "the page of `authgear_status html`"),
-    ("metrics/words.rs", "the numbers in that page"),
     ("metrics/render.rs", "what `authgear_status` answers"),
     ("nginx/status.rs", "the kinds of content that `authgear_status` answers"),
 ];
