@@ -212,9 +212,17 @@ fn no_line_of_the_module_holds_a_credential() {
     for told in ["is full", "connect failed"] {
         assert!(own.iter().any(|line| line.contains(told)), "{told:?}: {own:#?}");
     }
-    assert_eq!(parts_found(own.join("\n").as_bytes(), &secrets).len(), 0);
+    let own: String = own.into_iter().map(without_fingerprint).collect();
+    assert_eq!(parts_found(own.as_bytes(), &secrets).len(), 0);
     // The search finds what nginx itself has printed, if it was built to.
     let printed = log.contains("http header: \"Authorization");
     assert_eq!(parts_found(log.as_bytes(), &secrets).len(), if printed { secrets.len() } else { 0 });
     site.nginx.finish();
+}
+
+/// Eight hexadecimal digits are part of one of so many tokens once in a hundred runs.
+fn without_fingerprint(line: &str) -> String {
+    let Some((before, after)) = line.split_once("fingerprint") else { return line.to_owned() };
+    let digits = after.get(1..9).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+    format!("{before}{}", after.get(digits.map_or(0, |_| 9)..).unwrap_or_default())
 }
