@@ -1,4 +1,4 @@
-//! Tells rustc the version of the nginx that is built for, and generates what nginx-sys leaves out.
+//! Tells rustc the version of the nginx that is built for, and makes what nginx-sys leaves out or gets wrong.
 
 use std::env;
 use std::error::Error;
@@ -13,7 +13,9 @@ const LINKED_HEADERS: u32 = 1_023_000;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     forward_version()?;
-    generate_bindings()?;
+    let headers = headers()?;
+    generate_bindings(&headers)?;
+    compile_bit_fields(&headers);
     // A thread or an exit handler may outlive a dlclose(): keep the code mapped.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     Ok(())
@@ -38,20 +40,24 @@ fn forward_version() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// nginx-sys includes `ngx_core.h` and `ngx_http.h` only, and macros of macros have no binding there.
-fn generate_bindings() -> Result<(), Box<dyn Error>> {
-    const HEADER: &str = "src/nginx/bindings.h";
-    println!("cargo::rerun-if-changed={HEADER}");
+/// The arguments with which a compiler finds nginx's headers.
+fn headers() -> Result<Vec<String>, Box<dyn Error>> {
     let includes = env::var_os("DEP_NGINX_INCLUDE").ok_or("nginx-sys names no include folders")?;
     let includes = env::split_paths(&includes).map(|path| format!("-I{}", path.display()));
     let defines = env::var("DEP_NGINX_CFLAGS").unwrap_or_default();
     let defines = defines.split_whitespace().map(str::to_owned);
+    Ok(includes.chain(defines).collect())
+}
 
+/// nginx-sys includes `ngx_core.h` and `ngx_http.h` only, and macros of macros have no binding there.
+fn generate_bindings(headers: &[String]) -> Result<(), Box<dyn Error>> {
+    const HEADER: &str = "src/nginx/bindings.h";
+    println!("cargo::rerun-if-changed={HEADER}");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     bindgen::Builder::default()
         .header(HEADER)
-        .clang_args(includes.chain(defines))
-        .allowlist_function("ngx_add_channel_event")
+        .clang_args(headers)
+        .allowlist_function("ngx_add_channel_event|ngx_http_authgear_.*")
         .allowlist_var("NGX_AUTHGEAR_.*")
         // Types are nginx-sys's: two of one name would not be one type.
         .allowlist_recursively(false)
@@ -60,4 +66,16 @@ fn generate_bindings() -> Result<(), Box<dyn Error>> {
         .generate()?
         .write_to_file(out.join("bindings.rs"))?;
     Ok(())
+}
+
+/// What bindgen gets wrong is read by a C compiler.
+fn compile_bit_fields(headers: &[String]) {
+    const SOURCE: &str = "src/nginx/bit_fields.c";
+    println!("cargo::rerun-if-changed={SOURCE}");
+    let mut compiler = cc::Build::new();
+    for argument in headers {
+        compiler.flag(argument);
+    }
+    // Their own warnings are nginx's.
+    compiler.file(SOURCE).warnings(false).compile("bit_fields");
 }

@@ -48,6 +48,6 @@ pub mod worker;
 /// What nginx-sys leaves out; made by build.rs.
 mod bindings {
     #![allow(unreachable_pub, reason = "bindgen makes everything public")]
-    use nginx_sys::{ngx_cycle_t, ngx_event_handler_pt, ngx_fd_t, ngx_int_t};
+    use nginx_sys::{ngx_cycle_t, ngx_event_handler_pt, ngx_fd_t, ngx_http_request_t, ngx_int_t, ngx_uint_t};
     include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
 }

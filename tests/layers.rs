@@ -121,3 +121,32 @@ fn files_can_be_taken_in_at_a_glance() {
         assert!(code.lines().count() <= 300, "{} is long", path.display());
     }
 }
+
+/// Bit-fields of a request: nginx-sys looks for them in the wrong place in some versions of nginx, see `bit_fields.c`.
+const BIT_FIELDS: [&str; 14] = [
+    "discard_body",
+    "error_page",
+    "filter_finalize",
+    "header_only",
+    "header_sent",
+    "internal",
+    "keepalive",
+    "limit_rate_set",
+    "main_filter_need_in_memory",
+    "post_action",
+    "request_complete",
+    "request_output",
+    "terminated",
+    "uri_changed",
+];
+
+#[test]
+fn bit_fields_of_a_request_are_read_in_c() {
+    for (path, code) in sources() {
+        for name in BIT_FIELDS {
+            for accessor in [format!(".{name}()"), format!(".set_{name}(")] {
+                assert!(!code.contains(&accessor), "{} has {accessor:?}", path.display());
+            }
+        }
+    }
+}

@@ -7,3 +7,7 @@
 
 /* Macros of macros, which bindgen can't translate. */
 const ngx_int_t NGX_AUTHGEAR_READ_EVENT = NGX_READ_EVENT;
+
+/* See bit_fields.c. */
+ngx_uint_t ngx_http_authgear_is_post_action(const ngx_http_request_t *r);
+ngx_uint_t ngx_http_authgear_is_header_only(const ngx_http_request_t *r);

@@ -4,10 +4,28 @@ use std::net::IpAddr;
 
 use nginx_sys::{ngx_http_request_t, ngx_list_part_t, ngx_list_t, ngx_str_t, ngx_table_elt_t};
 
+use super::bindings::{ngx_http_authgear_is_header_only, ngx_http_authgear_is_post_action};
+
 /// Whether this is the client's own request, and no subrequest that nginx makes beside it.
 #[must_use]
 pub fn is_main(r: &ngx_http_request_t) -> bool {
     std::ptr::eq(r, r.main)
+}
+
+/// Whether nginx goes on with this request for `post_action`, after its end.
+///
+/// The bit-fields of a request are never read by nginx-sys, which doesn't know where they are in each version of nginx.
+#[must_use]
+pub fn is_post_action(r: &ngx_http_request_t) -> bool {
+    // SAFETY: LIVE REQUEST.
+    unsafe { ngx_http_authgear_is_post_action(r) != 0 }
+}
+
+/// Whether the client gets no body: it asked by HEAD, or has gone.
+#[must_use]
+pub fn is_header_only(r: &ngx_http_request_t) -> bool {
+    // SAFETY: LIVE REQUEST.
+    unsafe { ngx_http_authgear_is_header_only(r) != 0 }
 }
 
 /// The client's header lines in their order: name as it came, and value.

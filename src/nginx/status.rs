@@ -13,6 +13,7 @@ use super::access::{INTERNAL_ERROR, handle};
 use super::callback::Site;
 use super::module::Module;
 use super::pool::{self, OutOfMemory};
+use super::request::is_header_only;
 use super::{headers_out, request, worker};
 use crate::metrics::page;
 use crate::metrics::render::{Status, VERSION};
@@ -93,7 +94,7 @@ fn send(r: &mut ngx_http_request_t, text: &[u8]) -> Result<ngx_int_t, OutOfMemor
     headers.content_length_n = i64::try_from(text.len()).unwrap_or(-1);
     // SAFETY: LIVE REQUEST, C API.
     let sent = unsafe { ngx_http_send_header(r) };
-    if sent != NGX_OK as ngx_int_t || r.header_only() != 0 {
+    if sent != NGX_OK as ngx_int_t || is_header_only(r) {
         return Ok(sent);
     }
     let mut buffer = pool::zeroed::<ngx_buf_t>(r, 1)?;

@@ -14,6 +14,7 @@ use nginx_sys::{
 
 use super::access::INTERNAL_ERROR;
 use super::callback::{Site, contain};
+use super::request::is_post_action;
 use super::state::{self, Landed, RequestState, Wait};
 use super::worker::{self, Arrival, Refused, Wanted};
 use super::{clock, log, report};
@@ -57,7 +58,7 @@ pub fn suspend(
     // SAFETY: LIVE REQUEST.
     let request = unsafe { &mut *r.as_ptr() };
     // The client of a request that nginx goes on with for `post_action` has gone already.
-    if request.post_action() == 0 {
+    if !is_post_action(request) {
         if watch_client(request).is_err() {
             cancel(state);
             return Ok(INTERNAL_ERROR);
