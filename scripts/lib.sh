@@ -78,6 +78,33 @@ update_package_lists() {
     as_root apt-get update -q >&2 || say "apt-get update failed, going on with the package lists that are there"
 }
 
+# private_apt FOLDER SUITE KIND: sets APT, the options with which apt-get and apt-cache know what this suite of Debian has,
+# packages (deb) or sources (deb-src), from where the machine gets its own. The lists are in that folder, the machine's stay
+# as they are. Signatures are verified as ever.
+private_apt() {
+    local folder=$1 suite=$2 kind=$3 own
+    own="$(own_suite)\|stable\|testing\|unstable\|sid"
+    rm -rf "$folder"
+    mkdir -p "$folder"/{parts,lists/partial,cache/archives/partial}
+    : >"$folder/status"
+    # Either form of them may be missing.
+    sed "s/^Types:.*/Types: $kind/; /^Suites:/s/\b\($own\)\b/$suite/g" /etc/apt/sources.list.d/*.sources \
+        >"$folder/parts/a.sources" 2>/dev/null || true
+    sed -n "/^deb /{ s/^deb /$kind /; s/ \($own\)\b/ $suite/; p }" /etc/apt/sources.list /etc/apt/sources.list.d/*.list \
+        >"$folder/parts/b.list" 2>/dev/null || true
+    APT=(-q -o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$folder/parts" -o "Dir::State::status=$folder/status"
+        -o "Dir::State::lists=$folder/lists" -o "Dir::Cache=$folder/cache" -o "APT::Sandbox::User=$(id -un)"
+        -o "Acquire::Languages=none")
+    # A source that has no such list is no reason to stop: sid has no security updates.
+    apt-get "${APT[@]}" update >"$folder/update.log" 2>&1 || true
+}
+
+# The suite that this system is of.
+own_suite() {
+    # shellcheck source=/dev/null
+    (. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
+}
+
 # -- Rust -----------------------------------------------------------------------------------------------------
 
 find_cargo() {
@@ -133,10 +160,16 @@ prepare_nginx() {
     configure_nginx "$source" "$TARGET_DIR/nginx-$NGINX_VERSION"
 }
 
-check_source_version() {
-    local header=$1/src/core/nginx.h version
+# The version that a source tree is of.
+source_version() {
+    local header=$1/src/core/nginx.h
     [[ -f $header ]] || die "$1 is not the source tree of an nginx: it has no src/core/nginx.h"
-    version=$(sed -n 's/^#define NGINX_VERSION *"\(.*\)"/\1/p' "$header")
+    sed -n 's/^#define NGINX_VERSION *"\(.*\)"/\1/p' "$header"
+}
+
+check_source_version() {
+    local version
+    version=$(source_version "$1")
     [[ $version == "$NGINX_VERSION" ]] ||
         die "the source in $1 is of nginx $version but $NGINX is nginx $NGINX_VERSION, and a module loads only in the" \
             "version that it was built for: give the source of nginx $NGINX_VERSION with --nginx-source DIR," \
@@ -192,6 +225,28 @@ configure_nginx() {
     }
     # Last, so that an interrupted run is done again.
     echo "$wanted" >"$stamp"
+}
+
+# Leaves out what the compiler and the linker get: that is for a build by Debian.
+drop_compiler_flags() {
+    local flag kept=()
+    for flag in "${FLAGS[@]}"; do
+        case $flag in
+            --with-cc-opt=* | --with-ld-opt=*) ;;
+            *) kept+=("$flag") ;;
+        esac
+    done
+    FLAGS=("${kept[@]}")
+}
+
+# make_nginx WORK [arguments of make]: builds the nginx that was configured there, as WORK/objs/nginx.
+make_nginx() {
+    local work=$1
+    shift
+    make -C "$work" -j "$(nproc)" -f objs/Makefile "$@" binary >"$work/make.log" 2>&1 || {
+        tail -n 5 "$work/make.log" >&2
+        die "nginx $NGINX_VERSION can't be built: see above and $work/make.log"
+    }
 }
 
 # -- the module -----------------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ build_under_sanitizers() {
 # Debian's nginx-dev has no more than the headers. Sets source to the tree of the very package that is installed, from where
 # the machine gets its packages; in lists of its own, for the machine's may lack the sources.
 fetch_nginx_source() {
-    local apt=$SANITIZERS/apt package options
+    local package
     package=$(dpkg-query --show --showformat='${source:Package}=${source:Version}' nginx 2>/dev/null) || true
     [[ -n $package && -z $other_nginx ]] ||
         die "the sanitizers need the whole source of nginx $NGINX_VERSION: name it with --nginx-source DIR"
@@ -100,18 +100,11 @@ fetch_nginx_source() {
     [[ ! -f $source/src/core/nginx.c ]] || return 0
     say "fetching the source $package"
     install_packages dpkg-dev
-    rm -rf "$apt" "${source%/*}"
-    mkdir -p "$apt"/{parts,lists/partial,cache/archives/partial} "${source%/*}"
-    # Either form of them may be missing.
-    sed 's/^Types:.*/Types: deb-src/' /etc/apt/sources.list.d/*.sources >"$apt/parts/a.sources" 2>/dev/null || true
-    sed -n 's/^deb /deb-src /p' /etc/apt/sources.list /etc/apt/sources.list.d/*.list \
-        >"$apt/parts/b.list" 2>/dev/null || true
-    options=(-q -o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$apt/parts"
-        -o "Dir::State::lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o "APT::Sandbox::User=$(id -un)")
-    # A source that has no such list is no reason to stop.
-    apt-get "${options[@]}" update >&2 || true
+    rm -rf "${source%/*}"
+    mkdir -p "${source%/*}"
+    private_apt "$SANITIZERS/apt" "$(own_suite)" deb-src
     # The tarball alone, of whatever revision there is now: Debian's patches change no structure.
-    (cd "${source%/*}" && apt-get "${options[@]}" source --tar-only "${package%%=*}" >&2 && tar -xf nginx_*.orig.tar.*) ||
+    (cd "${source%/*}" && apt-get "${APT[@]}" source --tar-only "${package%%=*}" >&2 && tar -xf nginx_*.orig.tar.*) ||
         die "the source of $package can't be fetched: name the source tree of nginx $NGINX_VERSION with --nginx-source DIR"
 }
 
@@ -119,27 +112,18 @@ fetch_nginx_source() {
 # here, so that a byte too far is seen. nginx writes numbers of HTTP/2 to any address where the machine allows it, which is told
 # not to, and it passes null pointers together with a length of 0, which is let pass.
 build_nginx_under_sanitizers() {
-    local source=$1 work=$2 flag kept=()
+    local source=$1 work=$2
     local sanitize='-fsanitize=address,undefined -fno-sanitize=nonnull-attribute -fno-sanitize-recover=undefined'
     read_configure_flags
-    for flag in "${FLAGS[@]}"; do
-        case $flag in
-            --with-cc-opt=* | --with-ld-opt=*) ;;
-            *) kept+=("$flag") ;;
-        esac
-    done
-    FLAGS=("${kept[@]}" --with-ld-opt="$sanitize" --with-cc-opt="-g -O1 -fno-omit-frame-pointer $sanitize \
+    drop_compiler_flags
+    FLAGS+=(--with-ld-opt="$sanitize" --with-cc-opt="-g -O1 -fno-omit-frame-pointer $sanitize \
 -DNGX_DEBUG_PALLOC=1 -DNGX_HAVE_NONALIGNED=0")
     configure_nginx "$source" "$work"
     cc -g -c "-DREPORTS=\"$REPORTS/report\"" tests/sanitizers/options.c -o "$work/options.o"
     rm -f "$work/objs/nginx"
     say "building nginx $NGINX_VERSION with AddressSanitizer and UBSan"
     # Not by configure: the programs that it tries have no such function.
-    make -C "$work" -j "$(nproc)" -f objs/Makefile LINK='cc options.o -Wl,--wrap=ngx_create_pool' binary \
-        >"$work/make.log" 2>&1 || {
-        tail -n 5 "$work/make.log" >&2
-        die "nginx can't be built with sanitizers: see above and $work/make.log"
-    }
+    make_nginx "$work" LINK='cc options.o -Wl,--wrap=ngx_create_pool'
 }
 
 # build_module_under_sanitizers TO [cargo arguments]. Its target is named, or what runs at build time would have the
