@@ -10,6 +10,7 @@
 //! | `AUTHGEAR_MODULE` | path of the module; needed by every instance that loads it |
 //! | `AUTHGEAR_NGINX` | the nginx to start instead of the one on `PATH` |
 //! | `AUTHGEAR_NGINX_RUNNER` | a command to start nginx under, split at spaces, such as `valgrind -q` |
+//! | `AUTHGEAR_HTTP3_CURL` | a curl that knows HTTP/3, without which that is not tested |
 //! | `AUTHGEAR_TEST_SLOW` | a factor for every timeout |
 //! | `AUTHGEAR_TEST_KEEP` | keep the folders of the instances, to look at afterwards |
 //! | `AUTHGEAR_TEST_SEED` | repeats the choice and the order of requests that a test of `key_confusion` has printed |
@@ -25,6 +26,7 @@ pub(crate) mod documented;
 pub(crate) mod echo;
 pub(crate) mod http1;
 pub(crate) mod http2;
+pub(crate) mod http3;
 pub(crate) mod lifecycle;
 pub(crate) mod log;
 pub(crate) mod message;

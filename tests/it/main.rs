@@ -31,6 +31,7 @@ mod framing;
 mod fuzz;
 mod harness;
 mod harness_self;
+mod http3;
 mod identity_headers;
 mod key_confusion;
 mod lifecycle;
