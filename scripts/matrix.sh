@@ -1,0 +1,179 @@
+# shellcheck shell=bash
+# Other versions of nginx than the one at hand: where they come from, and the integration tests with each of them. Sourced by
+# scripts/test after lib.sh, never run.
+
+MATRIX=$TARGET_DIR/matrix
+
+# Series of nginx, and where one of each comes from: a suite of Debian, or the crate nginx-src. The nginx at hand stands for
+# its own series.
+SERIES=(1.22:bookworm 1.26:trixie 1.28:crate newest:sid)
+
+# What differs between versions of nginx, or could: headers in and out, phases and redirects, variables, waiting, HTTP/2 and
+# HTTP/3, memory of requests, reloads.
+SMOKE=(
+    backends:: caching::hits caching::redirects coalescing::set_cookie framing:: http3:: identity_headers:: lifecycle::
+    phases:: require:: status:: variables:: workers::reloads
+)
+
+# Arguments go to the tests.
+check_matrix() {
+    build_modules
+    say "the tests with nginx $NGINX_VERSION, which is at hand"
+    cargo test --locked --no-default-features --test it -- "$@"
+    test_other_versions full "$@"
+}
+
+check_smoke() {
+    test_other_versions smoke "${@:-${SMOKE[@]}}"
+}
+
+# test_other_versions EXTENT [arguments of the tests]. With the extent "full" the release module is tested, and a version that
+# can't be had is an error; "smoke" makes do with the one build that has everything in it.
+test_other_versions() {
+    local extent=$1 row series folder version tested=() failed=()
+    shift
+    install_packages make patchelf
+    for row in "${SERIES[@]}"; do
+        series=${row%%:*} folder=$MATRIX/$series
+        [[ $NGINX_VERSION != "$series".* ]] || continue
+        mkdir -p "$folder"
+        say "fetching nginx $series"
+        if ! "fetch_${row#*:}" "$folder" >"$folder/fetch.log" 2>&1; then
+            tail -n 5 "$folder/fetch.log" >&2
+            [[ $extent == smoke ]] || die "nginx $series can't be fetched: see above and $folder/fetch.log"
+            say "skipped: nginx $series can't be fetched, see above"
+            continue
+        fi
+        version=$(source_version "$folder/source")
+        [[ $version != "$NGINX_VERSION" ]] || continue
+        # In a shell of its own: the tests themselves are built against the nginx at hand.
+        (prepare_version "$folder" "$extent")
+        say "the tests with nginx $version"
+        test_version "$folder" "$extent" "$@" || failed+=("$version")
+        tested+=("$version")
+    done
+    ((${#failed[@]} == 0)) || die "tests failed with nginx ${failed[*]}"
+    say "the tests passed with nginx ${tested[*]:-of no other version}"
+}
+
+# -- where they come from -------------------------------------------------------------------------------------------
+
+fetch_bookworm() { fetch_from_debian bookworm "$1"; }
+fetch_trixie() { fetch_from_debian trixie "$1"; }
+fetch_sid() { fetch_from_debian sid "$1"; }
+
+# Debian's own nginx of a suite as FOLDER/nginx, with all libraries that it is linked with there, from the C library on; in
+# FOLDER/source what its headers are configured from. Nothing is installed: packages are unpacked, and the program is told
+# where its loader and libraries are. What is a day old is fetched anew, for suites move.
+fetch_from_debian() {
+    local suite=$1 folder=$2 root=$2/root packages
+    [[ -z $(find "$folder" -maxdepth 1 -name nginx -mtime -1) ]] || return 0
+    rm -rf "$folder/nginx" "$folder/debs" "$root"
+    mkdir -p "$folder/debs" "$root"
+    private_apt "$folder/apt" "$suite" deb
+    cat "$folder/apt/update.log"
+    # curl is for HTTP/3.
+    packages=$(apt-cache "${APT[@]}" depends --recurse --no-{recommends,suggests,conflicts,breaks,replaces,enhances} \
+        nginx curl | grep -E '^(nginx|curl|lib|zlib)' | sort -u) || return
+    # shellcheck disable=SC2086 # a list
+    (cd "$folder/debs" && apt-get "${APT[@]}" download nginx-dev $packages) || return
+    find "$folder/debs" -name '*.deb' -exec dpkg --extract {} "$root" \;
+    ln -sfn root/usr/share/nginx/src "$folder/source"
+    take_out "$root" usr/bin/curl "$folder/curl" && take_out "$root" usr/sbin/nginx "$folder/nginx"
+}
+
+# A script that starts the loader would do, were it not for the titles of processes: nginx writes them to where its arguments
+# are, which is somewhere else then.
+take_out() {
+    local root=$1 program=$1/$2 to=$3 loader libraries
+    loader=$(patchelf --print-interpreter "$program") || return
+    loader=$(find "$root" -type f -name "${loader##*/}" -print -quit)
+    libraries=$(gcc -print-multiarch)
+    libraries=$root/usr/lib/$libraries:$root/lib/$libraries
+    # Of the two kinds of path this is the one that holds for libraries of libraries too.
+    patchelf --set-interpreter "$loader" --force-rpath --set-rpath "$libraries" --output "$to" "$program"
+}
+
+# The source of nginx 1.28, which that crate has in it; cargo fetches and verifies it.
+fetch_crate() {
+    local folder=$1 manifest=$1/crate/Cargo.toml
+    [[ ! -d $folder/source/src ]] || return 0
+    mkdir -p "$folder/crate"
+    printf '%s\n' '[package]' 'name = "matrix"' '[lib]' 'path = "none.rs"' '[dependencies]' 'nginx-src = "~1.28"' '[workspace]' \
+        >"$manifest"
+    manifest=$(cargo metadata --format-version 1 --manifest-path "$manifest" |
+        grep --only-matching '[^"]*/nginx-src-[^"/]*/Cargo.toml' | head -n 1) || return
+    ln -sfn "${manifest%/*}/nginx" "$folder/source"
+}
+
+# Built as the nginx at hand was, and with HTTP/3.
+build_nginx() {
+    local folder=$1 work=$1/headers
+    NGINX_VERSION=$(source_version "$folder/source")
+    read_configure_flags
+    drop_compiler_flags
+    FLAGS+=(--with-http_v3_module)
+    configure_nginx "$folder/source" "$work"
+    [[ -x $work/objs/nginx ]] || say "building nginx $NGINX_VERSION"
+    make_nginx "$work"
+    export AUTHGEAR_NGINX=$work/objs/nginx
+    find_nginx
+}
+
+# Debian's own, of which only the headers are configured.
+configure_headers() {
+    local folder=$1
+    export AUTHGEAR_NGINX=$folder/nginx
+    find_nginx
+    check_source_version "$folder/source"
+    read_configure_flags
+    configure_nginx "$folder/source" "$folder/headers"
+}
+
+# -- the tests with one ---------------------------------------------------------------------------------------------
+
+# Makes the modules for an nginx that was fetched, and itself where it came as source.
+prepare_version() {
+    local folder=$1 extent=$2
+    if [[ -d $folder/crate ]]; then
+        build_nginx "$folder"
+        ln -sf headers/objs/nginx "$folder/nginx"
+    else
+        configure_headers "$folder"
+    fi
+    share_builds
+    export CARGO_TARGET_DIR=$MATRIX/cargo
+    TARGET_DIR=$CARGO_TARGET_DIR
+    say "building the module for nginx $NGINX_VERSION"
+    build_module dev "$folder/fault-injection.so" --no-default-features --features export-modules,fault-injection
+    [[ $extent == smoke ]] || build_module release "$folder/module.so"
+}
+
+# Few crates know nginx's headers: for the others, what the build for the nginx at hand came to is taken over. What cargo
+# doesn't find good it makes anew.
+share_builds() {
+    local from=$TARGET_DIR/debug to=$MATRIX/cargo/debug
+    [[ ! -d $to && -d $from/deps ]] || return 0
+    mkdir -p "$to/deps"
+    cp -a "$from/.fingerprint" "$from/build" "$to"
+    find "$from/deps" -name 'lib*' ! -name 'libnginx_authgear*' -exec cp -a -t "$to/deps" {} +
+}
+
+test_version() {
+    local folder=$1 extent=$2 faulty=$1/fault-injection.so module=$1/module.so environment
+    shift 2
+    [[ $extent != smoke ]] || module=$faulty
+    environment=(AUTHGEAR_NGINX="$folder/nginx" AUTHGEAR_MODULE="$module" AUTHGEAR_FAULT_MODULE="$faulty"
+        AUTHGEAR_HTTP3_CURL="$(find_http3_curl)")
+    # It has to know the symbols of the loader.
+    valgrind -q "$folder/nginx" -v >/dev/null 2>&1 || environment=(--unset=AUTHGEAR_VALGRIND "${environment[@]}")
+    env "${environment[@]}" cargo test --locked --no-default-features --test it -- "$@"
+}
+
+# One that is at hand, or came with an nginx.
+find_http3_curl() {
+    local curl
+    for curl in "$(type -P curl)" "$MATRIX"/*/curl; do
+        [[ $("$curl" --version 2>/dev/null) != *HTTP3* ]] || { echo "$curl" && return; }
+    done
+}
