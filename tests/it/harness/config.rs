@@ -145,6 +145,10 @@ impl Builder {
         self
     }
 
+    pub(super) fn has_runner(&self) -> bool {
+        self.runner.is_some()
+    }
+
     /// nginx sees this file in the place of that one of the system's; only where [`may_mount`].
     pub(crate) fn in_place_of(mut self, system: &str, file: impl Into<PathBuf>) -> Self {
         self.mounts.push((file.into(), system.to_owned()));

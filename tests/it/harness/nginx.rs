@@ -201,7 +201,9 @@ fn start_once(builder: &Builder) -> Result<Nginx, Failure> {
         }),
         folder,
     };
-    match poll(PATIENCE, || nginx.has_started().transpose()) {
+    // Under a command such as valgrind it takes seconds on a machine that does nothing else.
+    let patience = if builder.has_runner() { 6 * PATIENCE } else { PATIENCE };
+    match poll(patience, || nginx.has_started().transpose()) {
         Some(Ok(())) => Ok(nginx),
         Some(Err(failure)) => {
             nginx.state().finished = true;
