@@ -53,7 +53,7 @@ test_other_versions() {
         tested+=("$version")
     done
     ((${#failed[@]} == 0)) || die "tests failed with nginx ${failed[*]}"
-    say "the tests passed with nginx ${tested[*]:-of no other version}"
+    say "other versions that were tested: ${tested[*]:-none}"
 }
 
 # -- where they come from -------------------------------------------------------------------------------------------
