@@ -88,6 +88,37 @@ fn the_backend_gets_the_true_identity() {
 }
 
 #[test]
+fn nothing_that_a_client_names_in_connection_takes_the_identity_away() {
+    let endpoint = Endpoint::start();
+    let Some(caddy) = Caddy::start(&endpoint, endpoint.users) else { return };
+    let alice = || with_bearer(&endpoint.rig.accounts().login("alice").bearer);
+    caddy.ask(&alice());
+    let expected = at_backend(&endpoint);
+    for names in [
+        "X-Authgear-User-Id, x-authgear-user-anonymous",
+        "X-aauthgearuthgear-User-Id",
+        "x-authAUTHGEARgear-user-anonymous,x-aauthgearuthgear-session-valid",
+        "keep-alive,\tx-authgear-user-id ,,x-authgear-session-valid",
+    ] {
+        assert_eq!(caddy.ask(&alice().header("Connection", names)).status, 200, "{names}");
+        assert_eq!(at_backend(&endpoint), expected, "{names}");
+    }
+    drop(caddy);
+    endpoint.nginx.finish();
+}
+
+#[test]
+fn what_else_a_client_names_in_connection_arrives() {
+    let endpoint = Endpoint::start();
+    let Some(caddy) = Caddy::start(&endpoint, endpoint.everyone) else { return };
+    caddy.ask(&Request::get("/").header("Connection", "Upgrade").header("Upgrade", "websocket"));
+    let seen = endpoint.rig.backend.take().pop().expect("the backend was asked");
+    assert_eq!(seen.text("upgrade"), Some("websocket"));
+    drop(caddy);
+    endpoint.nginx.finish();
+}
+
+#[test]
 fn the_request_itself_passes_as_it_is() {
     let endpoint = Endpoint::start();
     let Some(caddy) = Caddy::start(&endpoint, endpoint.users) else { return };
