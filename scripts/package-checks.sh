@@ -50,8 +50,8 @@ check_files() {
     expected=$(
         printf '%s\n' "./usr/lib/nginx/modules/$MODULE_FILE" ./usr/share/nginx/modules-available/mod-http-authgear.conf \
             "$doc"/{README.md,changelog,changelog.Debian,copyright} "./usr/share/lintian/overrides/$PACKAGE"
-        (cd docs && printf "$doc/%s\n" *.md)
-        (cd nginx-conf && printf "$doc/examples/%s\n" *)
+        (cd docs && printf "$doc/%s\n" *.md *.png)
+        find nginx-conf monitoring -type f -printf "$doc/examples/%p\n" | sed 's|/nginx-conf/|/|'
     )
     found=$(cd "$content" && find . -type f -not -path './DEBIAN/*' | sed 's/\.gz$//')
     diff <(LC_ALL=C sort <<<"$expected") <(LC_ALL=C sort <<<"$found") ||
