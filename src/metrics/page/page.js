@@ -33,7 +33,8 @@ async function ask() {
 }
 
 async function fetchNumbers() {
-  const answer = await fetch(`${location.pathname}?json`, { signal: AbortSignal.timeout(PATIENCE) })
+  // Not with the path: "//status", which nginx takes for "/status", would be a host here.
+  const answer = await fetch('?json', { signal: AbortSignal.timeout(PATIENCE) })
   if (!answer.ok) throw new Error(`it answers with the status ${answer.status}`)
   const numbers = await answer.json()
   if (!Array.isArray(numbers?.resolver_durations)) throw new SyntaxError('not ours')

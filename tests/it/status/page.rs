@@ -36,6 +36,23 @@ fn it_shows_the_right_numbers_and_renews_them() {
     visit.finish();
 }
 
+/// As nginx merges slashes, and a URL that begins with two of them names a host.
+#[test]
+fn it_asks_its_own_location_whatever_slashes_lead_to_it() {
+    let Some(mut visit) = Visit::start("") else { return };
+    let alice = visit.live.alice();
+    for (count, path) in ["//page", "/.//page", "//other.example/..%2fpage"].into_iter().enumerate() {
+        visit.open(path);
+        ask(&visit.live, &alice);
+        visit.wait_for_count("requests.valid", &(count + 1).to_string());
+    }
+    assert!(visit.browser.complaints().is_empty());
+    let host = visit.url("/");
+    assert!(visit.browser.requests().iter().all(|url| url.starts_with(&host) || url.starts_with("data:")));
+    visit.browser.close();
+    visit.live.finish();
+}
+
 #[test]
 fn it_shows_calls_that_wait_and_a_breaker_that_opens() {
     let Some(mut visit) = Visit::start("authgear_breaker max_fails=1 fail_timeout=60s;") else { return };
