@@ -268,6 +268,9 @@ unsafe extern "C" fn cmd_realm(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf:
     Directive::read(cf, conf, |directive| directive.set(|overrides| &mut overrides.realm, parse::realm))
 }
 
+/// A day, in milliseconds. nginx's timers can't be set to the end of time.
+const LONGEST: ngx_msec_t = 24 * 60 * 60 * 1000;
+
 /// nginx's own reading of a time, and then: a call that may take no time can't be made.
 unsafe extern "C" fn cmd_time(
     cf: *mut ngx_conf_t,
@@ -285,13 +288,14 @@ unsafe extern "C" fn cmd_time(
     let slot = unsafe { conf.byte_add(offset) }.cast::<ngx_msec_t>();
     // SAFETY: CONF: nginx has just written it.
     let value = unsafe { slot.read() };
-    if value != 0 {
+    if (1..=LONGEST).contains(&value) {
         return NGX_CONF_OK;
     }
     Directive::read(cf, conf, |directive| {
         let (name, argument) = (&directive.name, &directive.argument);
-        let why =
-            format_args!("invalid value \"{argument}\" in \"{name}\" directive, it must be more than 0");
+        let why = format_args!(
+            "invalid value \"{argument}\" in \"{name}\" directive, it must be more than 0, and a day at most"
+        );
         refuse_configuration(directive.cf, why);
         NGX_CONF_ERROR
     })

@@ -182,7 +182,7 @@ fn a_breaker_has_a_number_and_a_time() {
 }
 
 #[test]
-fn times_are_more_than_nothing() {
+fn times_are_more_than_nothing_and_less_than_an_age() {
     for directive in ["authgear_timeout", "authgear_connect_timeout"] {
         for value in ["x", "-1s", "1x", "1.5s", "9999999999999999999999s", "", "off"] {
             assert_says(
@@ -190,12 +190,13 @@ fn times_are_more_than_nothing() {
                 &format!("\"{directive}\" directive invalid value"),
             );
         }
-        for value in ["0", "0s", "0ms"] {
-            let sentence =
-                format!("invalid value \"{value}\" in \"{directive}\" directive, it must be more than 0");
+        for value in ["0", "0s", "0ms", "86400001ms", "2d", "9223372036854775807ms"] {
+            let sentence = format!(
+                "invalid value \"{value}\" in \"{directive}\" directive, it must be more than 0, and a day at most"
+            );
             assert_says(&format!("{directive} {value};"), &sentence);
         }
-        for value in ["1ms", "500ms", "3", "3s", "1m", "1m30s"] {
+        for value in ["1ms", "500ms", "3", "3s", "1m", "1m30s", "1d"] {
             assert_accepted(&format!("{directive} {value};"));
         }
     }
