@@ -10,6 +10,9 @@ use crate::identity_header::is_identity_header;
 /// For longer than this nobody should be let in by an old answer alone.
 const LONG: Millis = 3_600_000;
 
+/// So many headers are named in a line.
+const MOST_HEADERS: usize = 9;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Advice<'a> {
     Unverified(&'a Endpoint),
@@ -89,10 +92,17 @@ impl Display for Advice<'_> {
             Self::LeftOver(directive, headers) => write!(
                 f,
                 "\"{directive}\" overrides what the resolver says in \"{}\", which the authgear module passes by itself; remove these lines from the block",
-                headers.join("\", \"")
+                named(headers)
             ),
         }
     }
+}
+
+/// The first of them, as many as Authgear has: nginx cuts a line off at 2,048 bytes, and with it the place.
+fn named(headers: &[String]) -> String {
+    let shown = headers.get(..MOST_HEADERS).unwrap_or(headers);
+    let more = if shown.len() < headers.len() { "\", \"..." } else { "" };
+    shown.join("\", \"") + more
 }
 
 /// Whether a line such as `proxy_set_header NAME VALUE` sets an identity header, and not to something of the module's. Values
@@ -131,6 +141,14 @@ mod tests {
         assert!(Advice::on_freshness(LONG + 1).is_some());
         assert!(Advice::on_verification(&endpoint("https://10.0.0.5").unwrap(), false).is_some());
         assert!(Advice::on_transport(&endpoint("http://auth.example.com").unwrap()).is_some());
+    }
+
+    #[test]
+    fn of_many_headers_the_first_are_named() {
+        let headers: Vec<String> = (0..3000).map(|n| format!("x-authgear-{n}")).collect();
+        let told = |count: usize| Advice::LeftOver("proxy_set_header", &headers[..count]).to_string();
+        assert!(told(9).contains("\"x-authgear-7\", \"x-authgear-8\", which"), "{}", told(9));
+        assert!(told(3000).contains("\"x-authgear-8\", \"...\", which"), "{}", told(3000));
     }
 
     #[test]
