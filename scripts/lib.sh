@@ -336,7 +336,8 @@ build_with_asan() {
 
 # Runs tests with that module. Leaks are valgrind's to find: nginx itself leaves memory behind when it ends.
 with_asan() {
-    AUTHGEAR_MODULE=$TARGET_DIR/asan/$ASAN_TARGET/release/libnginx_authgear.so AUTHGEAR_VALGRIND='' AUTHGEAR_TEST_SLOW=3 \
+    env --unset=AUTHGEAR_VALGRIND AUTHGEAR_TEST_SLOW=3 \
+        AUTHGEAR_MODULE="$TARGET_DIR/asan/$ASAN_TARGET/release/libnginx_authgear.so" \
         AUTHGEAR_NGINX_RUNNER="env LD_PRELOAD=$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0:abort_on_error=1" \
         "$@"
 }
