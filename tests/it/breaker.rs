@@ -4,8 +4,8 @@ mod clients;
 mod counted;
 mod outage;
 
-use super::harness::{Request, Wire, for_each_wire, send};
-use super::live::{Live, SOON, assert_ending, ending};
+use super::harness::{PATIENCE, Request, Wire, for_each_wire, send};
+use super::live::{Live, assert_ending, ending};
 use super::standin::{ConnectionFault, Fault, Resolver};
 
 /// Opens soon, and for longer than a test takes.
@@ -45,7 +45,7 @@ fn after_failures_in_a_row_no_calls_are_made() {
         assert_ending(&send(&live.nginx, wire, Request::get("/")), 200, "none", "no_credential");
     });
     assert_eq!(live.resolver.call_count(), calls);
-    let line = live.nginx.wait_for_log("no calls for 60s", SOON);
+    let line = live.nginx.wait_for_log("no calls for 60s", PATIENCE);
     for words in ["[error]", &live.resolver.url(), "503", "3 calls in a row", "requests get 502"] {
         assert!(line.contains(words), "{words:?} is not in {line}");
     }
@@ -60,7 +60,7 @@ fn by_default_it_takes_five() {
         assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 502, "error", "status");
     }
     assert_open(&live);
-    live.nginx.wait_for_log("no calls for 10s", SOON);
+    live.nginx.wait_for_log("no calls for 10s", PATIENCE);
     live.finish();
 }
 

@@ -28,8 +28,8 @@ mod workers;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::harness::{Builder, Request, Response, Wire, send};
-use super::live::{Live, SOON, ending};
+use super::harness::{Builder, PATIENCE, Request, Response, Wire, send};
+use super::live::{Live, ending};
 use super::standin::{Fault, Kind, Resolver};
 
 /// Two zones; answers are looked for in the first, and kept there for longer than any test takes.

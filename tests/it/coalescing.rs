@@ -4,8 +4,8 @@ mod bounds;
 mod flights;
 mod set_cookie;
 
-use super::harness::{Http1, Request, Response, Wire, send};
-use super::live::{Live, SOON, assert_ending, ending};
+use super::harness::{Http1, PATIENCE, Request, Response, Wire, send};
+use super::live::{Live, assert_ending, ending};
 use super::standin::{Fault, Resolver};
 
 /// `n` equal requests, all suspended; the resolver waits at its gate with the one call.
@@ -13,7 +13,7 @@ use super::standin::{Fault, Resolver};
 fn flock(live: &Live, n: usize, request: &Request) -> Vec<Http1> {
     let before = live.resolver.call_count();
     let leader = live.begin(request);
-    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert!(live.resolver.wait_for_gate(1, PATIENCE));
     let followers = (1..n).map(|_| live.begin(request));
     let all: Vec<_> = std::iter::once(leader).chain(followers).collect();
     live.wait_for_suspended(n);

@@ -4,8 +4,8 @@ mod http2;
 mod kept;
 mod restart;
 
-use super::harness::{Wire, send};
-use super::live::{Live, SOON, assert_ending};
+use super::harness::{PATIENCE, Wire, send};
+use super::live::{Live, assert_ending};
 use super::standin::tls::Leaf;
 use super::standin::{Fault, Pki, Resolver, Version};
 

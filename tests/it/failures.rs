@@ -10,8 +10,8 @@ mod unreachable;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use super::harness::{Request, Response, Wire, poll, send};
-use super::live::{Live, SOON, assert_ending, ending, identity, pairs};
+use super::harness::{PATIENCE, Request, Response, Wire, poll, send};
+use super::live::{Live, assert_ending, ending, identity, pairs};
 use super::standin::{ConnectionFault, Fault, Resolver};
 
 /// Short, where a test has to wait for it.
@@ -56,7 +56,7 @@ fn fail_with(live: &Live, wire: Wire, fault: &Fault, request: &Request) -> Respo
 #[track_caller]
 pub(crate) fn assert_recovers(live: &Live, wire: Wire) {
     let answered = || (send(&live.nginx, wire, live.unique()).status == 200).then_some(());
-    assert!(poll(SOON, answered).is_some(), "no call is answered any more");
+    assert!(poll(PATIENCE, answered).is_some(), "no call is answered any more");
 }
 
 /// The next request is answered as if nothing had happened.

@@ -1,14 +1,10 @@
 //! A resolver, a backend, and an nginx with the module between them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use super::harness::{Builder, EchoReply, Http1, Nginx, Request, Response, poll};
+use super::harness::{Builder, EchoReply, Http1, Nginx, PATIENCE, Request, Response, poll};
 use super::standin::echo::{Echo, Http};
 use super::standin::{Kind, Resolver};
-
-/// What should come at once, on a loaded machine.
-pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 pub(crate) struct Live {
     pub(crate) resolver: Resolver,
@@ -87,7 +83,7 @@ impl Live {
         let wanted = format!("Writing: {} ", n + 1);
         let mut connection = Http1::connect(self.nginx.port()).expect("nginx accepts");
         let mut last = String::new();
-        let found = poll(SOON, || {
+        let found = poll(PATIENCE, || {
             last = connection.exchange(&Request::get("/stub")).expect("an answer").text();
             last.contains(&wanted).then_some(())
         });

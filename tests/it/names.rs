@@ -11,8 +11,9 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
+use super::harness::PATIENCE;
 use super::harness::process::may_mount;
-use super::live::{Live, SOON, assert_ending};
+use super::live::{Live, assert_ending};
 use super::standin::dns::{Memory, NameServer, Reply};
 use super::standin::{Fault, Resolver};
 

@@ -4,8 +4,8 @@ mod connections;
 mod descriptors;
 mod memory;
 
-use super::harness::{Http1, Http2, Request};
-use super::live::{Live, SOON, assert_ending};
+use super::harness::{Http1, Http2, PATIENCE, Request};
+use super::live::{Live, assert_ending};
 use super::standin::{Fault, Resolver};
 
 /// A location that needs nothing but the module: no connection to a backend.

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
-use super::harness::{Http1, Nginx, Request, Response, Wire, for_each_wire, http1, poll, send};
-use super::live::{Live, SOON};
+use super::harness::{Http1, Nginx, PATIENCE, Request, Response, Wire, for_each_wire, http1, poll, send};
+use super::live::Live;
 use super::standin::{Fault, Kind, Resolver};
 
 const PLACES: &str = "location = /status { authgear_resolve off; authgear_status; }\n\
@@ -41,7 +41,7 @@ fn json(nginx: &Nginx) -> Value {
 #[track_caller]
 fn assert_tells(live: &Live, pointer: &str, expected: &Value) {
     let mut last = Value::Null;
-    let told = poll(SOON, || {
+    let told = poll(PATIENCE, || {
         last = json(&live.nginx).pointer(pointer).cloned().unwrap_or_default();
         (last == *expected).then_some(())
     });
@@ -85,7 +85,7 @@ fn calls_in_flight_are_told() {
     let live = live(2, "");
     live.resolver.set_fault(Some(Fault::Gate));
     let mut waiting: Vec<_> = (0..3).map(|_| live.begin(&live.unique())).collect();
-    assert!(live.resolver.wait_for_gate(3, SOON));
+    assert!(live.resolver.wait_for_gate(3, PATIENCE));
     assert_tells(&live, "/resolver_inflight", &json!(3));
     live.resolver.clear_faults();
     for connection in &mut waiting {
@@ -109,7 +109,7 @@ fn calls_that_are_not_made_are_counted() {
     live.resolver.set_fault(Some(Fault::Gate));
     // Of eight calls one client has two: the second here is refused by its share, the third for the location's bound.
     let waiting = [live.begin(&to("/shared/")), live.begin(&to("/shared/"))];
-    assert!(live.resolver.wait_for_gate(2, SOON));
+    assert!(live.resolver.wait_for_gate(2, PATIENCE));
     for target in ["/shared/", "/", "/"] {
         assert_eq!(ask(&live, &to(target)).status, 502);
     }

@@ -1,7 +1,7 @@
 //! TLS to the resolver: whom it trusts, who it is, and that nothing else passes.
 
-use super::harness::{Wire, for_each_wire, send};
-use super::live::{Live, SOON, assert_ending};
+use super::harness::{PATIENCE, Wire, for_each_wire, send};
+use super::live::{Live, assert_ending};
 use super::standin::tls::Leaf;
 use super::standin::{ClientAuth, ConnectionFault, Pki, Resolver};
 
@@ -38,7 +38,7 @@ fn assert_fails(live: &Live, causes: &[&str]) {
         assert_ending(&send(&live.nginx, wire, live.alice()), 502, "error", "connect");
     });
     assert_eq!(live.resolver.call_count(), 0, "not a byte of a credential may go there");
-    let line = live.nginx.wait_for_log("[error]", SOON);
+    let line = live.nginx.wait_for_log("[error]", PATIENCE);
     assert!(line.contains(&live.resolver.url()), "{line}");
     assert!(causes.iter().any(|cause| line.contains(cause)), "none of {causes:?} in {line}");
 }
@@ -170,7 +170,7 @@ fn a_server_that_demands_another_client_certificate_fails_the_call() {
             assert_eq!(response.status, 502, "{response:?}");
         });
         assert_eq!(live.resolver.call_count(), 0);
-        let line = live.nginx.wait_for_log("[error]", SOON);
+        let line = live.nginx.wait_for_log("[error]", PATIENCE);
         assert!(line.contains(&live.resolver.url()) && line.contains("alert"), "{line}");
         live.finish();
     }

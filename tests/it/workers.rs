@@ -20,7 +20,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::harness::{Builder, Http1, Http2, PATIENCE, Request, Response, Signal, free_port, poll, process};
-use super::live::{Live, SOON, assert_ending, ending, identity};
+use super::live::{Live, assert_ending, ending, identity};
 use super::standin::{Fault, Kind, Resolver};
 
 type Pid = i32;
@@ -156,7 +156,7 @@ impl Crew {
             last = self.in_hand();
             (last == n).then_some(())
         };
-        assert!(poll(SOON, counted).is_some(), "{last} requests wait, and not {n}");
+        assert!(poll(PATIENCE, counted).is_some(), "{last} requests wait, and not {n}");
         self.wait_until_all_sleep();
     }
 
@@ -171,13 +171,13 @@ impl Crew {
     #[track_caller]
     fn wait_until_leaving(&self, workers: &[Pid]) {
         let left = || workers.iter().all(|worker| !self.workers().contains(worker)).then_some(());
-        assert!(poll(SOON, left).is_some(), "a worker stays: {:?}", self.workers());
+        assert!(poll(PATIENCE, left).is_some(), "a worker stays: {:?}", self.workers());
     }
 
     #[track_caller]
     fn wait_until_asleep(&self, worker: Pid) {
         let asleep = || (process::is_asleep(worker) || !process::is_running(worker)).then_some(());
-        assert!(poll(SOON, asleep).is_some(), "{worker} doesn't come to rest");
+        assert!(poll(PATIENCE, asleep).is_some(), "{worker} doesn't come to rest");
     }
 
     /// Equal requests, one for each place, which wait for one call; that waits at the gate. The first one leads.
@@ -194,7 +194,7 @@ impl Crew {
         self.wait_until_all_sleep();
         let (before, gate, busy) = (self.resolver().call_count(), self.resolver().at_gate(), self.in_hand());
         let mut all = vec![self.begin(places[0], request)];
-        assert!(self.resolver().wait_for_gate(gate + 1, SOON), "the leader's call doesn't come");
+        assert!(self.resolver().wait_for_gate(gate + 1, PATIENCE), "the leader's call doesn't come");
         all.extend(places[1..].iter().map(|worker| self.begin(*worker, request)));
         self.wait_for_suspended(busy + places.len());
         let calls = self.resolver().call_count() - before;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Fault, LONG, Live, Request, Resolver, SOON, Wire, assert_ending, assert_open, ending, open, send,
+    Fault, LONG, Live, PATIENCE, Request, Resolver, Wire, assert_ending, assert_open, ending, open, send,
 };
 use crate::harness::poll;
 
@@ -23,9 +23,9 @@ fn one_call_at_a_time_finds_out_whether_it_works_again() {
     assert!((1..=4).contains(&made), "{made} calls in 1.8 seconds");
     live.resolver.clear_faults();
     let answered = || (send(&live.nginx, Wire::Http1, live.unique()).status == 200).then_some(());
-    assert!(poll(SOON, answered).is_some());
+    assert!(poll(PATIENCE, answered).is_some());
     assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 200, "valid", "resolved");
-    let line = live.nginx.wait_for_log("works again", SOON);
+    let line = live.nginx.wait_for_log("works again", PATIENCE);
     assert!(line.contains("[notice]") && line.contains(&live.resolver.url()), "{line}");
     assert!(
         line.contains("calls had failed") && line.contains("requests were decided without one"),
@@ -40,7 +40,7 @@ fn while_one_call_finds_out_the_others_do_not_wait() {
     open(&live);
     live.resolver.set_fault(Some(Fault::Gate));
     let mut trying = None;
-    let found = poll(SOON, || {
+    let found = poll(PATIENCE, || {
         let connection = live.begin(&live.unique());
         if live.resolver.wait_for_gate(1, Duration::from_millis(100)) {
             trying = Some(connection);
@@ -90,7 +90,7 @@ fn sessions_that_are_known_go_on_without_calls() {
         assert_ending(&send(&live.nginx, Wire::Http1, &known), 200, "valid", "stale");
     }
     assert_eq!(live.resolver.call_count(), calls);
-    let line = live.nginx.wait_for_log("no calls for 60s", SOON);
+    let line = live.nginx.wait_for_log("no calls for 60s", PATIENCE);
     assert!(line.contains("requests get 502, known sessions their last answer for 600s more"), "{line}");
     live.finish();
 }
@@ -110,14 +110,14 @@ fn nobody_with_an_old_answer_waits_for_the_call_that_finds_out() {
         assert_ending(&send(&live.nginx, Wire::Http1, &known), 200, "valid", "stale");
         (live.resolver.call_count() > calls).then_some(())
     };
-    assert!(poll(SOON, asked).is_some(), "the resolver is not asked again");
+    assert!(poll(PATIENCE, asked).is_some(), "the resolver is not asked again");
     for _ in 0..5 {
         assert_ending(&send(&live.nginx, Wire::Http1, &known), 200, "valid", "stale");
     }
     assert_eq!(live.resolver.call_count(), calls + 1);
     live.resolver.clear_faults();
     let works = || (ending(&send(&live.nginx, Wire::Http1, live.unique())).2 == "resolved").then_some(());
-    assert!(poll(SOON, works).is_some());
+    assert!(poll(PATIENCE, works).is_some());
     live.finish();
 }
 

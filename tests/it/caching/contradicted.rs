@@ -3,7 +3,7 @@
 
 use super::super::harness::{Request, poll};
 use super::super::standin::Fault;
-use super::{Live, MOMENT, SOON, ask, built, by, fill, session_of, to, wait_until, with_headers};
+use super::{Live, MOMENT, PATIENCE, ask, built, by, fill, session_of, to, wait_until, with_headers};
 
 fn live() -> Live {
     let lines = "authgear_cache_valid 10m;\nauthgear_cache_valid invalid none 0;\n\
@@ -61,7 +61,9 @@ fn what_the_resolver_has_said_in_the_background_counts() {
         wait_until(at, MOMENT);
         contradict();
         assert_eq!(ask(&live, &request), "200 valid stale UPDATING");
-        assert!(live.resolver.wait_for_calls(before + 1, SOON) && live.resolver.wait_until_idle(SOON));
+        assert!(
+            live.resolver.wait_for_calls(before + 1, PATIENCE) && live.resolver.wait_until_idle(PATIENCE)
+        );
         // Within a moment the module has it, and asks instead of giving the old answer.
         let noticed = poll(std::time::Duration::from_secs(2), || {
             (!ask(&live, &request).contains("UPDATING")).then_some(())

@@ -103,7 +103,7 @@ fn equal_requests_at_the_same_time_share_a_call_and_its_answer_is_kept() {
         let request = by("alice", n);
         live.resolver.set_fault(Some(Fault::Gate));
         let mut waiting = vec![live.begin(&to(leader, &request))];
-        assert!(live.resolver.wait_for_gate(1, super::SOON));
+        assert!(live.resolver.wait_for_gate(1, super::PATIENCE));
         waiting.extend(["/", "/other/"].map(|target| live.begin(&to(target, &request))));
         live.wait_for_suspended(3);
         live.resolver.clear_faults();
@@ -124,7 +124,7 @@ fn the_answer_is_kept_although_the_client_has_left() {
     for (request, n) in [(live.alice(), 1), (session_of(&live, "bob", 1), 2)] {
         live.resolver.set_fault(Some(Fault::Gate));
         live.begin(&request).reset();
-        assert!(live.resolver.wait_for_gate(1, super::SOON));
+        assert!(live.resolver.wait_for_gate(1, super::PATIENCE));
         live.wait_for_suspended(0);
         live.resolver.clear_faults();
         // The next request may come before the answer: then it waits for it.

@@ -3,7 +3,7 @@
 use super::super::harness::{Request, Response};
 use super::super::standin::Fault;
 use super::workers::{ask, connections, live, odd_answers};
-use super::{Live, MOMENT, SHORT, SOON, by, fill, session_of, to, told, wait_until, with_headers};
+use super::{Live, MOMENT, PATIENCE, SHORT, by, fill, session_of, to, told, wait_until, with_headers};
 
 /// What becomes of two requests, in two workers, that one call is made for: the first one's.
 fn together(live: &Live, targets: [&str; 2], request: &Request) -> [String; 2] {
@@ -16,7 +16,7 @@ fn meeting(live: &Live, targets: [&str; 2], request: &Request, fault: Fault) -> 
     live.resolver.set_fault(Some(fault));
     for (connection, target) in both.iter().zip(targets) {
         connection.borrow_mut().send(&to(target, request)).expect("nginx reads");
-        assert!(live.resolver.wait_for_gate(1, SOON));
+        assert!(live.resolver.wait_for_gate(1, PATIENCE));
     }
     live.wait_for_suspended(2);
     live.resolver.open_gate();

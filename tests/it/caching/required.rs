@@ -3,7 +3,7 @@
 use super::super::harness::{Request, for_each_wire, poll, send};
 use super::super::standin::Kind;
 use super::{
-    Live, MOMENT, SHORT, SOON, ask, assert_asked, by, cached, fill, to, told, wait_until, with_headers,
+    Live, MOMENT, PATIENCE, SHORT, ask, assert_asked, by, cached, fill, to, told, wait_until, with_headers,
 };
 
 fn live() -> Live {
@@ -131,7 +131,7 @@ fn how_long_ago_somebody_authenticated_is_counted_when_the_answer_is_read() {
     });
     let request = first.expect("the machine is quick enough once in ten times");
     let mut last = String::new();
-    let refused = poll(SOON, || {
+    let refused = poll(PATIENCE, || {
         last = ask(&live, &to("/recent/", &request));
         (last != "200 valid hit HIT").then_some(())
     });

@@ -6,7 +6,7 @@ use super::super::harness::{Http1, Request, Wire, send};
 use super::super::live::{assert_ending, pairs};
 use super::super::standin::{Call, Fault, Kind, Resolver};
 use super::{
-    CACHE, Live, MOMENT, SHORT, SOON, ZONES, ask, assert_asked, by, cached, fill, to, told, wait_until,
+    CACHE, Live, MOMENT, PATIENCE, SHORT, ZONES, ask, assert_asked, by, cached, fill, to, told, wait_until,
 };
 
 const STALE: &str = "200 valid stale STALE";
@@ -127,7 +127,7 @@ fn a_user_who_keeps_a_session_locked_gets_no_more_than_its_own_old_answer() {
     live.resolver.accounts().update("alice", |user| user.roles = vec![]);
     live.resolver.push_fault(Fault::Gate);
     let mut locks = live.begin(&by("alice", 1).header("Cookie", "session=x"));
-    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert!(live.resolver.wait_for_gate(1, PATIENCE));
     assert_asked(&live, &to("/plain/", &by("alice", 1)), "502 error status EXPIRED");
     assert_asked(&live, &by("alice", 1), STALE);
     assert_asked(&live, &by("bob", 1), "200 valid resolved EXPIRED");
@@ -144,10 +144,10 @@ fn clients_that_make_too_many_calls_get_nothing_old_by_it() {
     age(&live, std::slice::from_ref(&request));
     live.resolver.set_fault(Some(Fault::Gate));
     let mut held = live.begin(&by("bob", 1));
-    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert!(live.resolver.wait_for_gate(1, PATIENCE));
     // Calls for sessions that were valid are counted by themselves: this one is looked at again all the same.
     let mut renewal = live.begin(&request);
-    assert!(live.resolver.wait_for_gate(2, SOON));
+    assert!(live.resolver.wait_for_gate(2, PATIENCE));
     assert_eq!(ask(&live, &to("/stale/one/", &by("bob", 2))), "502 error overload MISS");
     live.resolver.clear_faults();
     assert_eq!(told(&held.receive(b"GET").expect("an answer")), "200 valid resolved MISS");
@@ -165,7 +165,7 @@ fn an_old_answer_is_given_when_calls_for_old_sessions_are_too_many() {
     live.resolver.set_fault(Some(Fault::Gate));
     let (last, others) = requests.split_last().expect("some");
     let mut held: Vec<Http1> = others.iter().map(|request| live.begin(request)).collect();
-    assert!(live.resolver.wait_for_gate(16, SOON));
+    assert!(live.resolver.wait_for_gate(16, PATIENCE));
     let response = send(&live.nginx, Wire::Http1, last);
     assert_ending(&response, 200, "valid", "stale");
     assert_eq!(response.header("x-time").as_deref(), Some("-"), "it waited for nothing");

@@ -2,7 +2,7 @@
 
 use super::super::harness::poll;
 use super::super::standin::Fault;
-use super::{Live, MOMENT, SHORT, SOON, ask, assert_asked, cached, fill, session_of, to, wait_until};
+use super::{Live, MOMENT, PATIENCE, SHORT, ask, assert_asked, cached, fill, session_of, to, wait_until};
 
 /// An answer in the cache that is too old for `/short/` and its like.
 fn with_old_answer() -> Live {
@@ -41,9 +41,9 @@ fn a_hiccup_in_the_background_is_not_noticed() {
     live.resolver.set_fault(Some(Fault::NoHeadersFor200));
     for calls in 2..4 {
         assert_asked(&live, &request, "200 valid stale UPDATING");
-        assert!(live.resolver.wait_for_calls(calls, SOON));
+        assert!(live.resolver.wait_for_calls(calls, PATIENCE));
         // Until the call before is over there is no other.
-        let called = poll(SOON, || {
+        let called = poll(PATIENCE, || {
             assert_asked(&live, &request, "200 valid stale UPDATING");
             (live.resolver.call_count() > calls).then_some(())
         });
@@ -51,7 +51,7 @@ fn a_hiccup_in_the_background_is_not_noticed() {
     }
     live.resolver.clear_faults();
     let renewed =
-        poll(SOON, || (ask(&live, &to("/updating/", &request)) == "200 valid hit HIT").then_some(()));
+        poll(PATIENCE, || (ask(&live, &to("/updating/", &request)) == "200 valid hit HIT").then_some(()));
     assert!(renewed.is_some());
     live.finish();
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::harness::{Request, for_each_wire, poll, send};
 use super::super::standin::Fault;
 use super::{
-    Live, MOMENT, SHORT, SOON, ask, assert_asked, by, cached, fill, session_of, to, told, wait_until,
+    Live, MOMENT, PATIENCE, SHORT, ask, assert_asked, by, cached, fill, session_of, to, told, wait_until,
 };
 
 const UPDATING: &str = "200 valid stale UPDATING";
@@ -36,7 +36,7 @@ fn age(live: &Live, request: &Request) {
 #[track_caller]
 fn wait_for(live: &Live, request: &Request, expected: &str) {
     let mut last = String::new();
-    let found = poll(SOON, || {
+    let found = poll(PATIENCE, || {
         last = ask(live, request);
         (last == expected).then_some(())
     });
@@ -55,7 +55,7 @@ fn the_old_answer_comes_at_once_and_one_call_is_made_however_many_ask() {
         for _ in 0..10 {
             assert_eq!(told(&send(&live.nginx, wire, &request)), UPDATING);
         }
-        assert!(live.resolver.wait_for_gate(1, SOON));
+        assert!(live.resolver.wait_for_gate(1, PATIENCE));
         for _ in 0..10 {
             assert_eq!(told(&send(&live.nginx, wire, &request)), UPDATING);
         }
@@ -73,14 +73,14 @@ fn the_answer_of_the_background_call_is_used_from_then_on() {
     live.resolver.accounts().update("alice", |alice| alice.roles = vec!["reduced".into()]);
     live.resolver.set_fault(Some(Fault::Gate));
     assert_asked(&live, &to("/old/", &request), UPDATING);
-    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert!(live.resolver.wait_for_gate(1, PATIENCE));
     live.resolver.clear_faults();
     let role = || {
         live.echo.clear();
         assert_asked(&live, &request, HIT);
         live.echo.last().and_then(|seen| seen.text("x-authgear-user-roles").map(str::to_owned))
     };
-    let renewed = poll(SOON, || (role().as_deref() == Some("reduced")).then_some(()));
+    let renewed = poll(PATIENCE, || (role().as_deref() == Some("reduced")).then_some(()));
     assert!(renewed.is_some());
     assert_eq!(live.resolver.call_count(), 2);
     live.finish();
@@ -98,7 +98,7 @@ fn the_background_call_is_made_for_the_client_that_asks_now() {
         wait_until(at, MOMENT);
         let request = client("192.0.2.2", "the second/2", n).header("Traceparent", "00-1-2-01");
         assert_asked(&live, &request, UPDATING);
-        assert!(live.resolver.wait_for_calls(before + 1, SOON));
+        assert!(live.resolver.wait_for_calls(before + 1, PATIENCE));
         let call = live.resolver.last_call().expect("a call");
         assert_eq!(call.text("x-forwarded-for"), Some("192.0.2.2"));
         assert_eq!(call.text("user-agent"), Some("the second/2"));
@@ -119,7 +119,7 @@ fn a_session_with_an_idle_timeout_lives_on_by_background_calls() {
     for calls in 2..5 {
         // Three times this would be the end of it.
         accounts.advance(Duration::from_secs(1500));
-        let called = poll(SOON, || {
+        let called = poll(PATIENCE, || {
             let told = ask(&live, &request);
             assert!([UPDATING, HIT].contains(&told.as_str()), "{told}");
             (live.resolver.call_count() >= calls).then_some(())
@@ -142,14 +142,14 @@ fn a_background_call_that_fails_leaves_the_old_answer_until_the_window_ends() {
     let mut calls = 1;
     for _ in 0..3 {
         // Each failure is followed by another call.
-        let called = poll(SOON, || {
+        let called = poll(PATIENCE, || {
             assert_asked(&live, &to("/old/", &request), UPDATING);
             (live.resolver.call_count() > calls).then_some(())
         });
         assert!(called.is_some());
         calls = live.resolver.call_count();
     }
-    assert!(live.resolver.wait_until_idle(SOON));
+    assert!(live.resolver.wait_until_idle(PATIENCE));
     for (target, expected) in [
         ("/tight/", "502 error status EXPIRED"),
         ("/both/", "200 valid stale STALE"),
@@ -158,10 +158,10 @@ fn a_background_call_that_fails_leaves_the_old_answer_until_the_window_ends() {
         ("/", HIT),
     ] {
         // Whose call it is, if one is in flight, makes no difference.
-        assert!(live.resolver.wait_until_idle(SOON));
+        assert!(live.resolver.wait_until_idle(PATIENCE));
         assert_eq!(ask(&live, &to(target, &request)), expected, "{target}");
     }
-    assert!(live.resolver.wait_until_idle(SOON));
+    assert!(live.resolver.wait_until_idle(PATIENCE));
     live.finish();
 }
 
@@ -171,7 +171,7 @@ fn a_resolver_that_hangs_is_asked_again_when_its_time_is_over() {
     let request = to("/old/brief/", &live.alice());
     age(&live, &request);
     live.resolver.set_fault(Some(Fault::Hang));
-    let called = poll(SOON, || {
+    let called = poll(PATIENCE, || {
         assert_asked(&live, &request, UPDATING);
         (live.resolver.call_count() >= 4).then_some(())
     });
@@ -202,7 +202,7 @@ fn a_request_that_must_not_have_the_old_answer_waits_for_the_background_call() {
     wait_until(at, 2 * MOMENT);
     live.resolver.set_fault(Some(Fault::Gate));
     assert_asked(&live, &to("/old/", &request), UPDATING);
-    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert!(live.resolver.wait_for_gate(1, PATIENCE));
     let mut waiting = ["/tight/", "/error/"].map(|target| live.begin(&to(target, &request)));
     live.wait_for_suspended(2);
     live.resolver.clear_faults();
@@ -223,7 +223,7 @@ fn an_old_answer_meets_what_is_required() {
     assert_asked(&live, &to("/old/admin/", &alice), UPDATING);
     assert_asked(&live, &to("/old/admin/", &bob), "403 valid require_role UPDATING");
     // Both cost a call in the background.
-    assert!(live.resolver.wait_for_calls(4, SOON) && live.resolver.wait_until_idle(SOON));
+    assert!(live.resolver.wait_for_calls(4, PATIENCE) && live.resolver.wait_until_idle(PATIENCE));
     live.finish();
 }
 
@@ -237,15 +237,15 @@ fn background_calls_have_room_of_their_own_and_without_it_nothing_old_is_given()
     age(&live, &carol);
     live.resolver.set_fault(Some(Fault::Gate));
     let mut other = live.begin(&by("bob", 1));
-    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert!(live.resolver.wait_for_gate(1, PATIENCE));
     for alice in alices.iter().chain(&alices) {
         assert_asked(&live, alice, UPDATING);
     }
-    assert!(live.resolver.wait_for_gate(17, SOON));
+    assert!(live.resolver.wait_for_gate(17, PATIENCE));
     assert_asked(&live, &carol, "502 error overload EXPIRED");
     live.resolver.clear_faults();
     assert_eq!(told(&other.receive(b"GET").expect("an answer")), "200 valid resolved MISS");
-    assert!(live.resolver.wait_until_idle(SOON));
+    assert!(live.resolver.wait_until_idle(PATIENCE));
     assert_eq!(live.resolver.call_count(), 17 + 1 + 16);
     live.finish();
 }
@@ -258,9 +258,9 @@ fn an_answer_that_a_client_may_have_brought_about_renews_nothing() {
         age(&live, &request);
         live.resolver.set_fault(Some(fault));
         assert_asked(&live, &request, UPDATING);
-        assert!(live.resolver.wait_for_calls(2, SOON) && live.resolver.wait_until_idle(SOON));
+        assert!(live.resolver.wait_for_calls(2, PATIENCE) && live.resolver.wait_until_idle(PATIENCE));
         let is_void = || ask(&live, &request).ends_with(" EXPIRED").then_some(());
-        assert!(poll(SOON, is_void).is_some(), "it is given again");
+        assert!(poll(PATIENCE, is_void).is_some(), "it is given again");
         live.finish();
     }
 }

@@ -4,8 +4,8 @@ use super::super::harness::{Http1, Request, Response, for_each_wire, send};
 use super::super::live::pairs;
 use super::super::standin::{Call, Fault, Kind};
 use super::{
-    Live, MOMENT, SHORT, SOON, Wire, ask, ask_counting, assert_asked, by, cached, fill, session_of, to, told,
-    wait_until, with_headers,
+    Live, MOMENT, PATIENCE, SHORT, Wire, ask, ask_counting, assert_asked, by, cached, fill, session_of, to,
+    told, wait_until, with_headers,
 };
 
 /// Every failure that ends by itself.
@@ -98,7 +98,7 @@ fn requests_beyond_the_bound_leave_nothing_behind() {
     let live = cached("location /one/ { authgear_max_inflight 1; {pass} }");
     live.resolver.set_fault(Some(Fault::Gate));
     let mut first = live.begin(&by("alice", 1));
-    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert!(live.resolver.wait_for_gate(1, PATIENCE));
     assert_asked(&live, &to("/one/", &by("alice", 2)), "502 error overload MISS");
     live.resolver.clear_faults();
     assert_eq!(told(&first.receive(b"GET").expect("an answer")), "200 valid resolved MISS");
@@ -161,7 +161,7 @@ fn cookies_that_come_in_the_background_are_for_nobody() {
     live.resolver.set_fault(Some(Fault::Gate.then(cookie)));
     let updating = send(&live.nginx, Wire::Http1, to("/old/", &request));
     assert_eq!((told(&updating).as_str(), updating.all("set-cookie").len()), ("200 valid stale UPDATING", 0));
-    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert!(live.resolver.wait_for_gate(1, PATIENCE));
     // Who waits for that call didn't cause it.
     let mut waiting = live.begin(&to("/bypass/", &request));
     live.wait_for_suspended(1);

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::super::harness::{Http1, Request, Signal, Wire, burst, poll, process};
 use super::identities::{ODD, every_byte};
 use super::{
-    Fault, LONG, Live, MOMENT, SHORT, SOON, built, by, session_of, to, told, wait_until, with_headers,
+    Fault, LONG, Live, MOMENT, PATIENCE, SHORT, built, by, session_of, to, told, wait_until, with_headers,
 };
 
 pub(super) fn live(lines: &str) -> Live {
@@ -19,7 +19,7 @@ pub(super) fn connections(live: &Live) -> [RefCell<Http1>; 2] {
     let [one, two] = workers[..] else { panic!("two workers: {workers:?}") };
     [(one, two), (two, one)].map(|(worker, other)| {
         process::signal(other, Signal::STOP);
-        let stopped = poll(SOON, || process::is_stopped(other).then_some(()));
+        let stopped = poll(PATIENCE, || process::is_stopped(other).then_some(()));
         assert!(stopped.is_some(), "a worker is not to be stopped");
         let mut connection = Http1::connect(live.nginx.port()).expect("nginx accepts");
         let answer = connection.exchange(&Request::get("/pid"));
@@ -161,12 +161,12 @@ fn a_background_call_of_one_worker_is_for_both() {
     for connection in [&one, &two, &one, &two] {
         assert_eq!(ask(connection, &old), "200 valid stale UPDATING");
     }
-    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert!(live.resolver.wait_for_gate(1, PATIENCE));
     assert_eq!(live.resolver.call_count(), 2);
     live.resolver.clear_faults();
     // In `/` this worker's own answer is fresh; it is by the short time that the newer one is looked for.
     for connection in [&one, &two] {
-        let renewed = poll(SOON, || {
+        let renewed = poll(PATIENCE, || {
             live.echo.clear();
             let told = ask(connection, &old);
             assert!(["200 valid stale UPDATING", "200 valid hit HIT"].contains(&told.as_str()), "{told}");

@@ -1,7 +1,7 @@
 //! `authgear_max_inflight`: so many calls a worker, a quarter of them for one client address.
 
 use super::super::harness::Http1;
-use super::{Fault, Live, Request, Resolver, SOON, Wire, answers, assert_ending, ending, send};
+use super::{Fault, Live, PATIENCE, Request, Resolver, Wire, answers, assert_ending, ending, send};
 
 const REALIP: &str = "set_real_ip_from 127.0.0.1;\nreal_ip_header X-Client;\n";
 
@@ -19,7 +19,12 @@ fn from(live: &Live, client: &str) -> Request {
 fn hold<'a>(live: &Live, clients: impl IntoIterator<Item = &'a str>) -> Vec<Http1> {
     live.resolver.set_fault(Some(Fault::Gate));
     let held: Vec<_> = clients.into_iter().map(|client| live.begin(&from(live, client))).collect();
-    assert!(live.resolver.wait_for_gate(held.len(), SOON), "{} of {}", live.resolver.at_gate(), held.len());
+    assert!(
+        live.resolver.wait_for_gate(held.len(), PATIENCE),
+        "{} of {}",
+        live.resolver.at_gate(),
+        held.len()
+    );
     held
 }
 
@@ -37,12 +42,12 @@ fn beyond_the_bound_a_request_fails_at_once_and_one_more_is_free_when_a_call_end
     let live = live("authgear_max_inflight 4;");
     let held = hold(&live, FOUR);
     assert_overload(&live, "192.0.2.5");
-    let line = live.nginx.wait_for_log("[error]", SOON);
+    let line = live.nginx.wait_for_log("[error]", PATIENCE);
     assert!(line.contains("authgear") && line.contains("authgear_max_inflight"), "{line}");
     assert_eq!(live.resolver.release(1), 1);
     live.wait_for_suspended(3);
     let more = live.begin(&from(&live, "192.0.2.5"));
-    assert!(live.resolver.wait_for_gate(4, SOON));
+    assert!(live.resolver.wait_for_gate(4, PATIENCE));
     assert_overload(&live, "192.0.2.6");
     live.resolver.clear_faults();
     for answer in answers(held.into_iter().chain([more]).collect()) {
@@ -59,7 +64,7 @@ fn one_client_address_holds_a_quarter() {
     assert_overload(&live, "192.0.2.1");
     let others = hold(&live, []);
     let other = live.begin(&from(&live, "192.0.2.2"));
-    assert!(live.resolver.wait_for_gate(3, SOON), "another client is not starved");
+    assert!(live.resolver.wait_for_gate(3, PATIENCE), "another client is not starved");
     live.resolver.clear_faults();
     assert_eq!(answers(held.into_iter().chain(others).chain([other]).collect()).len(), 3);
     live.finish();
@@ -92,7 +97,7 @@ fn an_ipv6_client_is_known_by_its_64() {
     let held = hold(&live, ["2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"]);
     assert_overload(&live, "2001:db8:1:2:3:4:5:6");
     let other = live.begin(&from(&live, "2001:db8:1:3::1"));
-    assert!(live.resolver.wait_for_gate(3, SOON));
+    assert!(live.resolver.wait_for_gate(3, PATIENCE));
     live.resolver.clear_faults();
     assert_eq!(answers(held.into_iter().chain([other]).collect()).len(), 3);
     live.finish();
@@ -139,7 +144,7 @@ fn a_call_counts_no_longer_once_it_is_over_however_it_ended() {
             for answer in answers(failed) {
                 assert_ne!((answer.status, ending(&answer).2.as_str()), (502, "overload"), "{fault:?}");
             }
-            assert!(live.resolver.wait_until_idle(SOON));
+            assert!(live.resolver.wait_until_idle(PATIENCE));
         }
     }
     // Were one of them counted still, its client or the fifth would find no place.
@@ -160,8 +165,8 @@ fn a_call_whose_client_has_left_counts_until_it_is_over() {
         assert_eq!(live.resolver.in_flight(), 4, "calls go on");
         assert_overload(&live, "192.0.2.9");
         live.resolver.clear_faults();
-        assert!(live.resolver.wait_until_idle(SOON));
-        let answered = super::super::harness::poll(SOON, || {
+        assert!(live.resolver.wait_until_idle(PATIENCE));
+        let answered = super::super::harness::poll(PATIENCE, || {
             let response = send(&live.nginx, Wire::Http1, from(&live, "192.0.2.9"));
             (response.status == 200).then_some(())
         });

@@ -2,7 +2,7 @@
 
 use super::super::live::identity;
 use super::super::standin::Kind;
-use super::{Fault, Live, Resolver, SOON, Wire, answers, assert_ending, ending, flock, send};
+use super::{Fault, Live, PATIENCE, Resolver, Wire, answers, assert_ending, ending, flock, send};
 
 const N: usize = 12;
 
@@ -67,7 +67,7 @@ fn different_credentials_are_different_calls() {
         (get().header("Authorization", alice).header("Cookie", "app_session=user:bob:1"), "alice"),
     ];
     let waiting: Vec<_> = requests.iter().map(|(request, _)| live.begin(request)).collect();
-    assert!(live.resolver.wait_for_gate(requests.len(), SOON), "{}", live.resolver.at_gate());
+    assert!(live.resolver.wait_for_gate(requests.len(), PATIENCE), "{}", live.resolver.at_gate());
     live.resolver.clear_faults();
     for (answer, (request, user)) in answers(waiting).iter().zip(&requests) {
         assert_ending(answer, 200, "valid", "resolved");
@@ -93,7 +93,7 @@ fn different_resolvers_are_different_calls() {
     other.set_fault(Some(Fault::Gate));
     let to = |target: &str| super::Request { target: target.into(), ..live.alice() };
     let waiting: Vec<_> = ["/", "/other/", "/origin/", "/path/"].map(|target| live.begin(&to(target))).into();
-    assert!(live.resolver.wait_for_gate(3, SOON) && other.wait_for_gate(1, SOON));
+    assert!(live.resolver.wait_for_gate(3, PATIENCE) && other.wait_for_gate(1, PATIENCE));
     live.resolver.clear_faults();
     other.clear_faults();
     assert!(answers(waiting).iter().all(|answer| super::ending(answer).2 == "resolved"));

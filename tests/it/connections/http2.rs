@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::harness::{Http1, Wire, burst, for_each_wire};
-use super::{Fault, Leaf, Live, Pki, Resolver, SOON, Version, assert_answered, assert_ending, send};
+use super::{Fault, Leaf, Live, PATIENCE, Pki, Resolver, Version, assert_answered, assert_ending, send};
 
 pub(super) fn live(alpn: &[&str], lines: &str) -> Live {
     let folder = tempfile::tempdir().expect("a folder");
@@ -39,7 +39,7 @@ fn all_calls_share_one_connection() {
     assert_eq!((live.resolver.call_count(), live.resolver.connections()), (30, 1));
     live.resolver.set_fault(Some(Fault::Gate));
     let mut waiting: Vec<_> = (0..50).map(|_| live.begin(&live.unique())).collect();
-    assert!(live.resolver.wait_for_gate(50, SOON));
+    assert!(live.resolver.wait_for_gate(50, PATIENCE));
     live.resolver.clear_faults();
     for connection in &mut waiting {
         assert_eq!(connection.receive(b"GET").expect("an answer").status, 200);
@@ -143,7 +143,7 @@ fn a_stream_that_hangs_is_a_timeout_and_the_next_call_is_answered() {
         live.resolver.push_fault(fault);
         assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 504, "error", "timeout");
         // The client may hear of it a moment before the call itself ends, and with it the dead connection.
-        live.nginx.wait_for_log("timed out", SOON);
+        live.nginx.wait_for_log("timed out", PATIENCE);
         assert_answered(&live, Wire::Http1);
         live.finish();
     }
@@ -172,7 +172,7 @@ fn no_request_is_lost_while_connections_are_sent_away_under_load() {
         let before = live.resolver.call_count();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                assert!(live.resolver.wait_for_calls(before + 20, SOON));
+                assert!(live.resolver.wait_for_calls(before + 20, PATIENCE));
                 live.resolver.push_fault(Fault::GoAway);
             });
             let answers = burst(&live.nginx, Wire::Http1, 100, 4, |_| live.unique());

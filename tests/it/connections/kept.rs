@@ -1,7 +1,7 @@
 //! HTTP/1.1: kept-alive connections, and dead ones.
 
 use super::super::harness::{Wire, burst, for_each_wire};
-use super::{Fault, Live, Resolver, SOON, Version, assert_answered};
+use super::{Fault, Live, PATIENCE, Resolver, Version, assert_answered};
 
 #[test]
 fn thirty_requests_in_a_row_cost_thirty_calls_and_one_connection() {
@@ -50,7 +50,7 @@ fn any_number_of_dead_connections_is_replaced_unseen() {
         // Twelve calls at once make twelve connections.
         live.resolver.set_fault(Some(Fault::Gate));
         let waiting: Vec<_> = (0..12).map(|_| live.begin(&live.unique())).collect();
-        assert!(live.resolver.wait_for_gate(12, SOON));
+        assert!(live.resolver.wait_for_gate(12, PATIENCE));
         live.resolver.clear_faults();
         for mut connection in waiting {
             assert_eq!(connection.receive(b"GET").expect("an answer").status, 200);
@@ -87,7 +87,7 @@ fn calls_at_the_same_time_have_connections_of_their_own_which_are_kept() {
     let live = Live::start();
     live.resolver.set_fault(Some(Fault::Gate));
     let mut waiting: Vec<_> = (0..8).map(|_| live.begin(&live.unique())).collect();
-    assert!(live.resolver.wait_for_gate(8, SOON));
+    assert!(live.resolver.wait_for_gate(8, PATIENCE));
     assert_eq!(live.resolver.connections(), 8);
     live.resolver.clear_faults();
     for connection in &mut waiting {

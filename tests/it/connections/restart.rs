@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::super::harness::{Wire, burst};
-use super::{Fault, Live, SOON, assert_answered};
+use super::{Fault, Live, PATIENCE, assert_answered};
 
 /// Requests of four clients, while something happens each time that so many calls have been made.
 fn under_load(live: &Live, total: usize, every: u64, happens: impl Fn() + Sync) {
@@ -88,7 +88,7 @@ fn calls_in_flight_survive_that_nobody_listens_any_more() {
     let live = Live::start();
     live.resolver.set_fault(Some(Fault::Gate));
     let mut waiting: Vec<_> = (0..4).map(|_| live.begin(&live.unique())).collect();
-    assert!(live.resolver.wait_for_gate(4, SOON));
+    assert!(live.resolver.wait_for_gate(4, PATIENCE));
     live.resolver.stop_listening();
     live.resolver.clear_faults();
     for connection in &mut waiting {

@@ -1,7 +1,7 @@
 //! Outer levels give what inner ones don't say.
 
-use super::super::harness::{Nginx, Request, Wire, send};
-use super::super::live::{SOON, ending};
+use super::super::harness::{Nginx, PATIENCE, Request, Wire, send};
+use super::super::live::ending;
 use super::super::standin::{Fault, Resolver};
 
 fn ask(nginx: &Nginx, target: &str) -> (u16, String, String) {
@@ -107,7 +107,7 @@ fn every_setting_is_inherited_and_overridden_by_itself() {
             status,
             "the timeout is inherited, or this would take 3 s: {target}"
         );
-        assert!(resolver.wait_until_idle(SOON));
+        assert!(resolver.wait_until_idle(PATIENCE));
     }
     nginx.finish();
 }

@@ -1,7 +1,7 @@
 //! The `log_format` of the manual, and what its lines say of each kind of decision.
 
-use super::super::harness::{Request, for_each_wire, send};
-use super::super::live::{Live, SOON};
+use super::super::harness::{PATIENCE, Request, for_each_wire, send};
+use super::super::live::Live;
 use super::super::standin::Fault;
 use super::{built, to};
 
@@ -25,7 +25,7 @@ fn live() -> Live {
 #[track_caller]
 fn logged(live: &Live, request: &Request) -> String {
     let target = String::from_utf8_lossy(&request.target).into_owned();
-    let line = live.nginx.wait_for_access_log(&format!(" {target} "), SOON);
+    let line = live.nginx.wait_for_access_log(&format!(" {target} "), PATIENCE);
     let (_, decision) = line.split_once(" user=").expect("the user's id");
     let mut words: Vec<&str> = decision.trim_end().split(' ').collect();
     let time = words.iter_mut().find(|word| word.starts_with("time=")).expect("a time");

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::harness::{Request, Wire, for_each_wire, process, send};
-use super::super::live::{Live, SOON};
+use super::super::harness::{PATIENCE, Request, Wire, for_each_wire, process, send};
+use super::super::live::Live;
 use super::super::standin::Fault;
 use super::{DECIDED, ask, built, debugged, decided_since, to, value};
 
@@ -119,7 +119,7 @@ fn a_request_for_which_no_call_is_made_has_a_line() {
     let live = debugged(LOCATIONS);
     live.resolver.set_fault(Some(Fault::Gate));
     let held = live.begin(&to("/one/", &bearer("alice", 100)));
-    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert!(live.resolver.wait_for_gate(1, PATIENCE));
     for_each_wire(|wire| {
         let overload = "error overload MISS bearer - 502";
         assert_all_decided(&live, wire, &[("/one/", &bearer("alice", wire as usize), 502, overload)]);

@@ -1,7 +1,7 @@
 //! Lines about failures say who wasn't answered, why, and what requests get meanwhile.
 
-use super::super::harness::{Request, Wire, send};
-use super::super::live::{Live, SOON};
+use super::super::harness::{PATIENCE, Request, Wire, send};
+use super::super::live::Live;
 use super::super::standin::{Fault, Resolver};
 
 /// Requests come from the address that they name.
@@ -20,7 +20,7 @@ fn from(live: &Live, address: &str) -> Request {
 
 #[track_caller]
 fn assert_told(live: &Live, words: &str) {
-    let line = live.nginx.wait_for_log(words, SOON);
+    let line = live.nginx.wait_for_log(words, PATIENCE);
     let begin = format!("authgear: resolver \"{}/_resolver/resolve\" not asked: ", live.resolver.url());
     assert!(line.contains("[error]") && line.contains(&begin), "{line}");
     assert!(line.contains(", client: 192.0.2.1, "), "{line}");
@@ -30,7 +30,7 @@ fn assert_told(live: &Live, words: &str) {
 fn too_many_calls() {
     let live = live("authgear_max_inflight 1;");
     let held = live.begin(&from(&live, "192.0.2.2"));
-    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert!(live.resolver.wait_for_gate(1, PATIENCE));
     assert_eq!(send(&live.nginx, Wire::Http1, from(&live, "192.0.2.1")).status, 502);
     assert_told(
         &live,
@@ -44,7 +44,7 @@ fn too_many_calls() {
 fn too_many_calls_of_one_client() {
     let live = live("authgear_max_inflight 4; authgear_on_error anonymous;");
     let held = live.begin(&from(&live, "192.0.2.1"));
-    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert!(live.resolver.wait_for_gate(1, PATIENCE));
     assert_eq!(send(&live.nginx, Wire::Http1, from(&live, "192.0.2.1")).status, 200);
     assert_told(
         &live,

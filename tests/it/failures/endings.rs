@@ -24,7 +24,7 @@ fn the_log_names_the_resolver_and_the_cause_of_each_failure() {
         // A line of a kind is written once a second: an instance each.
         let live = Live::with(Resolver::start(), SHORT);
         fail_with(&live, Wire::Http1, &case.fault, &live.alice());
-        let line = live.nginx.wait_for_log("authgear", super::super::live::SOON);
+        let line = live.nginx.wait_for_log("authgear", super::super::harness::PATIENCE);
         assert!(line.contains(" [error] ") && line.contains(&live.resolver.url()), "{line}");
         let cause = match case.reason {
             "closed" => "connection lost: ",

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::harness::{Wire, for_each_wire};
-use super::super::live::SOON;
+use super::super::harness::{PATIENCE, Wire, for_each_wire};
 use super::{ConnectionFault, Fault, FullQueue, Live, Resolver, assert_ending, assert_recovered, send};
 
 /// Far more than any timeout of these tests, and far less than those that must not be waited for.
@@ -19,7 +18,7 @@ fn a_call_ends_by_authgear_timeout_and_not_before() {
         let waited = started.elapsed();
         assert_ending(&response, 504, "error", "timeout");
         assert!(waited >= Duration::from_millis(590) && waited < SLACK, "{waited:?}");
-        assert!(live.resolver.wait_until_idle(SOON), "the call itself has ended too");
+        assert!(live.resolver.wait_until_idle(PATIENCE), "the call itself has ended too");
         live.resolver.clear_faults();
         assert_recovered(&live, wire);
     });
@@ -121,7 +120,7 @@ fn the_worker_serves_others_while_a_call_hangs() {
     let live = Live::with(Resolver::start(), "authgear_timeout 30s;");
     live.resolver.push_fault(Fault::Hang);
     let waiting = live.begin(&live.alice());
-    assert!(live.resolver.wait_for_calls(1, SOON));
+    assert!(live.resolver.wait_for_calls(1, PATIENCE));
     for_each_wire(|wire| {
         let other = super::Request::get("/").header("Authorization", "Bearer user:bob:1");
         assert_ending(&send(&live.nginx, wire, &other), 200, "valid", "resolved");

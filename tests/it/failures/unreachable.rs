@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::harness::{Request, Wire, burst, for_each_wire, free_port};
-use super::super::live::SOON;
+use super::super::harness::{PATIENCE, Request, Wire, burst, for_each_wire, free_port};
 use super::{Live, Resolver, assert_ending, assert_recovered, ending, identity, send};
 
 #[test]
@@ -17,7 +16,7 @@ fn a_refused_connect_is_a_502_until_somebody_listens() {
         live.resolver.resume_listening();
         assert_recovered(&live, wire);
     });
-    let line = live.nginx.wait_for_log("[error]", SOON);
+    let line = live.nginx.wait_for_log("[error]", PATIENCE);
     assert!(line.contains(&live.resolver.url()) && line.contains("onnection refused"), "{line}");
     live.finish();
 }
@@ -53,7 +52,7 @@ fn an_unknown_name_is_an_error_in_time_and_holds_nobody_else_up() {
         assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
         drop(waiting);
     });
-    let line = live.nginx.wait_for_log("[error]", SOON);
+    let line = live.nginx.wait_for_log("[error]", PATIENCE);
     assert!(line.contains("http://nonexistent.invalid/"), "{line}");
     live.finish();
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::failures::assert_recovers;
 use super::super::harness::{Request, Wire, for_each_wire, send};
-use super::{Fault, HERE, Live, Names, Reply, Resolver, SOON, assert_ending};
+use super::{Fault, HERE, Live, Names, PATIENCE, Reply, Resolver, assert_ending};
 
 /// Far more than any timeout of these tests, and far less than those that must not be waited for.
 const SLACK: Duration = Duration::from_secs(4);
@@ -41,7 +41,7 @@ fn what_the_name_server_refuses_to_tell_is_a_502_until_it_tells() {
         for_each_wire(|wire| {
             assert_ending(&send(&live.nginx, wire, live.unique()), 502, "error", "connect");
         });
-        let line = live.nginx.wait_for_log("[error]", SOON);
+        let line = live.nginx.wait_for_log("[error]", PATIENCE);
         let told = format!("connect failed: no address of \"{}\": ", super::NAME);
         assert!(line.contains(&told) && line.contains(why), "{line}");
         assert_eq!(live.echo.requests().len(), 0);
@@ -83,7 +83,7 @@ fn a_name_server_that_falls_silent_costs_no_call_whose_connection_is_kept() {
     // One more connection needs the name, and fails alone.
     live.resolver.push_fault(Fault::Gate);
     let mut first = live.begin(&live.unique());
-    assert!(live.resolver.wait_for_gate(1, SOON));
+    assert!(live.resolver.wait_for_gate(1, PATIENCE));
     assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 504, "error", "timeout");
     live.resolver.open_gate();
     assert_eq!(first.receive(b"GET").expect("an answer").status, 200);

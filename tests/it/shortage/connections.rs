@@ -1,7 +1,7 @@
 //! A worker whose `worker_connections` are all in use.
 
 use super::super::harness::{Http1, poll};
-use super::{Fault, HERE, Live, Request, Resolver, SOON, assert_ending, here};
+use super::{Fault, HERE, Live, PATIENCE, Request, Resolver, assert_ending, here};
 
 /// Two listening sockets, the master's channel, the module's eventfd, and as many clients.
 const CLIENTS: usize = 12;
@@ -15,13 +15,13 @@ fn fill(live: &Live) -> Vec<Http1> {
     let waiting: Vec<_> = (1..=CLIENTS)
         .map(|n| {
             let client = live.begin(&here(live.unique()));
-            assert!(live.resolver.wait_for_gate(n, SOON), "client {n} finds no room");
+            assert!(live.resolver.wait_for_gate(n, PATIENCE), "client {n} finds no room");
             client
         })
         .collect();
     let mut next = Http1::connect(live.nginx.port()).expect("the system accepts");
     assert!(next.exchange(&Request::get("/here")).is_err(), "a client too many");
-    live.nginx.wait_for_log(ALERT, SOON);
+    live.nginx.wait_for_log(ALERT, PATIENCE);
     waiting
 }
 
@@ -38,7 +38,7 @@ fn requests_that_wait_are_answered_although_there_is_no_connection_left() {
         }
         // As soon as nginx has seen that those have left.
         let answered = || Http1::connect(live.nginx.port()).ok()?.exchange(&here(live.unique())).ok();
-        let answer = poll(SOON, answered).expect("there is room again");
+        let answer = poll(PATIENCE, answered).expect("there is room again");
         assert_ending(&answer, 204, "valid", "resolved");
     }
     live.finish();
@@ -54,7 +54,7 @@ fn a_backend_that_can_not_be_connected_to_is_nginx_s_affair() {
     let waiting: Vec<_> = (1..=CLIENTS)
         .map(|n| {
             let client = live.begin(&live.unique());
-            assert!(live.resolver.wait_for_gate(n, SOON));
+            assert!(live.resolver.wait_for_gate(n, PATIENCE));
             client
         })
         .collect();
@@ -65,7 +65,7 @@ fn a_backend_that_can_not_be_connected_to_is_nginx_s_affair() {
         assert_ending(&response, response.status, "valid", "resolved");
     }
     let answered = || Http1::connect(live.nginx.port()).ok()?.exchange(&live.unique()).ok();
-    let answer = poll(SOON, || answered().filter(|answer| answer.status == 200)).expect("room again");
+    let answer = poll(PATIENCE, || answered().filter(|answer| answer.status == 200)).expect("room again");
     assert_ending(&answer, 200, "valid", "resolved");
     live.finish();
 }

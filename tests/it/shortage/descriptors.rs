@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 
 use super::super::harness::process::{self, Pid};
 use super::super::harness::{Response, poll};
-use super::{HERE, Http1, Http2, Live, Request, Resolver, SOON, assert_ending, here};
+use super::{HERE, Http1, Http2, Live, PATIENCE, Request, Resolver, assert_ending, here};
 
 /// Gives a process no further descriptor, until it is dropped.
 struct NoMore(Pid);
@@ -69,7 +69,7 @@ fn close_calls(live: &Live) {
     let before = process::open_fds(pid);
     let closed = live.resolver.close_idle_connections();
     let are_closed = || (process::open_fds(pid) + closed <= before).then_some(());
-    assert!(poll(SOON, are_closed).is_some(), "it keeps dead connections");
+    assert!(poll(PATIENCE, are_closed).is_some(), "it keeps dead connections");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn calls_without_a_descriptor_fail_and_the_next_with_one_is_answered() {
     for response in clients.ask(|| here(live.unique())) {
         assert_ending(&response, 204, "valid", "resolved");
     }
-    let line = live.nginx.wait_for_log("[error]", SOON);
+    let line = live.nginx.wait_for_log("[error]", PATIENCE);
     assert!(line.contains("Too many open files") && line.contains(&live.resolver.url()), "{line}");
     assert_quiet(&live, started);
     drop(clients);
@@ -131,7 +131,7 @@ fn a_thread_that_could_not_be_started_is_started_later() {
     for response in clients.ask(|| here(live.unique())) {
         assert_ending(&response, 204, "valid", "resolved");
     }
-    let line = live.nginx.wait_for_log("[error]", SOON);
+    let line = live.nginx.wait_for_log("[error]", PATIENCE);
     assert!(line.contains("Too many open files"), "{line}");
     assert_quiet(&live, started);
     drop(clients);

@@ -9,11 +9,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::super::harness::{poll, stretched};
-use super::super::live::SOON;
+use super::super::harness::{PATIENCE, poll, stretched};
 
 /// A browser needs longer than what it is asked for, on a machine that compiles.
-const PATIENCE: Duration = Duration::from_secs(60);
+const BROWSER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Keep to the loopback: no updates, and no name is looked up. The sandbox doesn't start as root, nor in most containers; all that
 /// is shown is our own.
@@ -98,7 +97,7 @@ impl Browser {
         let written = self.commands.write_all(format!("{command}\0").as_bytes());
         written.unwrap_or_else(|e| panic!("{method}: the browser is gone: {e}"));
         loop {
-            let message = self.messages.recv_timeout(stretched(PATIENCE));
+            let message = self.messages.recv_timeout(stretched(BROWSER_PATIENCE));
             let message = message.unwrap_or_else(|e| panic!("{method}: no answer from the browser: {e}"));
             if message["id"] == self.sent {
                 assert_eq!(message["error"], Value::Null, "{method}");
@@ -128,7 +127,7 @@ impl Browser {
     /// Waits until an expression is true.
     #[track_caller]
     pub(super) fn wait_for(&mut self, expression: &str) {
-        let is_true = poll(SOON * 3, || (self.eval(expression) == json!(true)).then_some(()));
+        let is_true = poll(PATIENCE * 3, || (self.eval(expression) == json!(true)).then_some(()));
         if is_true.is_none() {
             let text = self.eval("document.body.innerText");
             panic!(
@@ -175,7 +174,7 @@ impl Browser {
     pub(super) fn close(mut self) {
         self.session.clear();
         self.call("Browser.close", json!({}));
-        let ended = poll(PATIENCE, || self.child.try_wait().expect("a child"));
+        let ended = poll(BROWSER_PATIENCE, || self.child.try_wait().expect("a child"));
         assert!(ended.is_some(), "the browser stays");
     }
 }

@@ -1,7 +1,6 @@
 //! The page of `authgear_status html`, as a browser shows it: what it tells, and when.
 
-use super::super::harness::{Builder, poll};
-use super::super::live::SOON;
+use super::super::harness::{Builder, PATIENCE, poll};
 use super::super::standin::{Fault, Kind};
 use super::ask;
 use super::visit::Visit;
@@ -83,7 +82,7 @@ fn it_shows_calls_that_wait_and_a_breaker_that_opens() {
     visit.wait_for_text("#resolvers .breaker.open", "breaker open since before ");
     visit.live.resolver.clear_faults();
     visit.live.nginx.reload_with(|builder| builder.replace("fail_timeout=60s", "fail_timeout=1s"));
-    let works = poll(SOON, || (ask(&visit.live, &visit.live.unique()).status == 200).then_some(()));
+    let works = poll(PATIENCE, || (ask(&visit.live, &visit.live.unique()).status == 200).then_some(()));
     assert!(works.is_some(), "the breaker stays open");
     visit.wait_for_text("#resolvers", "breaker closed");
     visit.browser.wait_for("document.querySelector('[role=alert]').innerText === ''");

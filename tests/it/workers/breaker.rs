@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::harness::{Wire, poll, send};
-use super::{Crew, Fault, Resolver, SOON, Signal, assert_ending, process};
+use super::{Crew, Fault, PATIENCE, Resolver, Signal, assert_ending, process};
 
 /// Opens soon, and for longer than a test takes.
 const LONG: &str = "authgear_breaker max_fails=3 fail_timeout=60s;";
@@ -49,7 +49,7 @@ fn a_reload_and_a_death_change_nothing() {
     let victim = crew.workers()[1];
     process::signal(victim, Signal::KILL);
     let replaced = || (crew.workers().len() == 2 && !crew.workers().contains(&victim)).then_some(());
-    assert!(poll(SOON, replaced).is_some());
+    assert!(poll(PATIENCE, replaced).is_some());
     assert_open(&crew);
     crew.finish();
 }
@@ -60,7 +60,7 @@ fn who_dies_while_finding_out_is_followed_by_another() {
     open(&crew);
     let [first, second] = crew.workers()[..] else { panic!("two workers") };
     crew.resolver().set_fault(Some(Fault::Gate));
-    let found = poll(SOON, || {
+    let found = poll(PATIENCE, || {
         let _connection = crew.begin(first, &crew.live.unique());
         crew.resolver().wait_for_gate(1, Duration::from_millis(50)).then_some(())
     });
@@ -68,7 +68,7 @@ fn who_dies_while_finding_out_is_followed_by_another() {
     process::signal(first, Signal::KILL);
     crew.resolver().clear_faults();
     let answered = || (crew.ask(second, &crew.live.unique()).status == 200).then_some(());
-    assert!(poll(SOON, answered).is_some());
+    assert!(poll(PATIENCE, answered).is_some());
     assert_ending(&send(&crew.live.nginx, Wire::Http1, crew.live.unique()), 200, "valid", "resolved");
     crew.finish();
 }

@@ -3,7 +3,7 @@
 use rustix::process::{Resource, Rlimit, prlimit};
 
 use super::super::harness::{Nginx, log, poll, process};
-use super::{Crew, PATIENT, Pid, SOON, answers, assert_is, assert_one_led};
+use super::{Crew, PATIENCE, PATIENT, Pid, answers, assert_is, assert_one_led};
 
 /// Which descriptors a process holds: the kinds, in order.
 fn descriptors(pid: Pid) -> Vec<String> {
@@ -28,7 +28,7 @@ fn eventfds(pid: Pid) -> usize {
 fn wait_until_set_up(pid: Pid) {
     let title = || std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let is_set_up = || (title().starts_with("nginx: worker") && process::is_asleep(pid)).then_some(());
-    assert!(poll(SOON, is_set_up).is_some(), "{pid} does not start");
+    assert!(poll(PATIENCE, is_set_up).is_some(), "{pid} does not start");
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn wait_until_reaped(crew: &Crew) {
     let (nginx, current) = (&crew.live.nginx, crew.workers());
     for worker in log::started_workers(&nginx.error_log(), nginx.pid()) {
         if !current.contains(&worker) {
-            nginx.wait_for_log(&format!("worker process {worker} exited with code 0"), SOON);
+            nginx.wait_for_log(&format!("worker process {worker} exited with code 0"), PATIENCE);
         }
     }
     crew.wait_until_asleep(nginx.pid());
@@ -106,7 +106,7 @@ fn without_descriptors_for_eventfds_a_reload_goes_on() {
     prlimit(rustix::process::Pid::from_raw(master), Resource::Nofile, limit).expect("a lower limit");
     let mark = crew.live.nginx.error_mark();
     crew.live.nginx.reload_with(|builder| builder.replace(&logs(0), &logs(1)));
-    let line = crew.live.nginx.wait_for_log_since(mark, "no eventfd for each worker", SOON);
+    let line = crew.live.nginx.wait_for_log_since(mark, "no eventfd for each worker", PATIENCE);
     assert!(line.contains("[error]") && line.contains("authgear"), "{line}");
     for worker in crew.workers() {
         wait_until_set_up(worker);

@@ -1,7 +1,7 @@
 //! The end of nginx with calls in flight, and nginx in one process.
 
 use super::super::harness::{Http1, PATIENCE, Signal, Wire, poll, process, send};
-use super::{CACHE, Crew, Fault, Live, PATIENT, Resolver, SOON, ZONE, answers, assert_is, assert_one_led};
+use super::{CACHE, Crew, Fault, Live, PATIENT, Resolver, ZONE, answers, assert_is, assert_one_led};
 
 #[test]
 fn a_graceful_end_lets_followers_in_all_workers_have_their_answer() {
@@ -34,10 +34,10 @@ fn followers_take_over_from_a_worker_that_ends() {
         waiting.remove(0).reset();
         crew.wait_for_suspended(3);
         crew.live.nginx.quit();
-        assert!(crew.resolver().wait_for_calls(2, SOON), "nobody takes over");
+        assert!(crew.resolver().wait_for_calls(2, PATIENCE), "nobody takes over");
         assert!(
             !process::is_running(first)
-                || poll(SOON, || (!process::is_running(first)).then_some(())).is_some()
+                || poll(PATIENCE, || (!process::is_running(first)).then_some(())).is_some()
         );
         // All have been woken at the same time; nothing tells when each has asked again.
         std::thread::sleep(std::time::Duration::from_millis(300));
@@ -65,7 +65,7 @@ fn new_workers_take_over_from_an_old_one_that_ends() {
     assert_eq!(crew.resolver().call_count(), 1);
     leader.reset();
     crew.live.nginx.wait_for_old_workers();
-    assert!(crew.resolver().wait_for_calls(2, SOON), "nobody takes over");
+    assert!(crew.resolver().wait_for_calls(2, PATIENCE), "nobody takes over");
     crew.resolver().clear_faults();
     assert_is(&answers(vec![follower])[0], &crew.live, "alice", "resolved");
     crew.finish();
@@ -79,7 +79,7 @@ fn a_graceful_end_waits_no_longer_than_the_timeout() {
     crew.resolver().set_fault(Some(Fault::Hang));
     let waiting = connections.into_iter().map(|mut connection| {
         connection.send(&crew.live.alice()).expect("sent");
-        assert!(crew.resolver().wait_for_calls(1, SOON));
+        assert!(crew.resolver().wait_for_calls(1, PATIENCE));
         connection
     });
     let waiting: Vec<Http1> = waiting.collect();
@@ -112,7 +112,7 @@ fn a_single_process_has_a_cache() {
         let request = live.unique();
         live.resolver.set_fault(Some(Fault::Gate));
         let mut waiting = vec![live.begin(&request)];
-        assert!(live.resolver.wait_for_gate(1, SOON));
+        assert!(live.resolver.wait_for_gate(1, PATIENCE));
         waiting.extend([live.begin(&request), live.begin(&request)]);
         live.wait_for_suspended(3);
         live.resolver.clear_faults();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Crew, Fault, Http1, Http2, PATIENT, Pid, Request, Response, SOON};
+use super::{Crew, Fault, Http1, Http2, PATIENCE, PATIENT, Pid, Request, Response};
 use super::{answers, assert_ending, assert_is, ending, identity};
 
 /// How many answers each worker gave.
@@ -66,7 +66,7 @@ fn a_herd_over_four_workers_costs_one_call() {
         let workers = crew.workers();
         let herd = Herd::start(&crew, &workers);
         crew.wait_for_suspended(Herd::size(&workers));
-        assert!(crew.resolver().wait_for_gate(1, SOON));
+        assert!(crew.resolver().wait_for_gate(1, PATIENCE));
         assert_eq!(crew.resolver().call_count(), 1);
         crew.resolver().clear_faults();
         let answers = herd.answers();
@@ -128,7 +128,7 @@ fn many_keys_in_flight_at_a_time_are_not_mixed_up() {
         for shift in 0..workers.len() {
             let worker = workers[(usize::try_from(n).expect("small") + shift) % workers.len()];
             waiting.push((token(n).0, crew.begin(worker, &token(n).1)));
-            assert!(crew.resolver().wait_for_gate(usize::try_from(n).expect("small") + 1, SOON));
+            assert!(crew.resolver().wait_for_gate(usize::try_from(n).expect("small") + 1, PATIENCE));
         }
     }
     crew.wait_for_suspended(180);

@@ -33,7 +33,7 @@ fn assert_recovered(crew: &Crew) {
     crew.resolver().set_fault(Some(Fault::Gate));
     let request = crew.live.unique();
     let waiting: Vec<_> = workers.iter().map(|worker| crew.begin(*worker, &request)).collect();
-    assert!(crew.resolver().wait_for_gate(1, super::SOON));
+    assert!(crew.resolver().wait_for_gate(1, super::PATIENCE));
     // Requests of workers that were killed are counted for ever, so that there is nothing to wait for but time.
     std::thread::sleep(Duration::from_millis(100));
     crew.wait_until_all_sleep();
@@ -105,7 +105,7 @@ fn die_under_load(crew: &Crew, n: u32) -> Tally {
     let tally = under_load(crew, 6, || {
         let end = Instant::now() + Duration::from_millis(1500);
         while Instant::now() < end || deaths() < 4 {
-            assert!(Instant::now() < end + super::SOON, "{} died", deaths());
+            assert!(Instant::now() < end + super::PATIENCE, "{} died", deaths());
             std::thread::sleep(Duration::from_millis(20));
         }
     });
@@ -115,8 +115,8 @@ fn die_under_load(crew: &Crew, n: u32) -> Tally {
     let log = crew.live.nginx.error_log();
     assert!(log.contains(THROWN_AWAY), "{log}");
     // Nobody dies any more where nothing is done.
-    assert!(crew.resolver().wait_until_idle(super::SOON));
-    assert!(poll(super::SOON, || (crew.workers().len() == workers).then_some(())).is_some());
+    assert!(crew.resolver().wait_until_idle(super::PATIENCE));
+    assert!(poll(super::PATIENCE, || (crew.workers().len() == workers).then_some(())).is_some());
     crew.wait_until_all_sleep();
     crew.live.nginx.reload_with(|builder| {
         builder.replace(&format!("env AUTHGEAR_DIE_LOCKED={n};"), "").allow_log(" exited on signal 9")

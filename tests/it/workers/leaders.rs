@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::harness::{poll, process, stretched};
-use super::{Crew, Fault, Http1, PATIENT, Pid, SOON, answers, assert_is, assert_one_led, ending};
+use super::{Crew, Fault, Http1, PATIENCE, PATIENT, Pid, answers, assert_is, assert_one_led, ending};
 
 /// Far below the timeout of a minute, and far above what a loaded machine needs.
 const PROMPTLY: Duration = Duration::from_secs(8);
@@ -48,7 +48,7 @@ fn followers_in_other_workers_get_the_answer_when_the_leaders_stream_is_reset() 
         crew.resolver().set_fault(Some(Fault::Gate));
         let mut leader = crew.connect_h2(first);
         let stream = leader.send(&request).expect("sent");
-        assert!(crew.resolver().wait_for_gate(1, SOON));
+        assert!(crew.resolver().wait_for_gate(1, PATIENCE));
         let waiting: Vec<Http1> = [second, third].map(|worker| crew.begin(worker, &request)).into();
         crew.wait_for_suspended(3);
         leader.reset_stream(stream).expect("sent");
@@ -168,7 +168,7 @@ fn followers_take_over_from_one_leader_after_another() {
 fn leader(crew: &Crew, workers: &[Pid]) -> Pid {
     let leads = |worker: &Pid| process::threads(*worker) > 1;
     // Those that led before are dead.
-    let found = poll(SOON, || workers.iter().copied().find(leads));
+    let found = poll(PATIENCE, || workers.iter().copied().find(leads));
     let found = found.unwrap_or_else(|| panic!("none of {workers:?} has a resolver's thread"));
     assert_eq!(workers.iter().filter(|worker| leads(worker)).count(), 1, "{}", crew.live.nginx.error_log());
     found

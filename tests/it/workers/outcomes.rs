@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::live::pairs;
-use super::{Crew, Fault, PATIENT, Pid, Request, Resolver, SOON, answers, assert_ending, assert_is};
+use super::{Crew, Fault, PATIENCE, PATIENT, Pid, Request, Resolver, answers, assert_ending, assert_is};
 
 /// What a call comes to, what each request gets of it, and what it costs.
 struct Case {
@@ -138,7 +138,7 @@ fn a_timeout_reaches_the_followers_in_other_workers() {
             .into_iter()
             .map(|mut connection| {
                 connection.send(&request).expect("sent");
-                assert!(crew.resolver().wait_for_calls(1, SOON));
+                assert!(crew.resolver().wait_for_calls(1, PATIENCE));
                 connection
             })
             .collect();
@@ -175,7 +175,7 @@ fn a_connection_that_can_not_be_made_reaches_the_followers_in_other_workers() {
     let request = Request { target: b"/gone/".to_vec(), ..crew.live.alice() };
     let places = places(&crew.workers());
     let mut waiting = vec![crew.begin(places[0], &request)];
-    assert!(gone.wait_for_connections(1, SOON));
+    assert!(gone.wait_for_connections(1, PATIENCE));
     waiting.extend(places[1..].iter().map(|worker| crew.begin(*worker, &request)));
     crew.wait_for_suspended(places.len());
     assert_eq!(gone.connections(), 1);

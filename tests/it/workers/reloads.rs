@@ -2,7 +2,8 @@
 
 use super::super::harness::EchoReply;
 use super::{
-    Crew, Fault, Http1, Kind, PATIENT, Request, Resolver, SOON, answers, assert_is, assert_one_led, ending,
+    Crew, Fault, Http1, Kind, PATIENCE, PATIENT, Request, Resolver, answers, assert_is, assert_one_led,
+    ending,
 };
 
 /// What waits over several configurations gets the answer of one call.
@@ -65,12 +66,12 @@ fn an_old_worker_follows_the_call_of_a_new_one() {
     second.set_fault(Some(Fault::Gate));
     let new = crew.workers();
     let leader = crew.begin(new[0], &to(b"/second"));
-    assert!(second.wait_for_gate(1, SOON));
+    assert!(second.wait_for_gate(1, PATIENCE));
     crew.resolver().clear_faults();
     // The rewrite is looked at just before the request comes to wait.
     for worker in [new[0], old[0], old[1]] {
         let line = format!("{worker}#{worker}: ");
-        super::poll(SOON, || {
+        super::poll(PATIENCE, || {
             let lines = crew.live.nginx.error_lines_since(mark);
             let found = lines.iter().any(|l| l.contains(&line) && l.contains("does not match \"/second\""));
             found.then_some(())

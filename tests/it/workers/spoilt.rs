@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::harness::poll;
 use super::kills::{assert_quiet, dying};
-use super::{Crew, Fault, Http1, PATIENT, Pid, Request, Resolver, SOON, assert_is, ending};
+use super::{Crew, Fault, Http1, PATIENCE, PATIENT, Pid, Request, Resolver, assert_is, ending};
 
 /// Far more changes than those workers make that are to live.
 const DIES_AT: u32 = 150;
@@ -38,7 +38,7 @@ fn spoil(crew: &Crew, worker: Pid) -> Pid {
     let lives = |n: &u32| connection.exchange(&request("norole", u64::from(*n))).is_ok();
     let answered = (0..DIES_AT).take_while(lives).count();
     assert!(answered < DIES_AT as usize, "{worker} doesn't die");
-    let new = poll(SOON, || crew.workers().into_iter().find(|pid| !others.contains(pid)));
+    let new = poll(PATIENCE, || crew.workers().into_iter().find(|pid| !others.contains(pid)));
     new.unwrap_or_else(|| panic!("nobody takes the place of {worker}"))
 }
 
@@ -65,10 +65,10 @@ fn a_leader_of_before_hands_its_answer_to_nobody_else() {
     let [first, second, third, dies] = crew.workers()[..] else { panic!("four workers") };
     let dies = spoil(&crew, dies);
     let mut alice = begin(&crew, first, &request("alice", GATE));
-    assert!(crew.resolver().wait_for_gate(1, SOON));
+    assert!(crew.resolver().wait_for_gate(1, PATIENCE));
     spoil(&crew, dies);
     let mut bobs = vec![begin(&crew, second, &request("bob", GATE))];
-    assert!(crew.resolver().wait_for_gate(2, SOON));
+    assert!(crew.resolver().wait_for_gate(2, PATIENCE));
     bobs.extend([second, third, first].map(|worker| begin(&crew, worker, &request("bob", GATE))));
     assert_eq!(crew.resolver().at_gate(), 2);
     assert_eq!(crew.resolver().release(1), 1);
@@ -86,7 +86,7 @@ fn a_follower_of_before_gets_nobody_elses_answer() {
     let [first, second, third, dies] = crew.workers()[..] else { panic!("four workers") };
     let dies = spoil(&crew, dies);
     let mut alices = vec![begin(&crew, first, &request("alice", GATE))];
-    assert!(crew.resolver().wait_for_gate(1, SOON));
+    assert!(crew.resolver().wait_for_gate(1, PATIENCE));
     alices.extend([second, third].map(|worker| begin(&crew, worker, &request("alice", GATE))));
     let new = spoil(&crew, dies);
     let mut bobs: Vec<_> =

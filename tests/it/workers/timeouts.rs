@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::harness::{Signal, poll, process, stretched};
-use super::{Crew, Fault, Http1, Pid, Request, SOON, answers, assert_ending};
+use super::{Crew, Fault, Http1, PATIENCE, Pid, Request, answers, assert_ending};
 
 const LINES: &str = "location /short/ { authgear_timeout 400ms; try_files \"\" =204; }\n\
                      location /long/ { authgear_timeout 60s; try_files \"\" =204; }\n\
@@ -30,7 +30,7 @@ fn short_flock(crew: &Crew, followers: &[(Pid, &str)]) -> (Http1, Vec<Http1>) {
         let start = Instant::now();
         let waiting = all.into_iter().map(|(mut connection, request)| {
             connection.send(&request).expect("sent");
-            assert!(crew.resolver().wait_for_calls(before + 1, SOON));
+            assert!(crew.resolver().wait_for_calls(before + 1, PATIENCE));
             connection
         });
         let mut waiting: Vec<_> = waiting.collect();
@@ -112,7 +112,7 @@ fn nobody_waits_longer_than_its_own_timeout_for_a_worker_that_hangs() {
     let leader = crew.flock(&[first], &to(&crew, "/long/"));
     let mut connections = [second, third].map(|worker| crew.connect(worker));
     process::signal(first, Signal::STOP);
-    assert!(poll(SOON, || process::is_stopped(first).then_some(())).is_some());
+    assert!(poll(PATIENCE, || process::is_stopped(first).then_some(())).is_some());
     let start = Instant::now();
     connections.iter_mut().for_each(|connection| connection.send(&to(&crew, "/short/")).expect("sent"));
     for answer in answers(connections.into()) {
@@ -134,7 +134,7 @@ fn the_call_of_a_worker_that_hangs_is_made_by_another_after_its_timeout() {
     let mut others: Vec<_> = [second, third, third].map(|worker| crew.connect(worker)).into();
     let leader = crew.flock(&[first], &to(&crew, "/short/"));
     process::signal(first, Signal::STOP);
-    assert!(poll(SOON, || process::is_stopped(first).then_some(())).is_some());
+    assert!(poll(PATIENCE, || process::is_stopped(first).then_some(())).is_some());
     std::thread::sleep(SHORT + Duration::from_millis(100));
     crew.resolver().open_gate();
     let late: Vec<_> = others
