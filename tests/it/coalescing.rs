@@ -16,7 +16,7 @@ fn flock(live: &Live, n: usize, request: &Request) -> Vec<Http1> {
     assert!(live.resolver.wait_for_gate(1, PATIENCE));
     let followers = (1..n).map(|_| live.begin(request));
     let all: Vec<_> = std::iter::once(leader).chain(followers).collect();
-    live.wait_for_suspended(n);
+    live.nginx.wait_until_in_hand(n);
     assert_eq!(live.resolver.call_count(), before + 1);
     all
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::harness::{Builder, EchoReply, Http1, Nginx, PATIENCE, Request, Response, poll};
+use super::harness::{Builder, COUNTERS, EchoReply, Http1, Nginx, Request, Response};
 use super::standin::echo::{Echo, Http};
 use super::standin::{Kind, Resolver};
 
@@ -45,7 +45,7 @@ impl Live {
             "add_header X-Result $authgear_result always;\n\
              add_header X-Reason $authgear_reason always;\n\
              location / {{ proxy_pass http://{}; }}\n\
-             location = /stub {{ authgear_resolve off; stub_status; }}",
+             {COUNTERS}",
             echo.addr()
         ));
         Self { resolver, echo, nginx: change(builder).start(), next: AtomicU64::new(0) }
@@ -73,21 +73,6 @@ impl Live {
         let mut connection = Http1::connect(self.nginx.port()).expect("nginx accepts");
         connection.send(request).expect("nginx reads");
         connection
-    }
-
-    /// Waits until exactly `n` requests are suspended: nginx counts the requests that it works on.
-    ///
-    /// A request is counted and suspended in one go of the event loop, so this is exact with one worker.
-    #[track_caller]
-    pub(crate) fn wait_for_suspended(&self, n: usize) {
-        let wanted = format!("Writing: {} ", n + 1);
-        let mut connection = Http1::connect(self.nginx.port()).expect("nginx accepts");
-        let mut last = String::new();
-        let found = poll(PATIENCE, || {
-            last = connection.exchange(&Request::get("/stub")).expect("an answer").text();
-            last.contains(&wanted).then_some(())
-        });
-        assert!(found.is_some(), "no {n} suspended requests: {last}");
     }
 
     pub(crate) fn finish(self) {

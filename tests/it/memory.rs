@@ -13,10 +13,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::harness::{
-    Builder, EchoReply, Http1, Http2, Nginx, PATIENCE, Request, Wire, for_each_wire, send, try_send,
+    Builder, COUNTERS, EchoReply, Http1, Http2, Nginx, PATIENCE, Request, Wire, for_each_wire, send, try_send,
 };
 use crate::panics::{fault_module, panicking};
-use crate::rig::{COUNTERS, Rig, wait_until_in_hand};
+use crate::rig::Rig;
 use crate::standin::{Fault, Leaf, Pki, Resolver, ServerTls};
 use findings::Findings;
 
@@ -185,20 +185,20 @@ fn vanish(rig: &Rig, nginx: &Nginx) {
         let mut streams = Http2::connect(nginx.h2_port()).expect("nginx accepts");
         let ids = [(); 5].map(|()| streams.send(&request).expect("sent"));
         stays.send(&request).expect("sent");
-        wait_until_in_hand(nginx, 7);
+        nginx.wait_until_in_hand(7);
         if answered {
             rig.resolver.open_gate();
         }
         leaves.expect("sent").reset();
         ids[1..].iter().for_each(|id| streams.reset_stream(*id).expect("it is open"));
         if !answered {
-            wait_until_in_hand(nginx, 2);
+            nginx.wait_until_in_hand(2);
             rig.resolver.open_gate();
         }
         rig.assert_is("alice", &stays.receive(b"GET").expect("an answer"));
         rig.assert_is("alice", &streams.receive(ids[0]).expect("an answer"));
         streams.reset();
-        wait_until_in_hand(nginx, 0);
+        nginx.wait_until_in_hand(0);
     }
     rig.resolver.clear_faults();
     assert!(rig.resolver.wait_until_idle(PATIENCE));

@@ -3,9 +3,7 @@
 use std::io;
 use std::thread::{self, JoinHandle};
 
-use crate::harness::{
-    Builder, EchoReply, Http1, Http2, Nginx, PATIENCE, Request, Response, Wire, http1, poll, send,
-};
+use crate::harness::{Builder, EchoReply, Http1, Http2, Nginx, Request, Response, Wire, send};
 use crate::standin::echo::{self, Echo};
 use crate::standin::{Accounts, Kind, Resolver};
 
@@ -65,23 +63,6 @@ impl Rig {
             self.assert_is("alice", &send(nginx, wire, self.fresh_request()));
         }
     }
-}
-
-/// A location that tells of nginx's own counters, for [`wait_until_in_hand`].
-pub(crate) const COUNTERS: &str =
-    "location = /counters { authgear_resolve off; access_log off; stub_status; }";
-
-/// Waits until nginx has exactly this many requests in hand, apart from the one that asks: those have been read, and
-/// not answered.
-#[track_caller]
-pub(crate) fn wait_until_in_hand(nginx: &Nginx, requests: usize) {
-    let counted = || {
-        let text = http1::get(nginx.port(), "/counters").text();
-        let (_, writing) = text.split_once("Writing: ").expect("stub_status");
-        let writing: usize = writing.split(' ').next()?.parse().ok()?;
-        (writing == requests + 1).then_some(())
-    };
-    assert!(poll(PATIENCE, counted).is_some(), "nginx has not {requests} requests in hand");
 }
 
 pub(crate) fn with_bearer(token: &str) -> Request {

@@ -2,8 +2,8 @@
 
 mod clients;
 
-use crate::harness::{Nginx, PATIENCE, Wire, burst, process, send};
-use crate::rig::{COUNTERS, Rig, wait_until_in_hand, with_bearer};
+use crate::harness::{COUNTERS, Nginx, PATIENCE, Wire, burst, process, send};
+use crate::rig::{Rig, with_bearer};
 use crate::standin::{Fault, Kind};
 use clients::{Clients, WAYS};
 
@@ -36,7 +36,7 @@ fn run_batch(rig: &Rig, nginx: &Nginx, batch: usize) {
     };
     let clients = Clients::send(nginx, way, BATCH, request);
     assert!(rig.resolver.wait_for_gate(calls, PATIENCE), "batch {batch}: the calls of {way:?}");
-    wait_until_in_hand(nginx, BATCH);
+    nginx.wait_until_in_hand(BATCH);
     // Every third batch races: answers and departures come at the same time.
     let races = batch.is_multiple_of(3);
     if races {
@@ -44,11 +44,11 @@ fn run_batch(rig: &Rig, nginx: &Nginx, batch: usize) {
     }
     clients.vanish(way);
     if !races {
-        wait_until_in_hand(nginx, 0);
+        nginx.wait_until_in_hand(0);
         assert_eq!(rig.resolver.in_flight(), calls, "batch {batch}: a client that leaves cancels nothing");
         rig.resolver.open_gate();
     }
-    wait_until_in_hand(nginx, 0);
+    nginx.wait_until_in_hand(0);
     assert!(rig.resolver.wait_until_idle(PATIENCE), "batch {batch}");
 }
 
@@ -91,7 +91,7 @@ fn calls_of_vanished_clients_count_as_in_flight() {
     let request = |i: usize| rig.fresh_request().header("X-Client", format!("192.0.2.{}", i / 8 + 1));
     Clients::send(&nginx, WAYS[0], MAX_INFLIGHT, request).vanish(WAYS[0]);
     assert!(rig.resolver.wait_for_gate(MAX_INFLIGHT, PATIENCE));
-    wait_until_in_hand(&nginx, 0);
+    nginx.wait_until_in_hand(0);
     for response in burst(&nginx, Wire::Http1, 200, 8, request) {
         assert_eq!(response.expect("an answer").status, 502);
     }

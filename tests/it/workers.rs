@@ -139,24 +139,10 @@ impl Crew {
         response
     }
 
-    /// How many requests nginx has in hand. Those of a killed worker are counted for ever.
-    fn in_hand(&self) -> usize {
-        let text = super::harness::http1::get(self.live.nginx.port(), "/stub").text();
-        let (_, writing) = text.split_once("Writing: ").expect("stub_status");
-        let writing: usize = writing.split(' ').next().and_then(|word| word.parse().ok()).expect("a number");
-        writing - 1
-    }
-
-    /// Waits until so many requests are in hand, and all workers sleep: then those wait, for nginx counts a request, and
-    /// has it wait, in one go of the event loop.
+    /// Waits until so many requests are in hand, and all workers sleep: then those wait, whichever worker has them.
     #[track_caller]
     fn wait_for_suspended(&self, n: usize) {
-        let mut last = 0;
-        let counted = || {
-            last = self.in_hand();
-            (last == n).then_some(())
-        };
-        assert!(poll(PATIENCE, counted).is_some(), "{last} requests wait, and not {n}");
+        self.live.nginx.wait_until_in_hand(n);
         self.wait_until_all_sleep();
     }
 
@@ -192,7 +178,8 @@ impl Crew {
     fn flock_at_gate(&self, places: &[Pid], request: &Request) -> Vec<Http1> {
         // Requests that have just been answered are counted until their worker sleeps.
         self.wait_until_all_sleep();
-        let (before, gate, busy) = (self.resolver().call_count(), self.resolver().at_gate(), self.in_hand());
+        let (before, gate, busy) =
+            (self.resolver().call_count(), self.resolver().at_gate(), self.live.nginx.in_hand());
         let mut all = vec![self.begin(places[0], request)];
         assert!(self.resolver().wait_for_gate(gate + 1, PATIENCE), "the leader's call doesn't come");
         all.extend(places[1..].iter().map(|worker| self.begin(*worker, request)));

@@ -105,7 +105,7 @@ fn equal_requests_at_the_same_time_share_a_call_and_its_answer_is_kept() {
         let mut waiting = vec![live.begin(&to(leader, &request))];
         assert!(live.resolver.wait_for_gate(1, super::PATIENCE));
         waiting.extend(["/", "/other/"].map(|target| live.begin(&to(target, &request))));
-        live.wait_for_suspended(3);
+        live.nginx.wait_until_in_hand(3);
         live.resolver.clear_faults();
         let told: Vec<_> = waiting.iter_mut().map(|c| told(&c.receive(b"GET").expect("an answer"))).collect();
         assert!(told[0].starts_with("200 valid resolved "), "{told:?}");
@@ -125,7 +125,7 @@ fn the_answer_is_kept_although_the_client_has_left() {
         live.resolver.set_fault(Some(Fault::Gate));
         live.begin(&request).reset();
         assert!(live.resolver.wait_for_gate(1, super::PATIENCE));
-        live.wait_for_suspended(0);
+        live.nginx.wait_until_in_hand(0);
         live.resolver.clear_faults();
         // The next request may come before the answer: then it waits for it.
         let next = ask(&live, &request);

@@ -18,7 +18,7 @@ fn meeting(live: &Live, targets: [&str; 2], request: &Request, fault: Fault) -> 
         connection.borrow_mut().send(&to(target, request)).expect("nginx reads");
         assert!(live.resolver.wait_for_gate(1, PATIENCE));
     }
-    live.wait_for_suspended(2);
+    live.nginx.wait_until_in_hand(2);
     live.resolver.open_gate();
     let responses = both.map(|connection| connection.borrow_mut().receive(b"GET").expect("an answer"));
     live.resolver.clear_faults();

@@ -241,7 +241,7 @@ fn followers_are_judged_by_their_own_location() {
     live.resolver.set_fault(Some(Fault::Gate.then(Fault::Status(500))));
     let targets = ["/plain/", "/stale/", "/tight/", "/stale/admin/", "/plain/"];
     let mut waiting = targets.map(|target| live.begin(&to(target, &request)));
-    live.wait_for_suspended(targets.len());
+    live.nginx.wait_until_in_hand(targets.len());
     live.resolver.open_gate();
     let told = waiting.each_mut().map(|connection| told(&connection.receive(b"GET").expect("an answer")));
     let failed = "502 error status EXPIRED";

@@ -204,7 +204,7 @@ fn a_request_that_must_not_have_the_old_answer_waits_for_the_background_call() {
     assert_asked(&live, &to("/old/", &request), UPDATING);
     assert!(live.resolver.wait_for_gate(1, PATIENCE));
     let mut waiting = ["/tight/", "/error/"].map(|target| live.begin(&to(target, &request)));
-    live.wait_for_suspended(2);
+    live.nginx.wait_until_in_hand(2);
     live.resolver.clear_faults();
     for connection in &mut waiting {
         let told = told(&connection.receive(b"GET").expect("an answer"));

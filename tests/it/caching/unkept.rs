@@ -164,7 +164,7 @@ fn cookies_that_come_in_the_background_are_for_nobody() {
     assert!(live.resolver.wait_for_gate(1, PATIENCE));
     // Who waits for that call didn't cause it.
     let mut waiting = live.begin(&to("/bypass/", &request));
-    live.wait_for_suspended(1);
+    live.nginx.wait_until_in_hand(1);
     live.resolver.open_gate();
     let follower = waiting.receive(b"GET").expect("an answer");
     assert_eq!(

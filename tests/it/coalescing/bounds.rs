@@ -45,7 +45,7 @@ fn beyond_the_bound_a_request_fails_at_once_and_one_more_is_free_when_a_call_end
     let line = live.nginx.wait_for_log("[error]", PATIENCE);
     assert!(line.contains("authgear") && line.contains("authgear_max_inflight"), "{line}");
     assert_eq!(live.resolver.release(1), 1);
-    live.wait_for_suspended(3);
+    live.nginx.wait_until_in_hand(3);
     let more = live.begin(&from(&live, "192.0.2.5"));
     assert!(live.resolver.wait_for_gate(4, PATIENCE));
     assert_overload(&live, "192.0.2.6");
@@ -161,7 +161,7 @@ fn a_call_whose_client_has_left_counts_until_it_is_over() {
         for connection in hold(&live, FOUR) {
             if how == "reset" { connection.reset() } else { drop(connection) }
         }
-        live.wait_for_suspended(0);
+        live.nginx.wait_until_in_hand(0);
         assert_eq!(live.resolver.in_flight(), 4, "calls go on");
         assert_overload(&live, "192.0.2.9");
         live.resolver.clear_faults();

@@ -40,7 +40,7 @@ fn what_is_no_credential_makes_no_difference() {
     ] {
         waiting.push(live.begin(&other));
     }
-    live.wait_for_suspended(7);
+    live.nginx.wait_until_in_hand(7);
     assert_eq!(live.resolver.call_count(), 1);
     live.resolver.clear_faults();
     assert!(answers(waiting).iter().all(|answer| answer.status == 200));
@@ -167,7 +167,7 @@ fn a_leader_that_leaves_does_not_end_the_call_for_the_others() {
         } else {
             drop(leader)
         }
-        live.wait_for_suspended(N - 1);
+        live.nginx.wait_until_in_hand(N - 1);
         assert_eq!(live.resolver.in_flight(), 1);
         live.resolver.clear_faults();
         for answer in answers(waiting) {
@@ -183,10 +183,10 @@ fn a_call_whose_clients_have_all_left_goes_on_and_is_joined_by_the_next() {
     let live = Live::start();
     live.resolver.set_fault(Some(Fault::Gate));
     drop(flock(&live, N, &live.alice()));
-    live.wait_for_suspended(0);
+    live.nginx.wait_until_in_hand(0);
     assert_eq!(live.resolver.in_flight(), 1);
     let mut late = live.begin(&live.alice());
-    live.wait_for_suspended(1);
+    live.nginx.wait_until_in_hand(1);
     assert_eq!(live.resolver.call_count(), 1);
     live.resolver.clear_faults();
     assert_ending(&late.receive(b"GET").expect("an answer"), 200, "valid", "coalesced");
@@ -217,7 +217,7 @@ fn followers_of_one_answer_are_judged_by_the_settings_of_their_own_location() {
     let to = |target: &str| super::Request { target: target.into(), ..live.alice() };
     let mut waiting = flock(&live, 1, &to("/"));
     waiting.extend(["/open/", "/busy/"].map(|target| live.begin(&to(target))));
-    live.wait_for_suspended(3);
+    live.nginx.wait_until_in_hand(3);
     assert_eq!(live.resolver.call_count(), 1);
     live.resolver.open_gate();
     let statuses: Vec<_> = answers(waiting).iter().map(|answer| answer.status).collect();

@@ -62,7 +62,7 @@ fn nobody_inherits_the_cookie_of_a_leader_that_left() {
     live.resolver.set_fault(Some(Fault::Gate));
     let mut waiting = flock(&live, 4, &dead());
     waiting.remove(0).reset();
-    live.wait_for_suspended(3);
+    live.nginx.wait_until_in_hand(3);
     live.resolver.clear_faults();
     for answer in answers(waiting) {
         assert_eq!((answer.status, answer.all("set-cookie")), (200, NOTHING.into()));

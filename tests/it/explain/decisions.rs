@@ -164,7 +164,7 @@ fn each_request_of_one_call_has_a_line() {
     live.resolver.set_fault(Some(Fault::Gate));
     let (mark, alice) = (live.nginx.error_mark(), bearer("alice", 1));
     let mut waiting: Vec<_> = (0..3).map(|_| live.begin(&alice)).collect();
-    live.wait_for_suspended(3);
+    live.nginx.wait_until_in_hand(3);
     live.resolver.clear_faults();
     for connection in &mut waiting {
         assert_eq!(connection.receive(b"GET").expect("an answer").status, 200);

@@ -127,7 +127,7 @@ fn the_worker_serves_others_while_a_call_hangs() {
         assert_ending(&send(&live.nginx, wire, super::Request::get("/")), 200, "none", "no_credential");
     });
     waiting.reset();
-    live.wait_for_suspended(0);
+    live.nginx.wait_until_in_hand(0);
     live.nginx.signal(super::super::harness::Signal::TERM);
     drop(live);
 }

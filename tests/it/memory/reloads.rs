@@ -3,9 +3,9 @@
 
 use super::findings::Findings;
 use super::{SLOW, is_wanted, watched};
-use crate::harness::{PATIENCE, Wire, send};
+use crate::harness::{COUNTERS, PATIENCE, Wire, send};
 use crate::panics::fault_module;
-use crate::rig::{COUNTERS, Rig, in_background, wait_until_in_hand};
+use crate::rig::{Rig, in_background};
 use crate::standin::Fault;
 
 const RELOADS: u32 = 3;
@@ -34,7 +34,7 @@ fn valgrind_finds_no_leak_over_reloads() {
         assert!(rig.resolver.wait_for_gate(1, PATIENCE));
         nginx.reload_with(|_| watched(site.clone(), reports.path()));
         let follows = in_background(&nginx, Wire::Http2, request);
-        wait_until_in_hand(&nginx, 2);
+        nginx.wait_until_in_hand(2);
         rig.assert_is("alice", &send(&nginx, Wire::Http2, kept.clone()));
         rig.resolver.clear_faults();
         for waiting in [leads, follows] {

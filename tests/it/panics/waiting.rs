@@ -1,8 +1,8 @@
 //! Panics where a request waits, and where its waiting ends.
 
 use super::{finish, panicking};
-use crate::harness::{Http1, Http2, Nginx, PATIENCE, Request, Wire, for_each_wire, send};
-use crate::rig::{COUNTERS, Rig, in_background, wait_until_in_hand};
+use crate::harness::{COUNTERS, Http1, Http2, Nginx, PATIENCE, Request, Wire, for_each_wire, send};
+use crate::rig::{Rig, in_background};
 use crate::standin::Fault;
 
 /// Waits are over after this, whatever happens.
@@ -47,7 +47,7 @@ fn a_panic_on_resuming_costs_one_of_many() {
     let waiting: Vec<_> = wires.map(|wire| in_background(&nginx, wire, request.clone())).collect();
     // Those that wait are counted by nginx; the call is the first one's alone.
     assert!(rig.resolver.wait_for_gate(1, PATIENCE));
-    wait_until_in_hand(&nginx, 6);
+    nginx.wait_until_in_hand(6);
     rig.resolver.open_gate();
     let mut failed = 0;
     for waiting in waiting {

@@ -40,7 +40,7 @@ impl Clients {
     fn of(live: &Live) -> Self {
         let http1 = Http1::connect(live.nginx.port()).expect("nginx accepts");
         let mut clients = Self(http1, Http2::connect(live.nginx.h2_port()).expect("nginx accepts"));
-        for response in clients.ask(|| Request::get("/stub")) {
+        for response in clients.ask(|| Request::get("/counters")) {
             assert_eq!(response.status, 200);
         }
         clients

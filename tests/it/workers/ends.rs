@@ -114,7 +114,7 @@ fn a_single_process_has_a_cache() {
         let mut waiting = vec![live.begin(&request)];
         assert!(live.resolver.wait_for_gate(1, PATIENCE));
         waiting.extend([live.begin(&request), live.begin(&request)]);
-        live.wait_for_suspended(3);
+        live.nginx.wait_until_in_hand(3);
         live.resolver.clear_faults();
         assert_one_led(&answers(waiting), &live, "alice");
         for wire in [Wire::Http1, Wire::Http2] {

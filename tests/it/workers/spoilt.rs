@@ -46,7 +46,7 @@ fn spoil(crew: &Crew, worker: Pid) -> Pid {
 #[track_caller]
 fn begin(crew: &Crew, worker: Pid, request: &Request) -> Http1 {
     crew.wait_until_all_sleep();
-    let before = crew.in_hand();
+    let before = crew.live.nginx.in_hand();
     let connection = crew.begin(worker, request);
     crew.wait_for_suspended(before + 1);
     connection
