@@ -52,7 +52,7 @@ pub(crate) use nginx::Nginx;
 pub(crate) use ports::free_port;
 pub(crate) use rustix::process::Signal;
 pub(crate) use tls::Tls;
-pub(crate) use wire::{Wire, burst, for_each_wire, send, try_send};
+pub(crate) use wire::{Wire, burst, for_each_wire, in_background, send, try_send};
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -8,9 +8,9 @@ use std::io;
 use std::thread::JoinHandle;
 
 use crate::harness::{
-    Http1, Nginx, PATIENCE, Request, Response, Signal, Wire, burst, log, poll, process, send,
+    Http1, Nginx, PATIENCE, Request, Response, Signal, Wire, burst, in_background, log, poll, process, send,
 };
-use crate::rig::{Rig, in_background};
+use crate::rig::Rig;
 use crate::standin::{Fault, Resolver};
 
 /// Requests that wait for the resolver, which has their calls at its gate.

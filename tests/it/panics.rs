@@ -9,8 +9,10 @@ mod waiting;
 
 use std::path::PathBuf;
 
-use crate::harness::{Builder, EchoReply, Http2, Nginx, PATIENCE, Request, Wire, for_each_wire, log, send};
-use crate::rig::{Rig, in_background};
+use crate::harness::{
+    Builder, EchoReply, Http2, Nginx, PATIENCE, Request, Wire, for_each_wire, in_background, log, send,
+};
+use crate::rig::Rig;
 use crate::standin::Fault;
 
 pub(crate) fn fault_module() -> PathBuf {

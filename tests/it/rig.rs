@@ -1,9 +1,6 @@
 //! What most tests of a running site stand on: a resolver, a backend, and nginx with the module between them.
 
-use std::io;
-use std::thread::{self, JoinHandle};
-
-use crate::harness::{Builder, EchoReply, Http1, Http2, Nginx, Request, Response, Wire, send};
+use crate::harness::{Builder, EchoReply, Nginx, Request, Response, Wire, send};
 use crate::standin::echo::{self, Echo};
 use crate::standin::{Accounts, Kind, Resolver};
 
@@ -67,13 +64,4 @@ impl Rig {
 
 pub(crate) fn with_bearer(token: &str) -> Request {
     Request::get("/").header("Authorization", format!("Bearer {token}"))
-}
-
-/// Sends a request from a thread of its own, since it will have to wait.
-pub(crate) fn in_background(nginx: &Nginx, wire: Wire, request: Request) -> JoinHandle<io::Result<Response>> {
-    let (http1, http2) = (nginx.port(), nginx.h2_port());
-    thread::spawn(move || match wire {
-        Wire::Http1 => Http1::connect(http1)?.exchange(&request),
-        _ => Http2::connect(http2)?.exchange(&request),
-    })
 }

@@ -10,8 +10,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::harness::{Builder, Http1, Nginx, PATIENCE, Request, for_each_wire, poll, send};
-use crate::rig::{Rig, in_background, with_bearer};
+use crate::harness::{Builder, Http1, Nginx, PATIENCE, Request, for_each_wire, in_background, poll, send};
+use crate::rig::{Rig, with_bearer};
 use crate::standin::{Fault, Kind, Leaf, Pki, Resolver};
 use trace::{Call, Strace, Thread};
 

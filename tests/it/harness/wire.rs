@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use super::http1::Http1;
 use super::http2::Http2;
@@ -46,6 +46,16 @@ pub(crate) fn try_send(nginx: &Nginx, wire: Wire, request: impl Borrow<Request>)
         Wire::Https1 => Http1::connect_tls(nginx.tls_port(), &tls)?.exchange(request),
         Wire::Https2 => Http2::connect_tls(nginx.tls_port(), &tls)?.exchange(request),
     }
+}
+
+/// Like [`try_send`] without TLS, from a thread of its own: for requests that have to wait.
+pub(crate) fn in_background(nginx: &Nginx, wire: Wire, request: Request) -> JoinHandle<io::Result<Response>> {
+    let (http1, http2) = (nginx.port(), nginx.h2_port());
+    thread::spawn(move || match wire {
+        Wire::Http1 => Http1::connect(http1)?.exchange(&request),
+        Wire::Http2 => Http2::connect(http2)?.exchange(&request),
+        Wire::Https1 | Wire::Https2 => panic!("not over {wire:?}"),
+    })
 }
 
 /// `total` requests, at most `concurrency` at the same time, each on a connection of its own. The answers are in the

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Http1, Nginx, PATIENCE, Signal, Wire, poll, process, stretched};
-use crate::rig::{Rig, in_background};
+use crate::harness::{Http1, Nginx, PATIENCE, Signal, Wire, in_background, poll, process, stretched};
+use crate::rig::Rig;
 use crate::standin::{ConnectionFault, Fault};
 
 /// Much less than any timeout that is configured here, and much more than a busy machine needs for an orderly end.

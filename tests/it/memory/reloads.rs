@@ -3,9 +3,9 @@
 
 use super::findings::Findings;
 use super::{SLOW, is_wanted, watched};
-use crate::harness::{COUNTERS, PATIENCE, Wire, send};
+use crate::harness::{COUNTERS, PATIENCE, Wire, in_background, send};
 use crate::panics::fault_module;
-use crate::rig::{Rig, in_background};
+use crate::rig::Rig;
 use crate::standin::Fault;
 
 const RELOADS: u32 = 3;

@@ -1,8 +1,10 @@
 //! Panics where a request waits, and where its waiting ends.
 
 use super::{finish, panicking};
-use crate::harness::{COUNTERS, Http1, Http2, Nginx, PATIENCE, Request, Wire, for_each_wire, send};
-use crate::rig::{Rig, in_background};
+use crate::harness::{
+    COUNTERS, Http1, Http2, Nginx, PATIENCE, Request, Wire, for_each_wire, in_background, send,
+};
+use crate::rig::Rig;
 use crate::standin::Fault;
 
 /// Waits are over after this, whatever happens.
