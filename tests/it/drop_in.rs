@@ -14,13 +14,13 @@ use crate::harness::{
     Builder, EchoReply, Http1, Nginx, Request, Response, Wire, burst, documented_auth_request, for_each_wire,
     send,
 };
-use crate::rig::Rig;
+use crate::stage::Stage;
 
 const ROLES: &str = "x-authgear-user-roles";
 
 /// Both configurations, each in an nginx of its own.
 struct Sites {
-    rig: Rig,
+    stage: Stage,
     documented: Nginx,
     module: Nginx,
 }
@@ -32,10 +32,10 @@ impl Sites {
 
     /// With these lines at the level http in both.
     fn start_with(http: &str) -> Self {
-        let rig = Rig::start();
-        let documented = documented_auth_request(rig.resolver.url(), rig.backend.addr());
+        let stage = Stage::start();
+        let documented = documented_auth_request(stage.resolver.url(), stage.echo.addr());
         let start = |builder: Builder| builder.http(http).start();
-        Self { documented: start(documented.builder()), module: start(rig.site()), rig }
+        Self { documented: start(documented.builder()), module: start(stage.site()), stage }
     }
 
     fn finish(self) {
@@ -89,7 +89,7 @@ fn compare(sites: &Sites, cases: &[Case], answer: impl Fn(&Nginx) -> Vec<Respons
 
 /// The guide has no word on roles, so they are compared with the account.
 fn assert_roles(sites: &Sites, case: &Case, module: &Fate) {
-    let accounts = sites.rig.accounts();
+    let accounts = sites.stage.accounts();
     let id = module.get("x-authgear-user-id");
     let roles = accounts.names().iter().map(|name| accounts.user(name)).find(|user| Some(&*user.id) == id);
     let roles = roles.map_or_else(String::new, |user| user.roles.join(","));
@@ -112,7 +112,7 @@ fn answers(
 #[test]
 fn every_combination_of_credentials_gives_the_same_identity() {
     let sites = Sites::start();
-    let cases = combinations::all(&sites.rig);
+    let cases = combinations::all(&sites.stage);
     assert!(cases.len() > 1000, "{} combinations", cases.len());
     for_each_wire(|wire| {
         let valid = compare(&sites, &cases, |nginx| answers(nginx, wire, &cases, |request| request));
@@ -125,7 +125,7 @@ fn every_combination_of_credentials_gives_the_same_identity() {
 #[test]
 fn http_1_0_gives_the_same_identity() {
     let sites = Sites::start();
-    let cases = combinations::all(&sites.rig);
+    let cases = combinations::all(&sites.stage);
     compare(&sites, &cases, |nginx| answers(nginx, Wire::Http1, &cases, Request::http10));
     sites.finish();
 }
@@ -133,7 +133,7 @@ fn http_1_0_gives_the_same_identity() {
 #[test]
 fn forged_headers_change_nothing_in_either() {
     let sites = Sites::start();
-    let cases = combinations::pairs(&sites.rig);
+    let cases = combinations::pairs(&sites.stage);
     // Those that the guide lists: the module's own tests forge many more.
     let forge = |request: Request| {
         let forged = crate::harness::documented::LISTED;
@@ -149,7 +149,7 @@ fn forged_headers_change_nothing_in_either() {
 #[test]
 fn every_method_gives_the_same_identity() {
     let sites = Sites::start();
-    let cases = combinations::of_one_kind(&sites.rig);
+    let cases = combinations::of_one_kind(&sites.stage);
     for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "M-SEARCH"] {
         let with_method = |request: Request| {
             let request = Request { method: method.into(), ..request };
@@ -170,7 +170,7 @@ fn head_gives_the_same_identity() {
     let seen = |nginx: &Nginx, wire, case: &Case| {
         let request = Request { method: "HEAD".into(), ..case.request() };
         assert_eq!(send(nginx, wire, &request).status, 200, "{case}");
-        let seen = sites.rig.backend.last().expect("the backend was asked");
+        let seen = sites.stage.echo.last().expect("the backend was asked");
         assert_eq!(seen.method, "HEAD");
         let mut headers = seen.headers;
         headers.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
@@ -181,7 +181,7 @@ fn head_gives_the_same_identity() {
         headers
     };
     for_each_wire(|wire| {
-        for case in combinations::of_one_kind(&sites.rig) {
+        for case in combinations::of_one_kind(&sites.stage) {
             assert_eq!(seen(&sites.module, wire, &case), seen(&sites.documented, wire, &case), "{case}");
         }
     });
@@ -191,7 +191,7 @@ fn head_gives_the_same_identity() {
 #[test]
 fn requests_of_one_connection_do_not_mix() {
     let sites = Sites::start();
-    let cases = combinations::of_one_kind(&sites.rig);
+    let cases = combinations::of_one_kind(&sites.stage);
     compare(&sites, &cases, |nginx| {
         let requests: Vec<Request> = cases.iter().map(Case::request).collect();
         let mut connection = Http1::connect(nginx.port()).expect("nginx accepts");

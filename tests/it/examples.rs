@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::harness::{
     EchoReply, Http1, Http2, Nginx, PATIENCE, Request, Response, Tls, free_port, poll, process,
 };
-use crate::rig::{Rig, with_bearer};
+use crate::stage::{Stage, with_bearer};
 use crate::standin::{Fault, Kind, Pki, Resolver, echo};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/nginx-conf");
@@ -195,17 +195,17 @@ fn the_index_has_a_line_for_each_file() {
 
 #[test]
 fn the_drop_in_gives_what_it_replaces() {
-    let rig = Rig::start();
+    let stage = Stage::start();
     let (documented_port, port) = (free_port(), free_port());
     let run = |name: &str, port: u16| {
-        let example = Example::read(name).at(&rig.resolver);
-        let mut example = example.replace("127.0.0.1:8080", &rig.backend.addr().to_string());
+        let example = Example::read(name).at(&stage.resolver);
+        let mut example = example.replace("127.0.0.1:8080", &stage.echo.addr().to_string());
         let nginx = example.start(free_port(), port);
         (example, nginx)
     };
     let (_files, documented) = run("auth_request.conf", documented_port);
     let (files, module) = run("drop-in.conf", port);
-    let accounts = rig.accounts();
+    let accounts = stage.accounts();
     let bad = Request::get("/").header("Cookie", "session=bad");
     for request in [
         Request::get("/"),
@@ -247,40 +247,40 @@ fn identity(response: &Response) -> Vec<(String, String)> {
 
 #[test]
 fn assets_of_the_drop_in_cost_no_call() {
-    let rig = Rig::start();
+    let stage = Stage::start();
     let port = free_port();
-    let mut example = Example::read("drop-in.conf").at(&rig.resolver);
+    let mut example = Example::read("drop-in.conf").at(&stage.resolver);
     let nginx = example.start(free_port(), port);
     let assets = example.folder.path().join("assets");
     fs::create_dir(&assets).expect("the folder is writable");
     fs::write(assets.join("a.css"), "a {}").expect("the folder is writable");
-    let request = Request { target: "/assets/a.css".into(), ..rig.fresh_request() };
+    let request = Request { target: "/assets/a.css".into(), ..stage.unique() };
     assert_eq!(ask(port, &request).text(), "a {}");
-    assert_eq!(rig.resolver.call_count(), 0);
+    assert_eq!(stage.resolver.call_count(), 0);
     nginx.finish();
 }
 
 #[test]
 fn the_php_example_has_the_identity_among_its_parameters() {
-    let (rig, php) = (Rig::start(), echo::FastCgi::start());
+    let (stage, php) = (Stage::start(), echo::FastCgi::start());
     let port = free_port();
-    let example = Example::read("php-fastcgi.conf").at(&rig.resolver);
+    let example = Example::read("php-fastcgi.conf").at(&stage.resolver);
     let nginx = example.replace("127.0.0.1:9000", &php.addr().to_string()).start(port, free_port());
     // The second one comes to PHP through try_files.
     for target in ["/index.php", "/no/such/page"] {
-        let request = Request { target: target.into(), ..rig.fresh_request() };
+        let request = Request { target: target.into(), ..stage.unique() };
         let request = request.header("x.authgear.user.id", "forged");
         let reply = EchoReply::of(&ask_plain(port, &request));
-        assert_eq!(reply.all_folded("x-authgear-user-id"), [rig.accounts().user("alice").id], "{target}");
+        assert_eq!(reply.all_folded("x-authgear-user-id"), [stage.accounts().user("alice").id], "{target}");
     }
     nginx.finish();
 }
 
 #[test]
 fn the_grpc_example_passes_identity_and_tells_of_failures() {
-    let (rig, service) = (Rig::start(), echo::Grpc::start());
+    let (stage, service) = (Stage::start(), echo::Grpc::start());
     let port = free_port();
-    let example = Example::read("grpc.conf").at(&rig.resolver);
+    let example = Example::read("grpc.conf").at(&stage.resolver);
     let nginx = example.replace("127.0.0.1:50051", &service.addr().to_string()).start(free_port(), port);
     let mut client =
         Http2::connect_tls(port, &Tls::default().name("grpc.example.com")).expect("nginx accepts");
@@ -289,11 +289,11 @@ fn the_grpc_example_passes_identity_and_tells_of_failures() {
         let request = Request { method: "POST".into(), target: "/echo.Echo/Call".into(), ..request };
         request.header("Content-Type", "application/grpc").header("TE", "trailers").body([0; 5])
     };
-    assert_eq!(client.exchange(&call(rig.fresh_request())).expect("an answer").status, 200);
+    assert_eq!(client.exchange(&call(stage.unique())).expect("an answer").status, 200);
     let seen = service.last().expect("the service was called");
-    assert_eq!(seen.text("x-authgear-user-id"), Some(rig.accounts().user("alice").id.as_str()));
-    rig.resolver.set_fault(Some(Fault::Status(500)));
-    let failed = client.exchange(&call(rig.fresh_request())).expect("an answer");
+    assert_eq!(seen.text("x-authgear-user-id"), Some(stage.accounts().user("alice").id.as_str()));
+    stage.resolver.set_fault(Some(Fault::Status(500)));
+    let failed = client.exchange(&call(stage.unique())).expect("an answer");
     assert_eq!(failed.all("grpc-status"), ["14"]);
     drop(client);
     nginx.finish();

@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::harness::http3::Http3;
 use super::harness::tls::self_signed;
 use super::harness::{Builder, EchoReply, Nginx, PATIENCE, Request, Response, free_port};
-use super::rig::Rig;
+use super::stage::Stage;
 use super::standin::Fault;
 
 /// A site over HTTP/3, and its port there.
 struct Site {
-    rig: Rig,
+    stage: Stage,
     client: Http3,
     nginx: Nginx,
     port: u16,
@@ -20,10 +20,10 @@ impl Site {
     /// `None` where there is no HTTP/3.
     fn start(locations: &str) -> Option<Self> {
         let client = Http3::find()?;
-        let rig = Rig::start();
+        let stage = Stage::start();
         let port = free_port();
-        let nginx = site(&rig, port).server(locations).start();
-        Some(Self { rig, client, nginx, port })
+        let nginx = site(&stage, port).server(locations).start();
+        Some(Self { stage, client, nginx, port })
     }
 
     #[track_caller]
@@ -32,9 +32,11 @@ impl Site {
     }
 }
 
-fn site(rig: &Rig, port: u16) -> Builder {
+fn site(stage: &Stage, port: u16) -> Builder {
     let (certificate, key) = self_signed(&["localhost"]);
-    rig.site_with("authgear_cache_zone zone=sessions:1m; authgear_cache sessions; authgear_timeout 20s;")
+    stage
+        .site()
+        .http("authgear_cache_zone zone=sessions:1m; authgear_cache sessions; authgear_timeout 20s;")
         .tls(certificate, key)
         .server(format!("listen 127.0.0.1:{port} quic; ssl_protocols TLSv1.3;"))
 }
@@ -68,15 +70,15 @@ fn forged_headers_are_removed_where_nobody_is_logged_in() {
 #[test]
 fn a_session_is_resolved_and_replaces_forged_headers() {
     let Some(site) = Site::start("") else { return };
-    let request = forged(site.rig.fresh_request());
+    let request = forged(site.stage.unique());
     // Waited for, then out of the cache.
     for _ in 0..2 {
         let response = site.send(&request);
-        site.rig.assert_is("alice", &response);
+        site.stage.assert_is("alice", &response);
         assert_others_arrived(&EchoReply::of(&response));
         assert!(!response.text().contains("forged"), "{}", response.text());
     }
-    assert_eq!(site.rig.resolver.call_count(), 1);
+    assert_eq!(site.stage.resolver.call_count(), 1);
     site.nginx.finish();
 }
 
@@ -94,15 +96,15 @@ fn who_is_not_logged_in_is_challenged() {
 #[test]
 fn a_client_that_leaves_cancels_nothing() {
     let Some(site) = Site::start("") else { return };
-    let request = site.rig.fresh_request();
-    site.rig.resolver.set_fault(Some(Fault::Gate));
+    let request = site.stage.unique();
+    site.stage.resolver.set_fault(Some(Fault::Gate));
     let left = site.client.send_and_leave(site.port, &request, Duration::from_secs(1)).unwrap();
     assert!(!left.status.success() && left.stdout.is_empty(), "{left:?}");
     // It is over for nginx, which has no status for it.
     site.nginx.wait_for_access_log("\"GET / HTTP/3.0\" 000 ", PATIENCE);
-    assert!(site.rig.resolver.wait_for_gate(1, PATIENCE));
-    site.rig.resolver.open_gate();
-    site.rig.assert_is("alice", &site.send(&request));
-    assert_eq!(site.rig.resolver.call_count(), 1);
+    assert!(site.stage.resolver.wait_for_gate(1, PATIENCE));
+    site.stage.resolver.open_gate();
+    site.stage.assert_is("alice", &site.send(&request));
+    assert_eq!(site.stage.resolver.call_count(), 1);
     site.nginx.finish();
 }

@@ -44,7 +44,6 @@ mod panics;
 mod phases;
 mod require;
 mod resolver_request;
-mod rig;
 mod secrets;
 mod shortage;
 mod stage;

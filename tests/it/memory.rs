@@ -16,7 +16,7 @@ use crate::harness::{
     Builder, COUNTERS, EchoReply, Http1, Http2, Nginx, PATIENCE, Request, Wire, for_each_wire, send, try_send,
 };
 use crate::panics::{fault_module, panicking};
-use crate::rig::Rig;
+use crate::stage::Stage;
 use crate::standin::{Fault, Leaf, Pki, Resolver, ServerTls};
 use findings::Findings;
 
@@ -57,14 +57,14 @@ fn valgrind_finds_nothing_in_a_run_with_everything() {
         return;
     }
     let reports = tempfile::tempdir().expect("a temporary folder");
-    let (rig, secure) = (Rig::start(), secure_resolver());
-    let nginx = watched(everything(&rig, &secure, reports.path()), reports.path()).start();
-    serve(&rig, &secure, &nginx);
-    fail(&rig, &nginx);
-    vanish(&rig, &nginx);
+    let (stage, secure) = (Stage::start(), secure_resolver());
+    let nginx = watched(everything(&stage, &secure, reports.path()), reports.path()).start();
+    serve(&stage, &secure, &nginx);
+    fail(&stage, &nginx);
+    vanish(&stage, &nginx);
     nginx.reload();
     nginx.wait_for_old_workers();
-    serve(&rig, &secure, &nginx);
+    serve(&stage, &secure, &nginx);
     nginx.finish();
     let findings = Findings::read(reports.path());
     // The master, and a worker before and after the reload.
@@ -79,9 +79,9 @@ fn valgrind_finds_a_leak_of_the_module() {
         return;
     }
     let reports = tempfile::tempdir().expect("a temporary folder");
-    let rig = Rig::start();
+    let stage = Stage::start();
     let nginx = watched(
-        panicking(rig.site_with(SLOW).server("location @late { return 504; }"), "Access", 1),
+        panicking(stage.site().http(SLOW).server("location @late { return 504; }"), "Access", 1),
         reports.path(),
     )
     .start();
@@ -98,15 +98,17 @@ fn secure_resolver() -> Resolver {
     Resolver::builder().tls(tls).alpn(&["h2", "http/1.1"]).start()
 }
 
-fn everything(rig: &Rig, secure: &Resolver, folder: &Path) -> Builder {
+fn everything(stage: &Stage, secure: &Resolver, folder: &Path) -> Builder {
     Pki::shared().write(folder).expect("the folder is writable");
-    let (pass, folder) = (rig.pass(), folder.display());
+    let (pass, folder) = (stage.pass(), folder.display());
     let tls = format!(
         "authgear_resolve {}; authgear_ssl_trusted_certificate {folder}/ca.pem;
          authgear_ssl_certificate {folder}/client.pem; authgear_ssl_certificate_key {folder}/client.key;",
         secure.url()
     );
-    rig.site_with(SLOW)
+    stage
+        .site()
+        .http(SLOW)
         .module_path(fault_module())
         .server(COUNTERS)
         .server(format!(
@@ -126,7 +128,7 @@ fn everything(rig: &Rig, secure: &Resolver, folder: &Path) -> Builder {
 }
 
 /// Each location, with good, bad, oversized and missing credentials, and forged headers all over.
-fn serve(rig: &Rig, secure: &Resolver, nginx: &Nginx) {
+fn serve(stage: &Stage, secure: &Resolver, nginx: &Nginx) {
     let bob = secure.accounts().login("bob").bearer;
     for_each_wire(|wire| {
         for target in ["/", "/tls", "/off", "/again", "/named", "/anonymous"] {
@@ -140,19 +142,15 @@ fn serve(rig: &Rig, secure: &Resolver, nginx: &Nginx) {
             };
             EchoReply::of(&send(nginx, wire, to(Request::get("/"))));
             EchoReply::of(&send(nginx, wire, to(forged(Request::get("/").header("Cookie", "session=bad")))));
-            EchoReply::of(&send(
-                nginx,
-                wire,
-                to(forged(rig.fresh_request().header("Cookie", "app_session=x"))),
-            ));
-            EchoReply::of(&send(nginx, wire, to(crate::rig::with_bearer(&bob)).body("a body")));
+            EchoReply::of(&send(nginx, wire, to(forged(stage.unique().header("Cookie", "app_session=x")))));
+            EchoReply::of(&send(nginx, wire, to(crate::stage::with_bearer(&bob)).body("a body")));
         }
-        rig.assert_is("alice", &send(nginx, wire, rig.fresh_request()));
+        stage.assert_is("alice", &send(nginx, wire, stage.unique()));
     });
 }
 
 /// Every failure of the resolver.
-fn fail(rig: &Rig, nginx: &Nginx) {
+fn fail(stage: &Stage, nginx: &Nginx) {
     let challenge = || vec![("WWW-Authenticate".to_owned(), "Bearer".to_owned()); 3];
     for (fault, target, status) in [
         (Fault::Status(500), "/", 502),
@@ -166,20 +164,20 @@ fn fail(rig: &Rig, nginx: &Nginx) {
         (Fault::HugeHeaders(100_000), "/", 502),
         (Fault::Chunked(vec![b'x'; 100_000]), "/", 200),
     ] {
-        rig.resolver.set_fault(Some(fault));
+        stage.resolver.set_fault(Some(fault));
         for_each_wire(|wire| {
-            let response = send(nginx, wire, Request { target: target.into(), ..rig.fresh_request() });
+            let response = send(nginx, wire, Request { target: target.into(), ..stage.unique() });
             assert_eq!(response.status, status, "{target}: {response:?}");
         });
     }
-    rig.resolver.clear_faults();
+    stage.resolver.clear_faults();
 }
 
 /// Clients that leave while they wait, and others that wait for the same call.
-fn vanish(rig: &Rig, nginx: &Nginx) {
+fn vanish(stage: &Stage, nginx: &Nginx) {
     for answered in [true, false] {
-        rig.resolver.set_fault(Some(Fault::Gate));
-        let request = rig.fresh_request();
+        stage.resolver.set_fault(Some(Fault::Gate));
+        let request = stage.unique();
         let mut stays = Http1::connect(nginx.port()).expect("nginx accepts");
         let leaves = Http1::connect(nginx.port()).and_then(|mut c| c.send(&request).map(|()| c));
         let mut streams = Http2::connect(nginx.h2_port()).expect("nginx accepts");
@@ -187,20 +185,20 @@ fn vanish(rig: &Rig, nginx: &Nginx) {
         stays.send(&request).expect("sent");
         nginx.wait_until_in_hand(7);
         if answered {
-            rig.resolver.open_gate();
+            stage.resolver.open_gate();
         }
         leaves.expect("sent").reset();
         ids[1..].iter().for_each(|id| streams.reset_stream(*id).expect("it is open"));
         if !answered {
             nginx.wait_until_in_hand(2);
-            rig.resolver.open_gate();
+            stage.resolver.open_gate();
         }
-        rig.assert_is("alice", &stays.receive(b"GET").expect("an answer"));
-        rig.assert_is("alice", &streams.receive(ids[0]).expect("an answer"));
+        stage.assert_is("alice", &stays.receive(b"GET").expect("an answer"));
+        stage.assert_is("alice", &streams.receive(ids[0]).expect("an answer"));
         streams.reset();
         nginx.wait_until_in_hand(0);
     }
-    rig.resolver.clear_faults();
-    assert!(rig.resolver.wait_until_idle(PATIENCE));
-    drop(try_send(nginx, Wire::Http1, Request { target: "/crowded".into(), ..rig.fresh_request() }));
+    stage.resolver.clear_faults();
+    assert!(stage.resolver.wait_until_idle(PATIENCE));
+    drop(try_send(nginx, Wire::Http1, Request { target: "/crowded".into(), ..stage.unique() }));
 }

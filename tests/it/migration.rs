@@ -9,14 +9,14 @@ use crate::harness::{
     Builder, EchoReply, Http1, Nginx, PATIENCE, Request, Response, Wire, burst, documented_auth_request,
     for_each_wire, free_port, poll, send,
 };
-use crate::rig::{Rig, with_bearer};
+use crate::stage::{Stage, with_bearer};
 use crate::standin::{Call, Fault, Kind, Resolver};
 
 const GUIDE: &str = "docs/migration.md";
 
 /// A site of the guide's, on ports of its own.
 struct Site {
-    rig: Rig,
+    stage: Stage,
     nginx: Nginx,
     port: u16,
 }
@@ -24,15 +24,15 @@ struct Site {
 impl Site {
     /// The piece with this text.
     fn of_guide(text: &str) -> Self {
-        let (rig, port) = (Rig::start(), free_port());
+        let (stage, port) = (Stage::start(), free_port());
         let mut piece = piece(GUIDE, text)
-            .replace("https://myapp.authgear.cloud", &rig.resolver.url())
-            .replace("http://app", &format!("http://{}", rig.backend.addr()))
+            .replace("https://myapp.authgear.cloud", &stage.resolver.url())
+            .replace("http://app", &format!("http://{}", stage.echo.addr()))
             .replace("listen 80;", &format!("listen 127.0.0.1:{port};"));
         if piece.text.contains("127.0.0.1:8081") {
             piece = piece.replace("127.0.0.1:8081", &format!("127.0.0.1:{}", free_port()));
         }
-        Self { rig, nginx: piece.builder().start(), port }
+        Self { stage, nginx: piece.builder().start(), port }
     }
 
     fn ask(&self, request: &Request) -> Response {
@@ -63,8 +63,8 @@ fn results(line: &str) -> [&str; 2] {
 }
 
 /// Everybody there is, with each kind of credential, good and bad; and what both logs should say of each.
-fn everybody(rig: &Rig) -> Vec<(Request, String)> {
-    let accounts = rig.accounts();
+fn everybody(stage: &Stage) -> Vec<(Request, String)> {
+    let accounts = stage.accounts();
     let mut all = vec![(Request::get("/"), "- -".to_owned())];
     for name in accounts.names() {
         let user = accounts.user(&name);
@@ -90,7 +90,7 @@ fn shown(result: &str) -> String {
 #[test]
 fn both_in_one_location_log_the_same_for_everybody() {
     let site = Site::of_guide("$differs");
-    let everybody = everybody(&site.rig);
+    let everybody = everybody(&site.stage);
     for (request, _) in &everybody {
         assert_eq!(site.ask(request).status, 200);
     }
@@ -111,18 +111,18 @@ fn is_module_s(call: &Call) -> bool {
 #[test]
 fn a_difference_is_logged_and_the_backend_gets_what_it_got_before() {
     let site = Site::of_guide("$differs");
-    let bob = site.rig.accounts().user("bob").id;
+    let bob = site.stage.accounts().user("bob").id;
     let other = vec![("X-Authgear-User-Id".to_owned(), bob.clone())];
-    site.rig.resolver.set_rule(move |call| is_module_s(call).then(|| Fault::Headers(other.clone())));
-    let response = site.ask(&site.rig.fresh_request());
-    site.rig.assert_is("alice", &response);
+    site.stage.resolver.set_rule(move |call| is_module_s(call).then(|| Fault::Headers(other.clone())));
+    let response = site.ask(&site.stage.unique());
+    site.stage.assert_is("alice", &response);
     assert_eq!(EchoReply::of(&response).header("x-authgear-user-roles"), None);
-    let alice = site.rig.accounts().user("alice").id;
+    let alice = site.stage.accounts().user("alice").id;
     let lines = site.lines("differences.log", 1);
     assert_eq!(results(&lines[0]), [format!("true {alice}"), format!("true {bob}")]);
     // Only one of them is a session.
-    site.rig.resolver.set_rule(|call| is_module_s(call).then(|| Fault::ReplaceHeaders(Vec::new())));
-    site.rig.assert_is("alice", &site.ask(&site.rig.fresh_request()));
+    site.stage.resolver.set_rule(|call| is_module_s(call).then(|| Fault::ReplaceHeaders(Vec::new())));
+    site.stage.assert_is("alice", &site.ask(&site.stage.unique()));
     let lines = site.lines("differences.log", 2);
     assert_eq!(results(&lines[1]).map(shown), [format!("true {alice}"), "- -".into()]);
     site.nginx.finish();
@@ -132,8 +132,8 @@ fn a_difference_is_logged_and_the_backend_gets_what_it_got_before() {
 fn a_failure_of_the_module_s_call_changes_nothing_for_the_client() {
     let site = Site::of_guide("$differs");
     for fault in [Fault::Status(500), Fault::CloseBeforeAnswer, Fault::Garbage(b"x".to_vec())] {
-        site.rig.resolver.set_rule(move |call| is_module_s(call).then(|| fault.clone()));
-        site.rig.assert_is("alice", &site.ask(&site.rig.fresh_request()));
+        site.stage.resolver.set_rule(move |call| is_module_s(call).then(|| fault.clone()));
+        site.stage.assert_is("alice", &site.ask(&site.stage.unique()));
     }
     assert!(site.lines("differences.log", 3).iter().all(|line| line.contains("now=\"- -\"")));
     site.nginx.finish();
@@ -142,7 +142,7 @@ fn a_failure_of_the_module_s_call_changes_nothing_for_the_client() {
 #[test]
 fn a_copy_of_each_request_is_resolved_beside_it() {
     let site = Site::of_guide("mirror ");
-    let everybody = everybody(&site.rig);
+    let everybody = everybody(&site.stage);
     for (count, (request, expected)) in everybody.iter().enumerate() {
         let request = Request { method: "POST".into(), ..request.clone() }.body("a body");
         let request = request.header("Compare-User-Id", "forged").header("X-Authgear-User-Id", "forged");
@@ -151,7 +151,7 @@ fn a_copy_of_each_request_is_resolved_beside_it() {
         let lines = site.lines("compare.log", count + 1);
         assert_eq!(results(&lines[count]).map(shown), [expected.clone(), expected.clone()]);
     }
-    assert_eq!(site.rig.backend.requests().len(), everybody.len(), "the backend gets no copies");
+    assert_eq!(site.stage.echo.requests().len(), everybody.len(), "the backend gets no copies");
     site.nginx.finish();
 }
 
@@ -159,28 +159,28 @@ fn a_copy_of_each_request_is_resolved_beside_it() {
 fn a_request_that_is_refused_is_not_copied() {
     let site = Site::of_guide("mirror ");
     for (fault, status) in [(Some(Fault::Status(403)), 403), (Some(Fault::Status(500)), 500), (None, 200)] {
-        site.rig.resolver.set_rule(move |call| fault.clone().filter(|_| !is_module_s(call)));
-        assert_eq!(site.ask(&site.rig.fresh_request()).status, status);
+        site.stage.resolver.set_rule(move |call| fault.clone().filter(|_| !is_module_s(call)));
+        assert_eq!(site.ask(&site.stage.unique()).status, status);
     }
     // The last one's.
     let lines = site.lines("compare.log", 1);
     assert!(results(&lines[0])[1].starts_with("true "), "{lines:?}");
-    assert_eq!(site.rig.resolver.call_count(), 4);
+    assert_eq!(site.stage.resolver.call_count(), 4);
     site.nginx.finish();
 }
 
 #[test]
 fn the_answer_doesn_t_wait_for_the_copy_and_the_next_request_does() {
     let site = Site::of_guide("mirror ");
-    site.rig.resolver.set_rule(|call| is_module_s(call).then_some(Fault::Gate));
+    site.stage.resolver.set_rule(|call| is_module_s(call).then_some(Fault::Gate));
     let mut connection = Http1::connect(site.port).expect("nginx accepts");
-    site.rig.assert_is("alice", &connection.exchange(&site.rig.fresh_request()).expect("an answer"));
-    assert!(site.rig.resolver.wait_for_gate(1, PATIENCE));
+    site.stage.assert_is("alice", &connection.exchange(&site.stage.unique()).expect("an answer"));
+    assert!(site.stage.resolver.wait_for_gate(1, PATIENCE));
     connection.send(&Request::get("/next")).expect("sent");
     connection.set_timeout(Duration::from_millis(300));
     connection.receive(b"GET").expect_err("the copy isn't done with");
-    assert_eq!(site.rig.backend.requests().len(), 1);
-    site.rig.resolver.clear_faults();
+    assert_eq!(site.stage.echo.requests().len(), 1);
+    site.stage.resolver.clear_faults();
     connection.set_timeout(PATIENCE);
     assert_eq!(connection.receive(b"GET").expect("an answer").status, 200);
     drop(connection);
@@ -199,8 +199,8 @@ fn variables() -> Vec<(String, String)> {
 
 #[test]
 fn the_variables_have_the_values_that_auth_request_set_had() {
-    let rig = Rig::start();
-    let documented = documented_auth_request(rig.resolver.url(), rig.backend.addr());
+    let stage = Stage::start();
+    let documented = documented_auth_request(stage.resolver.url(), stage.echo.addr());
     let names = variables();
     assert_eq!(names.len(), crate::harness::documented::LISTED.len());
     let told: String = names
@@ -209,10 +209,10 @@ fn the_variables_have_the_values_that_auth_request_set_had() {
             format!("add_header before-{before} <${before}> always; add_header now-{before} <${now}> always;")
         })
         .collect();
-    let resolve = format!("location / {{\nauthgear_resolve {};\n{told}", rig.resolver.url());
+    let resolve = format!("location / {{\n{}\n{told}", stage.resolve());
     let nginx = Nginx::builder().server(documented.server.replacen("location / {", &resolve, 1)).start();
     let mut values = 0;
-    for (request, _) in everybody(&rig) {
+    for (request, _) in everybody(&stage) {
         let response = send(&nginx, Wire::Http1, &request);
         for (name, _) in &names {
             let [before, now] =
@@ -228,19 +228,16 @@ fn the_variables_have_the_values_that_auth_request_set_had() {
 /// Whether it follows from what is written, or from what is not.
 #[test]
 fn a_line_that_is_left_takes_its_header_away() {
-    let rig = Rig::start();
-    let pass = rig.pass();
+    let stage = Stage::start();
+    let (resolve, pass) = (stage.resolve(), stage.pass());
     let left = "auth_request_set $x_authgear_user_id $upstream_http_x_authgear_user_id;
                 proxy_set_header x-authgear-user-id $x_authgear_user_id;";
     let nginx = Nginx::builder()
-        .server(format!(
-            "authgear_resolve {}; location / {{ {pass} }} location /left {{ {left} {pass} }}",
-            rig.resolver.url()
-        ))
+        .server(format!("{resolve} location / {{ {pass} }} location /left {{ {left} {pass} }}"))
         .start();
     for_each_wire(|wire| {
-        for (target, expected) in [("/", Some(rig.accounts().user("alice").id)), ("/left", None)] {
-            let request = Request { target: target.into(), ..rig.fresh_request() };
+        for (target, expected) in [("/", Some(stage.accounts().user("alice").id)), ("/left", None)] {
+            let request = Request { target: target.into(), ..stage.unique() };
             let reply = EchoReply::of(&send(&nginx, wire, request));
             assert_eq!(reply.header("x-authgear-user-id").map(str::to_owned), expected, "{target}");
             assert_eq!(reply.header("x-authgear-session-valid"), Some("true"));
@@ -251,8 +248,8 @@ fn a_line_that_is_left_takes_its_header_away() {
 
 #[test]
 fn under_satisfy_any_a_requirement_lets_in_and_resolving_alone_does_not() {
-    let rig = Rig::start();
-    let (resolve, pass) = (format!("authgear_resolve {};", rig.resolver.url()), rig.pass());
+    let stage = Stage::start();
+    let (resolve, pass) = (stage.resolve(), stage.pass());
     let nginx = Nginx::builder()
         .server(format!(
             "satisfy any; deny all; {resolve} location /resolved {{ {pass} }}
@@ -262,7 +259,7 @@ fn under_satisfy_any_a_requirement_lets_in_and_resolving_alone_does_not() {
     for_each_wire(|wire| {
         for (target, alice, stranger) in [("/resolved", 403, 403), ("/required", 200, 401)] {
             let to = |request: Request| Request { target: target.into(), ..request };
-            assert_eq!(send(&nginx, wire, to(rig.fresh_request())).status, alice, "{target}");
+            assert_eq!(send(&nginx, wire, to(stage.unique())).status, alice, "{target}");
             assert_eq!(send(&nginx, wire, to(Request::get("/"))).status, stranger, "{target}");
         }
     });
@@ -272,19 +269,17 @@ fn under_satisfy_any_a_requirement_lets_in_and_resolving_alone_does_not() {
 /// The set-up of the guide that is replaced, beside a location that is switched.
 #[test]
 fn locations_can_be_switched_one_by_one() {
-    let rig = Rig::start();
-    let documented = documented_auth_request(rig.resolver.url(), rig.backend.addr());
+    let stage = Stage::start();
+    let documented = documented_auth_request(stage.resolver.url(), stage.echo.addr());
     let nginx = Nginx::builder()
         .server(documented.server)
-        .server(format!("location /switched {{ authgear_resolve {}; {} }}", rig.resolver.url(), rig.pass()))
+        .server(format!("location /switched {{ {} {} }}", stage.resolve(), stage.pass()))
         .start();
     for_each_wire(|wire| {
         for (target, is_module) in [("/", false), ("/switched", true)] {
-            rig.assert_is(
-                "alice",
-                &send(&nginx, wire, Request { target: target.into(), ..rig.fresh_request() }),
-            );
-            assert_eq!(rig.resolver.last_call().as_ref().is_some_and(is_module_s), is_module, "{target}");
+            let request = Request { target: target.into(), ..stage.unique() };
+            stage.assert_is("alice", &send(&nginx, wire, request));
+            assert_eq!(stage.resolver.last_call().as_ref().is_some_and(is_module_s), is_module, "{target}");
         }
     });
     nginx.finish();
@@ -292,9 +287,9 @@ fn locations_can_be_switched_one_by_one() {
 
 #[test]
 fn a_reload_goes_to_the_module_and_back_and_loses_no_request() {
-    let rig = Rig::with(Resolver::builder().keep_calls(20).start());
-    let before = || documented_auth_request(rig.resolver.url(), rig.backend.addr()).builder().workers(2);
-    let now = || rig.site().workers(2);
+    let stage = Stage::with(Resolver::builder().keep_calls(20).start());
+    let before = || documented_auth_request(stage.resolver.url(), stage.echo.addr()).builder().workers(2);
+    let now = || stage.site().workers(2);
     let steps: [(&dyn Fn() -> Builder, bool); 5] = [
         (&now, true),
         // With the line that loads the module, and without it.
@@ -305,19 +300,19 @@ fn a_reload_goes_to_the_module_and_back_and_loses_no_request() {
     ];
     let nginx = before().start();
     std::thread::scope(|scope| {
-        let requests = scope.spawn(|| burst(&nginx, Wire::Http1, 3000, 4, |_| rig.fresh_request()));
+        let requests = scope.spawn(|| burst(&nginx, Wire::Http1, 3000, 4, |_| stage.unique()));
         for (builder, is_module) in steps {
             nginx.reload_with(|_| builder());
             nginx.wait_for_old_workers();
             let calls = || {
-                rig.assert_is("alice", &send(&nginx, Wire::Http1, rig.fresh_request()));
-                let last = rig.resolver.calls();
+                stage.assert_is("alice", &send(&nginx, Wire::Http1, stage.unique()));
+                let last = stage.resolver.calls();
                 last.iter().all(|call| is_module_s(call) == is_module).then_some(())
             };
             assert!(poll(PATIENCE, calls).is_some(), "it isn't in effect: {is_module}");
         }
         for response in requests.join().expect("the clients end") {
-            rig.assert_is("alice", &response.expect("an answer"));
+            stage.assert_is("alice", &response.expect("an answer"));
         }
     });
     nginx.finish();

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use crate::harness::{
     Builder, EchoReply, Http2, Nginx, PATIENCE, Request, Wire, for_each_wire, in_background, log, send,
 };
-use crate::rig::Rig;
+use crate::stage::Stage;
 use crate::standin::Fault;
 
 pub(crate) fn fault_module() -> PathBuf {
@@ -51,13 +51,13 @@ fn finish(nginx: Nginx, site: &str) {
 fn a_panic_in_a_phase_is_a_500_and_nothing_gets_past_it() {
     for site in ["PostRead", "Preaccess", "Access"] {
         for_each_wire(|wire| {
-            let rig = Rig::start();
+            let stage = Stage::start();
             // Without a credential each request passes each site once.
-            let nginx = panicking(rig.site(), site, 2).start();
+            let nginx = panicking(stage.site(), site, 2).start();
             let statuses = [(); 4].map(|()| send(&nginx, wire, Request::get("/")).status);
             assert_eq!(statuses, [200, 500, 200, 200], "{site}");
-            assert_eq!(rig.backend.requests().len(), 3, "{site}: the backend saw the request");
-            rig.assert_serves(&nginx);
+            assert_eq!(stage.echo.requests().len(), 3, "{site}: the backend saw the request");
+            stage.assert_serves(&nginx);
             finish(nginx, site);
         });
     }
@@ -66,16 +66,16 @@ fn a_panic_in_a_phase_is_a_500_and_nothing_gets_past_it() {
 #[test]
 fn requests_in_flight_outlive_the_panic_of_another() {
     for site in ["PostRead", "Preaccess", "Access"] {
-        let rig = Rig::start();
-        rig.resolver.set_fault(Some(Fault::Gate));
-        let nginx = panicking(rig.site(), site, 5).start();
+        let stage = Stage::start();
+        stage.resolver.set_fault(Some(Fault::Gate));
+        let nginx = panicking(stage.site(), site, 5).start();
         let wires = [Wire::Http1, Wire::Http2, Wire::Http1, Wire::Http2];
-        let waiting = wires.map(|wire| in_background(&nginx, wire, rig.fresh_request()));
-        assert!(rig.resolver.wait_for_gate(4, PATIENCE));
-        assert_eq!(send(&nginx, Wire::Http1, rig.fresh_request()).status, 500);
-        rig.resolver.open_gate();
+        let waiting = wires.map(|wire| in_background(&nginx, wire, stage.unique()));
+        assert!(stage.resolver.wait_for_gate(4, PATIENCE));
+        assert_eq!(send(&nginx, Wire::Http1, stage.unique()).status, 500);
+        stage.resolver.open_gate();
         for waiting in waiting {
-            rig.assert_is("alice", &waiting.join().expect("the client ends").expect("an answer"));
+            stage.assert_is("alice", &waiting.join().expect("the client ends").expect("an answer"));
         }
         finish(nginx, site);
     }
@@ -84,8 +84,8 @@ fn requests_in_flight_outlive_the_panic_of_another() {
 /// HTTP/1 connections end with a 500, by nginx's own rule.
 #[test]
 fn the_connection_of_a_panic_serves_other_streams() {
-    let rig = Rig::start();
-    let nginx = panicking(rig.site(), "Access", 2).start();
+    let stage = Stage::start();
+    let nginx = panicking(stage.site(), "Access", 2).start();
     let mut client = Http2::connect(nginx.h2_port()).expect("nginx accepts");
     let statuses = [(); 3].map(|()| client.exchange(&Request::get("/")).expect("an answer").status);
     assert_eq!(statuses, [200, 500, 200]);
@@ -97,14 +97,12 @@ fn the_connection_of_a_panic_serves_other_streams() {
 #[test]
 fn an_error_page_of_a_panic_carries_no_forged_header() {
     for (site, call) in [("PostRead", 1), ("Preaccess", 1), ("Access", 1)] {
-        let rig = Rig::start();
-        let resolve = format!("authgear_resolve {};", rig.resolver.url());
+        let stage = Stage::start();
+        let (resolve, pass) = (stage.resolve(), stage.pass());
         let server = format!(
             "error_page 500 = @broken;
-             location / {{ {resolve} {} }}
-             location @broken {{ {} }}",
-            rig.pass(),
-            rig.pass()
+             location / {{ {resolve} {pass} }}
+             location @broken {{ {pass} }}"
         );
         let nginx = panicking(Nginx::builder(), site, call).server(server).start();
         let request = Request::get("/").header("X-Authgear-User-Id", "forged");
@@ -116,28 +114,24 @@ fn an_error_page_of_a_panic_carries_no_forged_header() {
 
 #[test]
 fn a_panic_under_satisfy_any_grants_nothing() {
-    let rig = Rig::start();
-    let server = format!(
-        "location / {{ authgear_resolve {}; satisfy any; deny all; {} }}",
-        rig.resolver.url(),
-        rig.pass()
-    );
+    let stage = Stage::start();
+    let server = format!("location / {{ {} satisfy any; deny all; {} }}", stage.resolve(), stage.pass());
     for site in ["PostRead", "Preaccess", "Access"] {
         let nginx = panicking(Nginx::builder(), site, 1).server(server.clone()).start();
-        assert_eq!(send(&nginx, Wire::Http1, rig.fresh_request()).status, 500, "{site}");
+        assert_eq!(send(&nginx, Wire::Http1, stage.unique()).status, 500, "{site}");
         finish(nginx, site);
     }
-    assert_eq!(rig.backend.requests().len(), 0);
+    assert_eq!(stage.echo.requests().len(), 0);
 }
 
 #[test]
 fn a_panic_in_a_variable_leaves_it_unset() {
-    let rig = Rig::start();
-    let nginx = panicking(rig.site().server("add_header X-User $authgear_user_id;"), "Variable", 1).start();
-    let id = rig.accounts().user("alice").id;
+    let stage = Stage::start();
+    let nginx = panicking(stage.site().server("add_header X-User $authgear_user_id;"), "Variable", 1).start();
+    let id = stage.accounts().user("alice").id;
     let shown = [(); 3].map(|()| {
-        let response = send(&nginx, Wire::Http1, rig.fresh_request());
-        rig.assert_is("alice", &response);
+        let response = send(&nginx, Wire::Http1, stage.unique());
+        stage.assert_is("alice", &response);
         response.header("x-user")
     });
     assert_eq!(shown, [None, Some(id.clone()), Some(id)]);

@@ -7,9 +7,9 @@ mod scenarios;
 
 use std::fs;
 
-use crate::harness::{Builder, Nginx, Request, Wire, burst, for_each_wire, send, try_send};
+use crate::harness::{Nginx, Request, Wire, burst, for_each_wire, send, try_send};
 use crate::panics::panicking;
-use crate::rig::Rig;
+use crate::stage::Stage;
 use crate::standin::{Fault, Kind};
 use scenarios::Scenario;
 
@@ -40,8 +40,8 @@ impl Secrets {
 }
 
 /// Presents one secret of each kind, made for this request.
-fn presented(rig: &Rig, secrets: &mut Secrets) -> Request {
-    let made = |kind| rig.accounts().mint("alice", kind);
+fn presented(stage: &Stage, secrets: &mut Secrets) -> Request {
+    let made = |kind| stage.accounts().mint("alice", kind);
     let values = Kind::ALL.map(made);
     let [bearer, app_session, app_access_token, session] = &values;
     let cookies =
@@ -55,12 +55,12 @@ fn presented(rig: &Rig, secrets: &mut Secrets) -> Request {
 /// Runs a scenario over both wires, and looks for what it sent.
 fn run(scenario: &Scenario, level: &str) {
     println!("{} at {level}", scenario.name);
-    let (rig, mut secrets) = (scenario.rig(), Secrets::default());
+    let (stage, mut secrets) = (scenario.stage(), Secrets::default());
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let nginx = scenario.builder(&rig, &folder.path().join("ca.pem")).error_log_level(level).start();
+    let nginx = scenario.builder(&stage, &folder.path().join("ca.pem")).error_log_level(level).start();
     for_each_wire(|wire| {
         for _ in 0..2 {
-            let request = scenario.request(presented(&rig, &mut secrets), &mut secrets);
+            let request = scenario.request(presented(&stage, &mut secrets), &mut secrets);
             assert_eq!(send(&nginx, wire, request).status, scenario.status, "{}", scenario.name);
         }
     });
@@ -100,12 +100,12 @@ fn no_scenario_has_the_module_write_a_credential_at_debug() {
 fn a_panic_writes_no_credential() {
     for site in ["PostRead", "Access", "Variable", "Wake", "Resume", "Cleanup", "ExitProcess"] {
         for level in ["info", "debug"] {
-            let (rig, mut secrets) = (Rig::start(), Secrets::default());
+            let (stage, mut secrets) = (Stage::start(), Secrets::default());
             let shown = "add_header X-User $authgear_user_id;";
-            let site_with = |rig: &Rig| -> Builder { rig.site_with("authgear_timeout 1s;").server(shown) };
-            let nginx = panicking(site_with(&rig), site, 1).error_log_level(level).start();
+            let builder = stage.site().http("authgear_timeout 1s;").server(shown);
+            let nginx = panicking(builder, site, 1).error_log_level(level).start();
             for_each_wire(|wire| {
-                drop(try_send(&nginx, wire, presented(&rig, &mut secrets)));
+                drop(try_send(&nginx, wire, presented(&stage, &mut secrets)));
             });
             assert_clean(&secrets, &nginx, level);
             nginx.finish();
@@ -117,11 +117,11 @@ fn a_panic_writes_no_credential() {
 #[test]
 fn an_overload_writes_no_credential() {
     for level in ["info", "debug"] {
-        let (rig, mut secrets) = (Rig::start(), Secrets::default());
-        rig.resolver.set_fault(Some(Fault::Hang));
+        let (stage, mut secrets) = (Stage::start(), Secrets::default());
+        stage.resolver.set_fault(Some(Fault::Hang));
         let lines = "authgear_timeout 2s; authgear_max_inflight 1;";
-        let nginx = rig.site_with(lines).error_log_level(level).start();
-        let requests: Vec<Request> = (0..8).map(|_| presented(&rig, &mut secrets)).collect();
+        let nginx = stage.site().http(lines).error_log_level(level).start();
+        let requests: Vec<Request> = (0..8).map(|_| presented(&stage, &mut secrets)).collect();
         let answers = burst(&nginx, Wire::Http1, requests.len(), requests.len(), |i| requests[i].clone());
         let turned_away = answers.iter().flatten().filter(|response| response.status == 502).count();
         assert_eq!(turned_away, 7);
@@ -134,9 +134,9 @@ fn an_overload_writes_no_credential() {
 /// The search itself: what nginx prints of a request at debug is found, down to a part.
 #[test]
 fn the_search_finds_what_nginx_prints_at_debug() {
-    let (rig, mut secrets) = (Rig::start(), Secrets::default());
-    let nginx = rig.site().error_log_level("debug").start();
-    let request = presented(&rig, &mut secrets);
+    let (stage, mut secrets) = (Stage::start(), Secrets::default());
+    let nginx = stage.site().error_log_level("debug").start();
+    let request = presented(&stage, &mut secrets);
     drop(try_send(&nginx, Wire::Http1, request));
     // Only where nginx was built with --with-debug, as Debian's is: otherwise it prints nothing.
     let log = nginx.error_log();

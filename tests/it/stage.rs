@@ -1,29 +1,41 @@
-//! What the tests of a request's way start from: a resolver, an echo behind nginx, and users that ask.
+//! What the tests stand on: a resolver, a backend that echoes, and nginx with the module between them, whose users ask.
 
 use std::borrow::Borrow;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::harness::{Builder, Nginx, Request, Response, Wire, send};
+use super::harness::{Builder, EchoReply, Nginx, Request, Response, Wire, send};
 use super::standin::echo::{Echo, Http, Seen};
-use super::standin::{Accounts, Resolver};
+use super::standin::{Accounts, Kind, Resolver};
 
 /// Settings with which nginx lets every odd header name in.
 pub(crate) const LAX: &str = "underscores_in_headers on; ignore_invalid_headers off;";
 
 pub(crate) type Pairs = Vec<(String, String)>;
 
+/// The resolver and the backend of one test.
 pub(crate) struct Stage {
     pub(crate) resolver: Resolver,
     pub(crate) echo: Echo,
+    /// How many credentials [`Stage::unique`] has used.
+    used: AtomicU64,
 }
 
 impl Stage {
-    pub(crate) fn new() -> Self {
-        Self::before(Http::start())
+    pub(crate) fn start() -> Self {
+        Self::with(Resolver::start())
+    }
+
+    pub(crate) fn with(resolver: Resolver) -> Self {
+        Self { resolver, echo: Http::start(), used: AtomicU64::new(0) }
     }
 
     /// With another kind of backend.
     pub(crate) fn before(echo: Echo) -> Self {
-        Self { resolver: Resolver::start(), echo }
+        Self { resolver: Resolver::start(), echo, used: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn accounts(&self) -> &Accounts {
+        self.resolver.accounts()
     }
 
     /// The directive that turns resolving on.
@@ -44,9 +56,20 @@ impl Stage {
         ))
     }
 
-    /// That server with these lines as well, and every odd header name let in.
+    /// nginx that resolves everything, in whichever server, and passes it to the echo.
+    pub(crate) fn site(&self) -> Builder {
+        Nginx::builder().http(self.resolve()).server(format!("location / {{ {} }}", self.pass()))
+    }
+
+    /// The server of [`Stage::builder`] with these lines as well, and every odd header name let in.
     pub(crate) fn start_lax(&self, lines: impl Into<String>) -> Nginx {
         self.builder().http(LAX).server(lines.into()).start()
+    }
+
+    /// A request with a good credential of alice's that no other request here has.
+    pub(crate) fn unique(&self) -> Request {
+        let n = self.used.fetch_add(1, Ordering::Relaxed);
+        with_bearer(&self.accounts().wildcard("alice", Kind::Bearer, n))
     }
 
     /// What the backend got. The request must be answered with 200, and reach the backend once.
@@ -75,12 +98,32 @@ impl Stage {
         response
     }
 
+    /// The backend says that it was told of this user.
+    #[track_caller]
+    pub(crate) fn assert_is(&self, user: &str, response: &Response) {
+        let reply = EchoReply::of(response);
+        assert_eq!(reply.header("x-authgear-user-id"), Some(self.accounts().user(user).id.as_str()));
+        assert_eq!(reply.header("x-authgear-session-valid"), Some("true"));
+    }
+
+    /// A request with credentials of its own is resolved from beginning to end.
+    #[track_caller]
+    pub(crate) fn assert_serves(&self, nginx: &Nginx) {
+        for wire in [Wire::Http1, Wire::Http2] {
+            self.assert_is("alice", &send(nginx, wire, self.unique()));
+        }
+    }
+
     /// Runs it, and returns how many calls it cost.
     pub(crate) fn calls_of<T>(&self, run: impl FnOnce() -> T) -> (T, u64) {
         let before = self.resolver.call_count();
         let result = run();
         (result, self.resolver.call_count() - before)
     }
+}
+
+pub(crate) fn with_bearer(token: &str) -> Request {
+    Request::get("/").header("Authorization", format!("Bearer {token}"))
 }
 
 /// The request, with a good bearer token of that user.

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::harness::{Builder, Http1, Nginx, PATIENCE, Request, for_each_wire, in_background, poll, send};
-use crate::rig::{Rig, with_bearer};
+use crate::stage::{Stage, with_bearer};
 use crate::standin::{Fault, Kind, Leaf, Pki, Resolver};
 use trace::{Call, Strace, Thread};
 
@@ -65,13 +65,13 @@ fn is_wanted() -> bool {
 
 /// Two resolvers; one is known by name only and speaks TLS. The answer comes from nginx itself: with a backend, nginx would
 /// connect to that.
-fn site(rig: &Rig, secure: &Resolver, folder: &Path) -> Builder {
+fn site(stage: &Stage, secure: &Resolver, folder: &Path) -> Builder {
     Pki::shared().write(folder).expect("the folder is writable");
     let (port, folder) = (secure.addr().port(), folder.display());
     Nginx::builder()
         .http("authgear_cache_zone zone=sessions:1m; authgear_timeout 9s; authgear_connect_timeout 9s; keepalive_timeout 60s;")
         .server(format!(
-            "authgear_resolve {};
+            "{}
              authgear_breaker off;
              location / {{ empty_gif; }}
              location /given-up {{ authgear_breaker max_fails=1 fail_timeout=1h; empty_gif; }}
@@ -82,7 +82,7 @@ fn site(rig: &Rig, secure: &Resolver, folder: &Path) -> Builder {
                  authgear_ssl_trusted_certificate {folder}/ca.pem;
                  empty_gif;
              }}",
-            rig.resolver.url()
+            stage.resolve()
         ))
 }
 
@@ -92,22 +92,22 @@ fn the_event_loop_waits_for_nothing_but_events() {
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let rig = Rig::start();
+    let stage = Stage::start();
     let tls = Pki::shared().server(Leaf::Good);
     let secure = Resolver::builder().tls(tls).alpn(&["h2", "http/1.1"]).start();
-    let nginx = site(&rig, &secure, folder.path()).start();
+    let nginx = site(&stage, &secure, folder.path()).start();
     let mut workers = nginx.worker_pids();
     let strace = Strace::attach(folder.path(), &[nginx.pid(), workers[0]]);
 
-    resolve(&rig, &nginx);
-    fail(&rig, &nginx);
-    reload(&rig, &nginx);
+    resolve(&stage, &nginx);
+    fail(&stage, &nginx);
+    reload(&stage, &nginx);
     workers.extend(nginx.worker_pids());
-    resolve(&rig, &nginx);
+    resolve(&stage, &nginx);
     nginx.finish();
 
     let threads = strace.threads();
-    let resolvers = [rig.resolver.addr().port(), secure.addr().port()];
+    let resolvers = [stage.resolver.addr().port(), secure.addr().port()];
     for worker in &workers {
         let main = threads.iter().find(|thread| thread.id == *worker).expect("the worker was traced");
         assert_waits_for_events_alone(main, resolvers);
@@ -120,22 +120,22 @@ fn to(target: &str, request: Request) -> Request {
 }
 
 /// Misses at both resolvers, hits, and what is never resolved.
-fn resolve(rig: &Rig, nginx: &Nginx) {
+fn resolve(stage: &Stage, nginx: &Nginx) {
     for_each_wire(|wire| {
         for target in ["/", "/secure", "/cached"] {
-            let request = to(target, rig.fresh_request());
+            let request = to(target, stage.unique());
             for _ in 0..2 {
                 assert_eq!(send(nginx, wire, request.clone()).status, 200, "{target}");
             }
         }
         // The accounts of the other resolver are as good.
-        let token = rig.accounts().wildcard("bob", Kind::Bearer, 1);
+        let token = stage.accounts().wildcard("bob", Kind::Bearer, 1);
         assert_eq!(send(nginx, wire, to("/secure", with_bearer(&token))).status, 200);
         assert_eq!(send(nginx, wire, Request::get("/")).status, 200);
     });
 }
 
-fn fail(rig: &Rig, nginx: &Nginx) {
+fn fail(stage: &Stage, nginx: &Nginx) {
     for (fault, target, status) in [
         (Fault::Status(503), "/", 502),
         (Fault::ResetBeforeAnswer, "/", 502),
@@ -143,30 +143,30 @@ fn fail(rig: &Rig, nginx: &Nginx) {
         (Fault::Hang, "/late", 504),
         (Fault::HangInHead, "/late", 504),
     ] {
-        rig.resolver.set_fault(Some(fault));
+        stage.resolver.set_fault(Some(fault));
         for_each_wire(|wire| {
-            let response = send(nginx, wire, to(target, rig.fresh_request()));
+            let response = send(nginx, wire, to(target, stage.unique()));
             assert_eq!(response.status, status, "{target}");
         });
     }
-    rig.resolver.clear_faults();
-    rig.resolver.stop_listening();
-    rig.resolver.reset_idle_connections();
+    stage.resolver.clear_faults();
+    stage.resolver.stop_listening();
+    stage.resolver.reset_idle_connections();
     for target in ["/", "/given-up"] {
-        for_each_wire(|wire| assert_eq!(send(nginx, wire, to(target, rig.fresh_request())).status, 502));
+        for_each_wire(|wire| assert_eq!(send(nginx, wire, to(target, stage.unique())).status, 502));
     }
-    rig.resolver.resume_listening();
+    stage.resolver.resume_listening();
 }
 
 /// While a request waits, which the old worker has to answer still, and an idle connection is there to be closed.
-fn reload(rig: &Rig, nginx: &Nginx) {
+fn reload(stage: &Stage, nginx: &Nginx) {
     let mut idle = Http1::connect(nginx.port()).expect("nginx accepts");
     assert_eq!(idle.exchange(&Request::get("/")).expect("an answer").status, 200);
-    rig.resolver.set_fault(Some(Fault::Gate));
-    let waiting = in_background(nginx, crate::harness::Wire::Http1, rig.fresh_request());
-    assert!(rig.resolver.wait_for_gate(1, PATIENCE));
+    stage.resolver.set_fault(Some(Fault::Gate));
+    let waiting = in_background(nginx, crate::harness::Wire::Http1, stage.unique());
+    assert!(stage.resolver.wait_for_gate(1, PATIENCE));
     nginx.reload();
-    rig.resolver.clear_faults();
+    stage.resolver.clear_faults();
     assert_eq!(waiting.join().expect("no panic").expect("an answer").status, 200);
     nginx.wait_for_old_workers();
 }

@@ -4,7 +4,7 @@
 use std::thread;
 
 use crate::harness::{Http1, Nginx, Request, process};
-use crate::rig::{Rig, with_bearer};
+use crate::stage::{Stage, with_bearer};
 use crate::standin::Kind;
 
 const CLIENTS: u64 = 4;
@@ -12,8 +12,8 @@ const REQUESTS: u64 = 700;
 const FILE_SIZE: usize = 100_000;
 
 /// A thread pool of four reads the files: with sendfile, without it, and behind the resolver.
-fn site(rig: &Rig) -> Nginx {
-    let resolve = format!("authgear_resolve {};", rig.resolver.url());
+fn site(stage: &Stage) -> Nginx {
+    let resolve = stage.resolve();
     let nginx = Nginx::builder()
         .main("thread_pool files threads=4;")
         .http("access_log off; keepalive_requests 100000; aio threads=files;")
@@ -23,7 +23,7 @@ fn site(rig: &Rig) -> Nginx {
              location /sendfile/ {{ alias files/; sendfile on; sendfile_max_chunk 16k; }}
              location /read/ {{ alias files/; sendfile off; output_buffers 2 16k; }}
              location /resolved/ {{ {resolve} alias files/; sendfile off; output_buffers 2 16k; }}",
-            rig.pass()
+            stage.pass()
         ))
         .start();
     let files = nginx.prefix().join("files");
@@ -34,17 +34,17 @@ fn site(rig: &Rig) -> Nginx {
 
 /// Asks for each path in turn on one connection. A wake-up that is lost is a 504, or no answer within the client's
 /// patience.
-fn browse(rig: &Rig, port: u16, client: u64, paths: &[&str]) {
+fn browse(stage: &Stage, port: u16, client: u64, paths: &[&str]) {
     let mut connection = Http1::connect(port).expect("nginx accepts");
     for number in 0..REQUESTS {
         let path = paths[usize::try_from(number).expect("it is small") % paths.len()];
         // A credential of its own each: every request waits for a call.
-        let token = rig.accounts().wildcard("alice", Kind::Bearer, client * REQUESTS + number);
+        let token = stage.accounts().wildcard("alice", Kind::Bearer, client * REQUESTS + number);
         let request = Request { target: path.into(), ..with_bearer(&token) };
         let response =
             connection.exchange(&request).unwrap_or_else(|e| panic!("request {number}, {path}: {e}"));
         match path {
-            "/" => rig.assert_is("alice", &response),
+            "/" => stage.assert_is("alice", &response),
             _ => assert_eq!((response.status, response.body.len()), (200, FILE_SIZE), "{path}"),
         }
     }
@@ -52,17 +52,17 @@ fn browse(rig: &Rig, port: u16, client: u64, paths: &[&str]) {
 
 #[test]
 fn no_wake_up_is_lost_beside_a_thread_pool() {
-    let rig = Rig::start();
-    let nginx = site(&rig);
+    let stage = Stage::start();
+    let nginx = site(&stage);
     let port = nginx.port();
     thread::scope(|scope| {
         for client in 0..CLIENTS {
-            let rig = &rig;
-            scope.spawn(move || browse(rig, port, 2 * client, &["/sendfile/file", "/read/file"]));
-            scope.spawn(move || browse(rig, port, 2 * client + 1, &["/", "/resolved/file"]));
+            let stage = &stage;
+            scope.spawn(move || browse(stage, port, 2 * client, &["/sendfile/file", "/read/file"]));
+            scope.spawn(move || browse(stage, port, 2 * client + 1, &["/", "/resolved/file"]));
         }
     });
-    assert_eq!(rig.resolver.call_count(), CLIENTS * REQUESTS);
+    assert_eq!(stage.resolver.call_count(), CLIENTS * REQUESTS);
     // Event loop, resolver, pool: the files were not read on the event loop's own thread.
     assert_eq!(process::threads(nginx.worker_pids()[0]), 1 + 1 + 4);
     nginx.finish();

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 
 use crate::harness::Request;
-use crate::rig::Rig;
+use crate::stage::Stage;
 use crate::standin::Kind;
 
 const USERS: [&str; 5] = ["alice", "bob", "norole", "anonymous", "disabled"];
@@ -32,28 +32,28 @@ impl Display for Case {
 }
 
 /// All of them.
-pub(super) fn all(rig: &Rig) -> Vec<Case> {
+pub(super) fn all(stage: &Stage) -> Vec<Case> {
     let mut cases = vec![Case::default()];
     for user in USERS {
-        cases.extend(bearers(rig, user));
+        cases.extend(bearers(stage, user));
         for kind in [Kind::AppSession, Kind::AppAccessToken, Kind::Session] {
-            cases.extend(cookies(rig, user, kind));
+            cases.extend(cookies(stage, user, kind));
         }
     }
-    cases.extend(jwts(rig));
-    cases.extend(pairs(rig));
-    cases.extend(all_kinds_at_once(rig));
+    cases.extend(jwts(stage));
+    cases.extend(pairs(stage));
+    cases.extend(all_kinds_at_once(stage));
     cases
 }
 
 /// One credential, good or bad, of each kind.
-pub(super) fn of_one_kind(rig: &Rig) -> Vec<Case> {
-    let presentations = Kind::ALL.into_iter().flat_map(|kind| presentations(rig, kind));
+pub(super) fn of_one_kind(stage: &Stage) -> Vec<Case> {
+    let presentations = Kind::ALL.into_iter().flat_map(|kind| presentations(stage, kind));
     presentations.map(|part| Case::new(part.lines())).chain([Case::default()]).collect()
 }
 
-fn bearers(rig: &Rig, user: &str) -> Vec<Case> {
-    let token = rig.accounts().login(user).bearer;
+fn bearers(stage: &Stage, user: &str) -> Vec<Case> {
+    let token = stage.accounts().login(user).bearer;
     let spellings = [
         "Bearer T",
         "bearer T",
@@ -145,9 +145,9 @@ const COOKIES: [&str; 50] = [
     "=N=V; N=V; =",
 ];
 
-fn cookies(rig: &Rig, user: &str, kind: Kind) -> Vec<Case> {
+fn cookies(stage: &Stage, user: &str, kind: Kind) -> Vec<Case> {
     let name = kind.cookie().expect("it is a cookie");
-    let value = rig.accounts().login(user).of(kind).to_owned();
+    let value = stage.accounts().login(user).of(kind).to_owned();
     let upper = name.to_uppercase();
     let spelled = |template: &str| {
         // The names first: a value holds capitals too.
@@ -162,8 +162,8 @@ fn cookies(rig: &Rig, user: &str, kind: Kind) -> Vec<Case> {
 }
 
 /// The origin is the one that both configurations ask for.
-fn jwts(rig: &Rig) -> Vec<Case> {
-    let (accounts, origin) = (rig.accounts(), rig.resolver.url());
+fn jwts(stage: &Stage) -> Vec<Case> {
+    let (accounts, origin) = (stage.accounts(), stage.resolver.url());
     let now = accounts.now().as_secs();
     let tokens = [
         accounts.jwt("alice", &origin, now + 3600),
@@ -197,20 +197,20 @@ impl Part {
     }
 }
 
-fn presentations(rig: &Rig, kind: Kind) -> Vec<Part> {
-    let good = |user| rig.accounts().login(user).of(kind).to_owned();
+fn presentations(stage: &Stage, kind: Kind) -> Vec<Part> {
+    let good = |user| stage.accounts().login(user).of(kind).to_owned();
     let quoted = format!("\"{}\"", good("alice"));
     let values = [good("alice"), good("bob"), good("disabled"), "bad".into(), String::new(), quoted];
     values.into_iter().map(|value| Part { kind, value }).collect()
 }
 
 /// Two credentials of different kinds, in both orders; cookies in one line and in two.
-pub(super) fn pairs(rig: &Rig) -> Vec<Case> {
+pub(super) fn pairs(stage: &Stage) -> Vec<Case> {
     let mut cases = Vec::new();
     for first in Kind::ALL {
         for second in Kind::ALL.into_iter().filter(|second| *second != first) {
-            for a in presentations(rig, first) {
-                for b in presentations(rig, second) {
+            for a in presentations(stage, first) {
+                for b in presentations(stage, second) {
                     cases.extend(together(&a, &b));
                 }
             }
@@ -229,10 +229,10 @@ fn together(a: &Part, b: &Part) -> Vec<Case> {
 }
 
 /// One of each kind: which of them wins.
-fn all_kinds_at_once(rig: &Rig) -> Vec<Case> {
+fn all_kinds_at_once(stage: &Stage) -> Vec<Case> {
     let value = |kind: Kind, user: &str| match user {
         "bad" => "bad".to_owned(),
-        user => rig.accounts().login(user).of(kind).to_owned(),
+        user => stage.accounts().login(user).of(kind).to_owned(),
     };
     let users = ["alice", "bob", "bad"];
     let mut cases = Vec::new();

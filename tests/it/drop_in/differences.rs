@@ -2,7 +2,7 @@
 
 use super::{Fate, Sites};
 use crate::harness::{EchoReply, Request, for_each_wire, send};
-use crate::rig::with_bearer;
+use crate::stage::with_bearer;
 use crate::standin::Fault;
 
 /// nginx's own limits moved out of the way.
@@ -16,7 +16,7 @@ impl Sites {
     }
 
     fn good_session(&self) -> String {
-        format!("session={}", self.rig.accounts().login("alice").session)
+        format!("session={}", self.stage.accounts().login("alice").session)
     }
 }
 
@@ -46,7 +46,7 @@ fn a_session_among_more_than_3000_cookies_is_found() {
 fn a_forbidden_byte_costs_its_own_credential_alone() {
     let sites = Sites::start();
     let good = sites.good_session();
-    let token = sites.rig.accounts().login("alice").bearer;
+    let token = sites.stage.accounts().login("alice").bearer;
     for_each_wire(|wire| {
         for byte in [b"\x01", b"\x7f"] {
             let bytes = |before: &str, after: &str| [before.as_bytes(), byte, after.as_bytes()].concat();
@@ -72,10 +72,10 @@ fn oversized_credentials_are_invalid_without_a_call() {
     let sites = Sites::start_with(LARGE_HEADERS);
     for_each_wire(|wire| {
         let request = with_bearer(&"x".repeat(17 * 1024));
-        sites.rig.resolver.reset_counters();
+        sites.stage.resolver.reset_counters();
         let [documented, module] = sites.fates(wire, &request);
         assert_eq!((session_valid(&documented), session_valid(&module)), (None, Some("false")));
-        assert_eq!(sites.rig.resolver.call_count(), 1, "the documented configuration's");
+        assert_eq!(sites.stage.resolver.call_count(), 1, "the documented configuration's");
     });
     sites.finish();
 }
@@ -85,9 +85,9 @@ fn oversized_credentials_are_invalid_without_a_call() {
 fn headers_that_the_guide_does_not_list_pass_the_module_alone() {
     let sites = Sites::start();
     let added = vec![("X-Authgear-Future".to_owned(), "yes".to_owned())];
-    sites.rig.resolver.set_fault(Some(Fault::Headers(added)));
+    sites.stage.resolver.set_fault(Some(Fault::Headers(added)));
     for_each_wire(|wire| {
-        let fates = sites.fates(wire, &sites.rig.fresh_request());
+        let fates = sites.fates(wire, &sites.stage.unique());
         assert_eq!(fates.each_ref().map(|fate| fate.get("x-authgear-future")), [None, Some("yes")]);
         assert_eq!(fates.each_ref().map(session_valid), [Some("true"); 2]);
     });
@@ -101,9 +101,9 @@ fn a_failing_resolver_is_a_bad_gateway() {
     for (fault, expected) in
         [(Fault::PanicJson500, 502), (Fault::Status(404), 502), (Fault::Redirect("/".into()), 502)]
     {
-        sites.rig.resolver.set_fault(Some(fault));
+        sites.stage.resolver.set_fault(Some(fault));
         for_each_wire(|wire| {
-            let statuses = sites.fates(wire, &sites.rig.fresh_request()).map(|fate| fate.status);
+            let statuses = sites.fates(wire, &sites.stage.unique()).map(|fate| fate.status);
             assert_eq!(statuses, [500, expected]);
         });
     }
@@ -116,9 +116,9 @@ fn a_refusal_of_the_resolver_is_the_same_in_both() {
     let sites = Sites::start();
     for status in [401, 403] {
         let headers = vec![("WWW-Authenticate".to_owned(), "Bearer realm=\"x\"".to_owned())];
-        sites.rig.resolver.set_fault(Some(Fault::Answer { status, headers, body: Vec::new() }));
+        sites.stage.resolver.set_fault(Some(Fault::Answer { status, headers, body: Vec::new() }));
         for_each_wire(|wire| {
-            let request = sites.rig.fresh_request();
+            let request = sites.stage.unique();
             let [documented, module] =
                 [&sites.documented, &sites.module].map(|nginx| send(nginx, wire, &request));
             assert_eq!((documented.status, module.status), (status, status));
@@ -137,11 +137,11 @@ fn a_refusal_of_the_resolver_is_the_same_in_both() {
 fn strangers_cost_the_module_no_call() {
     let sites = Sites::start();
     for_each_wire(|wire| {
-        sites.rig.resolver.reset_counters();
+        sites.stage.resolver.reset_counters();
         EchoReply::of(&send(&sites.documented, wire, Request::get("/")));
-        assert_eq!(sites.rig.resolver.call_count(), 1);
+        assert_eq!(sites.stage.resolver.call_count(), 1);
         EchoReply::of(&send(&sites.module, wire, Request::get("/")));
-        assert_eq!(sites.rig.resolver.call_count(), 1);
+        assert_eq!(sites.stage.resolver.call_count(), 1);
     });
     sites.finish();
 }

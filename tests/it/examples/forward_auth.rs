@@ -3,14 +3,16 @@
 mod caddy;
 mod proxies;
 
-use super::{Example, FOLDER, Fault, Kind, Nginx, Request, Response, Rig, ask_plain, free_port, with_bearer};
+use super::{
+    Example, FOLDER, Fault, Kind, Nginx, Request, Response, Stage, ask_plain, free_port, with_bearer,
+};
 use crate::harness::http1::encode;
 use crate::stage::{Pairs, identity, identity_of};
 use crate::standin::echo::Seen;
 
 /// The example runs.
 struct Endpoint {
-    rig: Rig,
+    stage: Stage,
     nginx: Nginx,
     /// The ports on which everyone passes, users alone, and everyone by Envoy.
     everyone: u16,
@@ -25,18 +27,18 @@ impl Endpoint {
 
     /// With a line more in the server for Envoy.
     fn with(line: &str) -> Self {
-        let (rig, [everyone, users, envoy]) = (Rig::start(), [(); 3].map(|()| free_port()));
-        let example = Example::read("forward-auth/nginx.conf").at(&rig.resolver);
+        let (stage, [everyone, users, envoy]) = (Stage::start(), [(); 3].map(|()| free_port()));
+        let example = Example::read("forward-auth/nginx.conf").at(&stage.resolver);
         let example = example.replace("127.0.0.1:9000;", &format!("127.0.0.1:{everyone};"));
         let example = example.replace("127.0.0.1:9001;", &format!("127.0.0.1:{users};"));
         let mut example = example.replace("127.0.0.1:9002;", &format!("127.0.0.1:{envoy}; {line}"));
         let nginx = example.start(0, 0);
-        Self { rig, nginx, everyone, users, envoy }
+        Self { stage, nginx, everyone, users, envoy }
     }
 
     /// What is to pass for whom: users, and what comes of them at the backend.
     fn cases(&self) -> Vec<(&'static str, Request, Pairs)> {
-        let accounts = self.rig.accounts();
+        let accounts = self.stage.accounts();
         let session = format!("a=b; session={}", accounts.login("bob").session);
         vec![
             ("alice", with_bearer(&accounts.login("alice").bearer), identity_of("alice")),
@@ -85,7 +87,7 @@ fn the_answer_has_the_identity_that_there_is_and_no_other() {
         }
     }
     // All but the first one of each came from the cache, and nobody asks about a request without a credential.
-    assert_eq!(endpoint.rig.resolver.call_count(), 5);
+    assert_eq!(endpoint.stage.resolver.call_count(), 5);
     endpoint.nginx.finish();
 }
 
@@ -108,9 +110,9 @@ fn where_users_alone_pass_others_get_the_challenge() {
 #[test]
 fn a_failure_lets_nobody_pass() {
     let endpoint = Endpoint::start();
-    endpoint.rig.resolver.set_fault(Some(Fault::Status(500)));
+    endpoint.stage.resolver.set_fault(Some(Fault::Status(500)));
     for port in [endpoint.everyone, endpoint.users, endpoint.envoy] {
-        let answer = ask_plain(port, &forged(endpoint.rig.fresh_request()));
+        let answer = ask_plain(port, &forged(endpoint.stage.unique()));
         assert_eq!((answer.status, told(&answer)), (502, Pairs::new()));
     }
     endpoint.nginx.finish();
@@ -120,7 +122,7 @@ fn a_failure_lets_nobody_pass() {
 #[test]
 fn the_answer_is_the_same_whatever_the_client_asked_for() {
     let endpoint = Endpoint::with("authgear_require valid;");
-    let token = endpoint.rig.accounts().login("alice").bearer;
+    let token = endpoint.stage.accounts().login("alice").bearer;
     let assert_same = |port: u16, request: &Request| {
         let shown = String::from_utf8_lossy(&encode(request)).chars().take(300).collect::<String>();
         let expected = if port == endpoint.envoy { 200 } else { 204 };
@@ -182,10 +184,10 @@ fn authgear_is_told_of_the_client_and_not_of_the_proxy() {
         ("203.0.113.9, 198.51.100.7, 127.0.0.1", "198.51.100.7"),
         ("203.0.113.9, 198.51.100.7, 10.0.0.8", "198.51.100.7"),
     ] {
-        let token = endpoint.rig.accounts().mint("alice", Kind::Bearer);
+        let token = endpoint.stage.accounts().mint("alice", Kind::Bearer);
         let request = with_bearer(&token).header("X-Forwarded-For", line);
         assert_eq!(ask_plain(endpoint.everyone, &request).status, 204);
-        let call = endpoint.rig.resolver.last_call().expect("it was asked");
+        let call = endpoint.stage.resolver.last_call().expect("it was asked");
         assert_eq!(call.text("x-forwarded-for"), Some(expected));
     }
     endpoint.nginx.finish();

@@ -1,22 +1,22 @@
 //! login-redirect.conf: where visitors are sent to, whatever they asked for.
 
-use super::{Example, Http1, Http2, Nginx, Request, Response, Rig, Tls, ask, free_port, with_bearer};
+use super::{Example, Http1, Http2, Nginx, Request, Response, Stage, Tls, ask, free_port, with_bearer};
 
 struct Site {
-    rig: Rig,
+    stage: Stage,
     nginx: Nginx,
     port: u16,
 }
 
 impl Site {
     fn start() -> Self {
-        let (rig, port) = (Rig::start(), free_port());
-        let example = Example::read("login-redirect.conf").at(&rig.resolver);
+        let (stage, port) = (Stage::start(), free_port());
+        let example = Example::read("login-redirect.conf").at(&stage.resolver);
         // Newer versions of nginx have a directive for it, and take this as well.
         let example = example.replace("443 ssl;", "443 ssl http2;");
-        let mut example = example.replace("127.0.0.1:8080", &rig.backend.addr().to_string());
+        let mut example = example.replace("127.0.0.1:8080", &stage.echo.addr().to_string());
         let nginx = example.start(free_port(), port);
-        Self { rig, nginx, port }
+        Self { stage, nginx, port }
     }
 
     /// Over HTTP/1.1 and HTTP/2. Where nginx doesn't take such a request there is no answer.
@@ -54,9 +54,9 @@ fn visitors_log_in_and_come_back_to_what_they_wanted() {
     // A form that was sent without a session isn't sent to the login page.
     let answer = ask(site.port, &Request::post("/account/orders", "amount=1"));
     assert_eq!(location(&answer).as_deref(), Some("/login?return=/account/orders"));
-    assert_eq!((site.rig.resolver.call_count(), site.rig.backend.requests().len()), (0, 0));
-    let alice = Request { target: "/account/orders".into(), ..site.rig.fresh_request() };
-    site.rig.assert_is("alice", &ask(site.port, &alice));
+    assert_eq!((site.stage.resolver.call_count(), site.stage.echo.requests().len()), (0, 0));
+    let alice = Request { target: "/account/orders".into(), ..site.stage.unique() };
+    site.stage.assert_is("alice", &ask(site.port, &alice));
     site.nginx.finish();
 }
 
@@ -139,13 +139,13 @@ fn an_application_that_shows_the_login_page_gets_every_url_as_it_is() {
             let request = Request { target: target.into(), ..request };
             let forged = request.header("X-Original-URI", "/forged").header("X-Authgear-User-Id", "forged");
             assert_eq!(ask(site.port, &forged).status, 200);
-            let seen = site.rig.backend.last().expect("the backend was asked");
+            let seen = site.stage.echo.last().expect("the backend was asked");
             assert_eq!((seen.method.as_str(), seen.target.as_str()), ("GET", "/login"));
             assert_eq!((seen.header_all("x-original-uri"), seen.body_len), (vec![target.as_bytes()], 0));
             assert_eq!(seen.header("x-authgear-user-id"), None);
         }
     }
-    let alice = Request { target: "/reports/2026".into(), ..site.rig.fresh_request() };
-    site.rig.assert_is("alice", &ask(site.port, &alice));
+    let alice = Request { target: "/reports/2026".into(), ..site.stage.unique() };
+    site.stage.assert_is("alice", &ask(site.port, &alice));
     site.nginx.finish();
 }

@@ -1,9 +1,9 @@
 //! optional-login.conf: pages that are kept, each for those who may see it.
 
-use super::{EchoReply, Example, Fault, Kind, Nginx, Request, Rig, ask, free_port, with_bearer};
+use super::{EchoReply, Example, Fault, Kind, Nginx, Request, Stage, ask, free_port, with_bearer};
 
 struct Site {
-    rig: Rig,
+    stage: Stage,
     nginx: Nginx,
     /// Its folder has the pages that are kept.
     _example: Example,
@@ -12,23 +12,23 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
-        let (rig, port) = (Rig::start(), free_port());
-        let example = Example::read("optional-login.conf").at(&rig.resolver);
-        let mut example = example.replace("127.0.0.1:8080", &rig.backend.addr().to_string());
+        let (stage, port) = (Stage::start(), free_port());
+        let example = Example::read("optional-login.conf").at(&stage.resolver);
+        let mut example = example.replace("127.0.0.1:8080", &stage.echo.addr().to_string());
         let nginx = example.start(free_port(), port);
-        Self { rig, nginx, _example: example, port }
+        Self { stage, nginx, _example: example, port }
     }
 
     /// Whose page this request gets: the echo says whom it was made for. And how often the backend was asked.
     fn page(&self, request: &Request) -> (Option<String>, usize) {
-        let before = self.rig.backend.requests().len();
+        let before = self.stage.echo.requests().len();
         let reply = EchoReply::of(&ask(self.port, request));
         let id = reply.header("x-authgear-user-id").map(str::to_owned);
-        (id, self.rig.backend.requests().len() - before)
+        (id, self.stage.echo.requests().len() - before)
     }
 
     fn id(&self, name: &str) -> Option<String> {
-        Some(self.rig.accounts().user(name).id)
+        Some(self.stage.accounts().user(name).id)
     }
 }
 
@@ -39,7 +39,7 @@ fn at(target: &str, request: Request) -> Request {
 #[test]
 fn a_page_of_a_user_is_given_to_nobody_else() {
     let site = Site::start();
-    let [alice, bob] = ["alice", "bob"].map(|name| with_bearer(&site.rig.accounts().login(name).bearer));
+    let [alice, bob] = ["alice", "bob"].map(|name| with_bearer(&site.stage.accounts().login(name).bearer));
     let bad = with_bearer("bad");
     // Users first, a visitor first: whoever comes first, each gets the own page.
     for target in ["/a", "/b"] {
@@ -61,7 +61,7 @@ fn a_page_of_a_user_is_given_to_nobody_else() {
 fn a_page_that_is_kept_for_a_user_is_given_to_that_user_alone() {
     let site = Site::start();
     let names = ["alice", "bob", "norole"];
-    let requests = names.map(|name| with_bearer(&site.rig.accounts().login(name).bearer));
+    let requests = names.map(|name| with_bearer(&site.stage.accounts().login(name).bearer));
     for round in 0..3 {
         let asked = usize::from(round == 0);
         for (name, request) in names.iter().zip(&requests) {
@@ -74,11 +74,11 @@ fn a_page_that_is_kept_for_a_user_is_given_to_that_user_alone() {
         assert_eq!(site.page(&Request::get("/my/page")), (None, asked), "{round}");
     }
     // Another session of the same user is the same user.
-    let again = with_bearer(&site.rig.accounts().mint("alice", Kind::Bearer));
+    let again = with_bearer(&site.stage.accounts().mint("alice", Kind::Bearer));
     assert_eq!(site.page(&at("/my/page", again)), (site.id("alice"), 0));
     // What the page depends on besides.
-    site.rig.accounts().update("alice", |user| user.roles = vec!["viewer".into()]);
-    let again = with_bearer(&site.rig.accounts().mint("alice", Kind::Bearer));
+    site.stage.accounts().update("alice", |user| user.roles = vec!["viewer".into()]);
+    let again = with_bearer(&site.stage.accounts().mint("alice", Kind::Bearer));
     assert_eq!(site.page(&at("/my/page", again)), (site.id("alice"), 1));
     site.nginx.finish();
 }
@@ -87,8 +87,8 @@ fn a_page_that_is_kept_for_a_user_is_given_to_that_user_alone() {
 fn nobody_can_write_a_url_that_has_the_key_of_another_s_page() {
     let site = Site::start();
     for name in ["alice", "norole"] {
-        let user = site.rig.accounts().user(name);
-        let request = with_bearer(&site.rig.accounts().login(name).bearer);
+        let user = site.stage.accounts().user(name);
+        let request = with_bearer(&site.stage.accounts().login(name).bearer);
         let key = format!("{}|{}|www.example.com/my/page", user.id, user.roles.join(","));
         for target in [format!("/my/page{}", user.id), format!("/my/page?{key}"), format!("/my/{key}")] {
             assert_eq!(site.page(&at("/my/page", request.clone())).0, site.id(name));
@@ -101,13 +101,13 @@ fn nobody_can_write_a_url_that_has_the_key_of_another_s_page() {
 #[test]
 fn without_the_resolver_everyone_is_a_visitor() {
     let site = Site::start();
-    site.rig.resolver.set_fault(Some(Fault::Status(503)));
-    let alice = with_bearer(&site.rig.accounts().login("alice").bearer);
+    site.stage.resolver.set_fault(Some(Fault::Status(503)));
+    let alice = with_bearer(&site.stage.accounts().login("alice").bearer);
     for target in ["/", "/my/page"] {
         assert_eq!(site.page(&at(target, alice.clone())), (None, 1), "{target}");
         assert_eq!(site.page(&Request::get(target)), (None, 0), "{target}");
     }
-    site.rig.resolver.clear_faults();
+    site.stage.resolver.clear_faults();
     for target in ["/", "/my/page"] {
         assert_eq!(site.page(&at(target, alice.clone())), (site.id("alice"), 1), "{target}");
     }

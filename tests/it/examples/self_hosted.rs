@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use super::{Example, Kind, Nginx, PATIENCE, Request, Resolver, Rig, ask_plain, free_port, poll};
+use super::{Example, Kind, Nginx, PATIENCE, Request, Resolver, Stage, ask_plain, free_port, poll};
 use crate::standin::echo::{self, Echo};
 
 /// The example runs, with a stand-in for Authgear's pages.
 struct Site {
-    rig: Rig,
+    stage: Stage,
     pages: Echo,
     nginx: Nginx,
     example: Example,
@@ -16,19 +16,20 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
-        let rig = Rig::with(Resolver::builder().cookie_prefix("myapp_").start());
+        let stage = Stage::with(Resolver::builder().cookie_prefix("myapp_").start());
         let (pages, port) = (echo::Http::start(), free_port());
-        let example = Example::read("self-hosted.conf").replace("http://10.0.0.5:3001", &rig.resolver.url());
+        let example =
+            Example::read("self-hosted.conf").replace("http://10.0.0.5:3001", &stage.resolver.url());
         let example = example.replace("10.0.0.5:3000", &pages.addr().to_string());
-        let example = example.replace("127.0.0.1:8080", &rig.backend.addr().to_string());
+        let example = example.replace("127.0.0.1:8080", &stage.echo.addr().to_string());
         let mut example = example.replace("10.0.0.0/24", "127.0.0.1");
         let nginx = example.start(port, free_port());
-        Self { rig, pages, nginx, example, port }
+        Self { stage, pages, nginx, example, port }
     }
 
     /// With a good session.
     fn request(&self, host: &str) -> Request {
-        let session = self.rig.accounts().mint("alice", Kind::Session);
+        let session = self.stage.accounts().mint("alice", Kind::Session);
         let request = Request::get("/").host(host).header("Cookie", format!("myapp_session={session}"));
         request.header("X-Forwarded-For", "198.51.100.7")
     }
@@ -40,8 +41,8 @@ fn each_app_is_asked_for_in_its_own_name() {
     for (host, origin) in
         [("www.example.com", "auth.example.com"), ("shop.example.com", "auth.shop.example.com")]
     {
-        site.rig.assert_is("alice", &ask_plain(site.port, &site.request(host)));
-        let call = site.rig.resolver.last_call().expect("it was asked");
+        site.stage.assert_is("alice", &ask_plain(site.port, &site.request(host)));
+        let call = site.stage.resolver.last_call().expect("it was asked");
         assert_eq!((call.text("host"), call.text("x-forwarded-proto")), (Some(origin), Some("https")));
         assert_eq!(call.text("x-forwarded-for"), Some("198.51.100.7"));
         let path = site.example.folder.path().join("access.log");
@@ -67,6 +68,6 @@ fn the_pages_of_authgear_pass_without_a_call() {
         assert_eq!((got, seen.header("x-authgear-user-id")), (expected, None));
         assert!(seen.text("cookie").is_some_and(|cookie| cookie.starts_with("myapp_session=")));
     }
-    assert_eq!((site.rig.resolver.call_count(), site.rig.backend.requests().len()), (0, 0));
+    assert_eq!((site.stage.resolver.call_count(), site.stage.echo.requests().len()), (0, 0));
     site.nginx.finish();
 }

@@ -1,16 +1,16 @@
 //! several-apps.conf: servers of two Authgear apps with one zone.
 
-use super::{EchoReply, Example, Http1, Kind, Request, Resolver, Rig, Tls, ask_at, free_port, with_bearer};
+use super::{EchoReply, Example, Http1, Kind, Request, Resolver, Stage, Tls, ask_at, free_port, with_bearer};
 
 #[test]
 fn a_session_of_one_app_is_nobodys_at_another() {
-    let (rig, club) = (Rig::start(), Resolver::start());
+    let (stage, club) = (Stage::start(), Resolver::start());
     let port = free_port();
     let mut example = Example::read("several-apps.conf");
-    example.put("https://shop.authgear.cloud", &rig.resolver.url());
+    example.put("https://shop.authgear.cloud", &stage.resolver.url());
     example.put("https://club.authgear.cloud", &club.url());
     for backend in ["127.0.0.1:8081", "127.0.0.1:8082", "127.0.0.1:8083"] {
-        example.put(backend, &rig.backend.addr().to_string());
+        example.put(backend, &stage.echo.addr().to_string());
     }
     let nginx = example.start(free_port(), port);
     let id_at = |name: &str, request: &Request| {
@@ -18,12 +18,12 @@ fn a_session_of_one_app_is_nobodys_at_another() {
     };
 
     // Of the shop's alice alone, and of the club's bob alone.
-    let alice = with_bearer(&rig.accounts().mint("alice", Kind::Bearer));
+    let alice = with_bearer(&stage.accounts().mint("alice", Kind::Bearer));
     let bob = with_bearer(&club.accounts().mint("bob", Kind::Bearer));
     // The very same token, which is someone else's at the club.
     club.accounts().update("alice", |user| user.id = "a-member".into());
-    let both = with_bearer(&rig.accounts().login("alice").bearer);
-    let [alice_id, bob_id] = ["alice", "bob"].map(|name| Some(rig.accounts().user(name).id));
+    let both = with_bearer(&stage.accounts().login("alice").bearer);
+    let [alice_id, bob_id] = ["alice", "bob"].map(|name| Some(stage.accounts().user(name).id));
     for _ in 0..2 {
         assert_eq!(id_at("shop.example.com", &alice), alice_id);
         assert_eq!(id_at("club.example.org", &alice), None);
@@ -32,13 +32,13 @@ fn a_session_of_one_app_is_nobodys_at_another() {
         assert_eq!(id_at("shop.example.com", &both), alice_id);
         assert_eq!(id_at("club.example.org", &both).as_deref(), Some("a-member"));
     }
-    assert_eq!((rig.resolver.call_count(), club.call_count()), (3, 3), "each was asked once about each");
+    assert_eq!((stage.resolver.call_count(), club.call_count()), (3, 3), "each was asked once about each");
 
     // The same app in another server: what is kept serves there, and what is required is required.
     assert_eq!(id_at("office.example.com", &alice), alice_id);
-    assert_eq!(rig.resolver.call_count(), 3);
+    assert_eq!(stage.resolver.call_count(), 3);
     assert_eq!(ask_at(port, "office.example.com", &bob).status, 401);
-    let norole = with_bearer(&rig.accounts().login("norole").bearer);
+    let norole = with_bearer(&stage.accounts().login("norole").bearer);
     assert_eq!(ask_at(port, "office.example.com", &norole).status, 403);
     nginx.finish();
 }

@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use super::{EchoReply, Example, Fault, Nginx, Request, Response, Rig, ask_at, free_port, with_bearer};
+use super::{EchoReply, Example, Fault, Nginx, Request, Response, Stage, ask_at, free_port, with_bearer};
 
 const ORIGIN: &str = "https://www.example.com";
 
 struct Site {
-    rig: Rig,
+    stage: Stage,
     example: Example,
     nginx: Nginx,
     port: u16,
@@ -15,11 +15,11 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
-        let (rig, port) = (Rig::start(), free_port());
-        let example = Example::read("single-page-app.conf").at(&rig.resolver);
-        let mut example = example.replace("127.0.0.1:8080", &rig.backend.addr().to_string());
+        let (stage, port) = (Stage::start(), free_port());
+        let example = Example::read("single-page-app.conf").at(&stage.resolver);
+        let mut example = example.replace("127.0.0.1:8080", &stage.echo.addr().to_string());
         let nginx = example.start(free_port(), port);
-        Self { rig, example, nginx, port }
+        Self { stage, example, nginx, port }
     }
 
     fn api(&self, request: &Request) -> Response {
@@ -48,10 +48,10 @@ fn files_are_for_everyone_and_cost_no_call() {
         fs::write(site.example.folder.path().join(name), text).expect("the folder is writable");
     }
     for (target, text) in [("/", "the app"), ("/orders/7", "the app"), ("/app.js", "the script")] {
-        let request = Request { target: target.into(), ..site.rig.fresh_request() };
+        let request = Request { target: target.into(), ..site.stage.unique() };
         assert_eq!(ask_at(site.port, "www.example.com", &request).text(), text, "{target}");
     }
-    assert_eq!(site.rig.resolver.call_count(), 0);
+    assert_eq!(site.stage.resolver.call_count(), 0);
     site.nginx.finish();
 }
 
@@ -71,7 +71,7 @@ fn preflights_are_answered_without_a_credential_and_without_the_backend() {
     }
     // It never gets further than this, whatever it says.
     assert_eq!(site.api(&preflight(ORIGIN).body("do it")).status, 204);
-    assert_eq!((site.rig.resolver.call_count(), site.rig.backend.requests().len()), (0, 0));
+    assert_eq!((site.stage.resolver.call_count(), site.stage.echo.requests().len()), (0, 0));
     site.nginx.finish();
 }
 
@@ -79,10 +79,10 @@ fn preflights_are_answered_without_a_credential_and_without_the_backend() {
 fn users_reach_the_api_and_their_page_reads_the_answer() {
     let site = Site::start();
     for method in ["GET", "POST", "DELETE"] {
-        let request = Request { method: method.into(), ..site.rig.fresh_request() };
+        let request = Request { method: method.into(), ..site.stage.unique() };
         let answer = site.api(&request.header("Origin", ORIGIN));
         assert_readable(&answer);
-        site.rig.assert_is("alice", &answer);
+        site.stage.assert_is("alice", &answer);
         assert_eq!(EchoReply::of(&answer).method, method);
     }
     site.nginx.finish();
@@ -105,10 +105,10 @@ fn refusals_and_failures_are_json_that_the_page_can_read() {
     assert!(bad.header("www-authenticate").is_some_and(|challenge| challenge.contains("invalid_token")));
     assert_eq!(bad.header("access-control-expose-headers").as_deref(), Some("WWW-Authenticate"));
     assert_says(Request::post("/orders", "{}"), 401, "unauthorized");
-    site.rig.resolver.set_fault(Some(Fault::Status(500)));
-    assert_says(site.rig.fresh_request(), 502, "unavailable");
-    site.rig.resolver.set_fault(Some(Fault::Status(403)));
-    assert_says(site.rig.fresh_request(), 403, "forbidden");
-    assert_eq!(site.rig.backend.requests().len(), 0);
+    site.stage.resolver.set_fault(Some(Fault::Status(500)));
+    assert_says(site.stage.unique(), 502, "unavailable");
+    site.stage.resolver.set_fault(Some(Fault::Status(403)));
+    assert_says(site.stage.unique(), 403, "forbidden");
+    assert_eq!(site.stage.echo.requests().len(), 0);
     site.nginx.finish();
 }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use super::{Example, Http1, Kind, PATIENCE, Request, Response, Rig, Tls, free_port};
+use super::{Example, Http1, Kind, PATIENCE, Request, Response, Stage, Tls, free_port};
 
 const ORIGIN: &str = "https://www.example.com";
 
@@ -85,27 +85,27 @@ fn open(port: u16, request: &Request) -> (Http1, Response) {
 
 #[test]
 fn users_open_connections_that_outlive_their_sessions() {
-    let rig = Rig::start();
+    let stage = Stage::start();
     let (backend, heads) = server();
     let port = free_port();
-    let example = Example::read("websocket.conf").at(&rig.resolver);
+    let example = Example::read("websocket.conf").at(&stage.resolver);
     let mut example = example.replace("127.0.0.1:8080", &backend.to_string());
     let nginx = example.start(free_port(), port);
 
-    let session = rig.accounts().mint("alice", Kind::Session);
+    let session = stage.accounts().mint("alice", Kind::Session);
     let alice = handshake().header("Cookie", format!("session={session}"));
     let request = alice.clone().header("Origin", ORIGIN).header("X-Authgear-User-Id", "forged");
     let (mut client, answer) = open(port, &request);
     assert_eq!((answer.status, answer.header("sec-websocket-accept").as_deref()), (101, Some(ACCEPT)));
     let head = heads.recv_timeout(PATIENCE).expect("the backend was asked").to_lowercase();
-    let id = rig.accounts().user("alice").id;
+    let id = stage.accounts().user("alice").id;
     assert_eq!(head.matches("x-authgear-user-id:").count(), 1, "{head}");
     assert!(head.contains(&format!("x-authgear-user-id: {id}\r\n")), "{head}");
     assert!(head.contains("upgrade: websocket\r\n") && head.contains("connection: upgrade\r\n"), "{head}");
     assert_eq!(exchange_frame(&mut client, TEXT, b"hello"), b"hello");
 
     // The session ends: nobody opens a connection with it, and the one that is open stays open.
-    rig.accounts().revoke(&session);
+    stage.accounts().revoke(&session);
     assert_eq!(open(port, &alice.clone().header("Origin", ORIGIN)).1.status, 401);
     assert_eq!(exchange_frame(&mut client, TEXT, b"still there"), b"still there");
     nginx.reload();
@@ -118,40 +118,40 @@ fn users_open_connections_that_outlive_their_sessions() {
 
 #[test]
 fn nobody_else_gets_to_the_backend() {
-    let rig = Rig::start();
+    let stage = Stage::start();
     let (backend, heads) = server();
     let port = free_port();
-    let example = Example::read("websocket.conf").at(&rig.resolver);
+    let example = Example::read("websocket.conf").at(&stage.resolver);
     let nginx = example.replace("127.0.0.1:8080", &backend.to_string()).start(free_port(), port);
     let status = |request: Request| open(port, &request).1.status;
 
     assert_eq!(status(handshake().header("Origin", ORIGIN)), 401);
     // The page of somebody else, in the browser of a user.
-    let cookie = format!("session={}", rig.accounts().login("alice").session);
+    let cookie = format!("session={}", stage.accounts().login("alice").session);
     for origin in ["https://evil.example", "https://www.example.com.evil.example", "null"] {
         assert_eq!(status(handshake().header("Cookie", &cookie).header("Origin", origin)), 403, "{origin}");
     }
-    assert_eq!(rig.resolver.call_count(), 0);
+    assert_eq!(stage.resolver.call_count(), 0);
     assert!(heads.try_recv().is_err());
     // A client that is no browser.
-    let token = rig.accounts().mint("alice", Kind::Bearer);
+    let token = stage.accounts().mint("alice", Kind::Bearer);
     assert_eq!(status(handshake().header("Authorization", format!("Bearer {token}"))), 101);
     nginx.finish();
 }
 
 #[test]
 fn no_other_protocol_is_switched_to() {
-    let rig = Rig::start();
+    let stage = Stage::start();
     let (backend, heads) = server();
     let port = free_port();
-    let example = Example::read("websocket.conf").at(&rig.resolver);
+    let example = Example::read("websocket.conf").at(&stage.resolver);
     let nginx = example.replace("127.0.0.1:8080", &backend.to_string()).start(free_port(), port);
     for protocol in ["h2c", "websocket, h2c", "h2c, websocket", "websocket/13", "TLS/1.0", "x-websocket", " "]
     {
         let request = Request::get("/socket/").host("www.example.com").header("Upgrade", protocol);
         let request =
             request.header("Connection", "Upgrade, HTTP2-Settings").header("HTTP2-Settings", "AAMAAABk");
-        let token = rig.accounts().mint("alice", Kind::Bearer);
+        let token = stage.accounts().mint("alice", Kind::Bearer);
         let (_, answer) = open(port, &request.header("Authorization", format!("Bearer {token}")));
         let head = heads.recv_timeout(PATIENCE).expect("the backend was asked").to_lowercase();
         assert!(answer.status == 200 && !head.contains("\r\nupgrade:"), "{protocol}: {head}");

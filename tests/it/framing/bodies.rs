@@ -9,7 +9,7 @@ const SIZES: [usize; 12] = [0, 1, 2, 1023, 1024, 8191, 16_384, 16_385, 65_535, 6
 
 #[test]
 fn bodies_of_any_size_arrive_whole() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = builder(&stage).start();
     for_each_wire(|wire| {
         for size in SIZES {
@@ -31,7 +31,7 @@ fn bodies_of_any_size_arrive_whole() {
 
 #[test]
 fn many_small_chunks_arrive_whole() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = builder(&stage).start();
     let body = pattern(5000);
     for_each_wire(|wire| {
@@ -45,7 +45,7 @@ fn many_small_chunks_arrive_whole() {
 
 /// Sends the first part of a body, and the rest when the resolver was asked or has answered.
 fn in_two_parts(target: &str, first: usize, answered_before_the_rest: bool) {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = builder(&stage).start();
     let body = pattern(200_000);
     stage.resolver.set_fault(Some(Fault::Gate));
@@ -89,7 +89,7 @@ fn a_body_that_comes_after_the_resolver_answered_arrives_whole() {
 
 #[test]
 fn bodies_of_streams_that_wait_together_arrive_whole() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = builder(&stage).start();
     stage.resolver.set_fault(Some(Fault::Gate));
     let users = ["alice", "bob", "norole", "anonymous"];
@@ -117,7 +117,7 @@ fn bodies_of_streams_that_wait_together_arrive_whole() {
 
 #[test]
 fn who_expects_100_continue_gets_it_once_and_the_body_arrives() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = builder(&stage).start();
     for target in ["/", "/unbuffered"] {
         let body = pattern(30_000);
@@ -144,7 +144,7 @@ fn the_resolver_gets_a_get_without_a_body_whatever_the_method() {
         "GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "MKCOL", "COPY", "LOCK", "REPORT",
         "PURGE", "QUERY", "M-SEARCH", "A_B", "X",
     ];
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = builder(&stage).start();
     for_each_wire(|wire| {
         for method in methods {
@@ -167,7 +167,7 @@ fn the_resolver_gets_a_get_without_a_body_whatever_the_method() {
 
 #[test]
 fn http10_is_resolved_with_and_without_a_host() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = builder(&stage).start();
     for request in [
         Request::get("/").http10(),
@@ -189,7 +189,7 @@ fn http10_is_resolved_with_and_without_a_host() {
 
 #[test]
 fn http09_has_no_credentials_and_passes_without_identity() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = builder(&stage).start();
     let answer = http1::raw(nginx.port(), b"GET /nine\r\n");
     assert!(answer.starts_with(b"GET /nine\n"), "{}", String::from_utf8_lossy(&answer));

@@ -39,7 +39,7 @@ fn assert_each_has_its_own(seen: &[Seen], sent: &[(String, Request)]) {
 
 #[test]
 fn pipelined_requests_each_have_their_own_identity_and_answers_in_order() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = builder(&stage).start();
     let sent = mixed();
     let requests: Vec<Request> = sent.iter().map(|(_, request)| request.clone()).collect();
@@ -56,7 +56,7 @@ fn pipelined_requests_each_have_their_own_identity_and_answers_in_order() {
 
 #[test]
 fn a_request_that_waits_holds_back_those_that_were_pipelined_behind_it() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = builder(&stage).start();
     stage.resolver.push_fault(Fault::Gate);
     let mut client = Http1::connect(nginx.port()).expect("nginx accepts");
@@ -85,7 +85,7 @@ fn a_request_that_waits_holds_back_those_that_were_pipelined_behind_it() {
 
 #[test]
 fn streams_of_one_connection_each_have_their_own_identity() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = builder(&stage).start();
     let sent = mixed();
     let mut client = Http2::connect(nginx.h2_port()).expect("nginx accepts");
@@ -102,7 +102,7 @@ fn streams_of_one_connection_each_have_their_own_identity() {
 #[test]
 fn an_answer_goes_to_the_stream_that_waits_for_it() {
     // The resolver lets them out one by one, in the order of their arrival there.
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = builder(&stage).start();
     stage.resolver.set_fault(Some(Fault::Gate));
     let users = ["alice", "bob", "norole", "disabled", "anonymous"];

@@ -12,7 +12,7 @@ const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\nx-authgear-
 const REFUSED: [(&str, u16); 4] = [("u401", 401), ("u403", 403), ("u500", 502), ("closed", 502)];
 
 fn stage() -> Stage {
-    let stage = Stage::new();
+    let stage = Stage::start();
     stage.resolver.set_rule(|call: &Call| {
         let token = call.text("authorization").unwrap_or_default();
         match token.strip_prefix("Bearer user:")?.split_once(':')?.0 {

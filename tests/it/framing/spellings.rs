@@ -40,7 +40,7 @@ fn the_spelling_of_the_host_makes_no_difference() {
         "a_b",
         "localhost:",
     ];
-    let stage = Stage::new();
+    let stage = Stage::start();
     for_each_wire(|wire| {
         let requests = hosts.iter().map(|host| Request::get("/").host(host)).collect();
         assert_all_the_same(&heads(&stage, wire, requests));
@@ -59,7 +59,7 @@ fn the_absolute_form_makes_no_difference() {
         "https://other.example/",
         "http://other.example/a/%2e%2e/x",
     ];
-    let stage = Stage::new();
+    let stage = Stage::start();
     let requests = targets.iter().map(Request::get).collect();
     assert_all_the_same(&heads(&stage, Wire::Http1, requests));
 }
@@ -85,7 +85,7 @@ fn path_and_query_make_no_difference() {
         "/%252e",
         "/?x_traceparent=00-1-2-3",
     ];
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = builder(&stage).start();
     for_each_wire(|wire| {
         let mut passed = 0;
@@ -141,6 +141,6 @@ fn no_framing_of_the_client_reaches_the_resolver() {
         Request::post("/", "body").header("Expect", "100-continue"),
         Request::new("PUT", "/").chunked(["body"]).header("Content-Encoding", "gzip"),
     ];
-    let stage = Stage::new();
+    let stage = Stage::start();
     assert_all_the_same(&heads(&stage, Wire::Http1, requests));
 }

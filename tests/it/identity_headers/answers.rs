@@ -12,7 +12,7 @@ fn forged() -> Request {
 
 #[test]
 fn a_header_that_the_answer_lacks_is_gone() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     for settings in ["", LAX] {
         let nginx = stage.builder().http(settings).start();
         for_each_wire(|wire| {
@@ -27,7 +27,7 @@ fn a_header_that_the_answer_lacks_is_gone() {
 
 #[test]
 fn a_visitor_without_a_good_credential_has_no_identity() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let invalid = pairs(&[("x-authgear-session-valid", "false")]);
     for settings in ["", LAX] {
         let nginx = stage.builder().http(settings).start();
@@ -49,7 +49,7 @@ fn a_visitor_without_a_good_credential_has_no_identity() {
 
 #[test]
 fn forged_headers_go_where_resolving_fails_open() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     stage.resolver.set_fault(Some(Fault::Status(500)));
     for settings in ["", LAX] {
         let nginx = stage.builder().http(settings).server("authgear_on_error anonymous;").start();
@@ -63,7 +63,7 @@ fn forged_headers_go_where_resolving_fails_open() {
 
 #[test]
 fn a_client_can_not_make_trusted_headers_hop_by_hop() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.builder().server("proxy_http_version 1.1;").start();
     // HTTP/2 knows no such header.
     let every = "close, x-authgear-user-id, X-Authgear-User-Roles, x-authgear-session-valid";
@@ -77,7 +77,7 @@ fn a_client_can_not_make_trusted_headers_hop_by_hop() {
 
 #[test]
 fn trailers_of_the_request_are_no_headers() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let trailing = |user| {
         let request = Request::post("/", "body").header("TE", "trailers");
         by(user, request.trailer("x-authgear-user-roles", "forged").trailer("x-authgear-user-id", "forged"))
@@ -98,7 +98,7 @@ fn trailers_of_the_request_are_no_headers() {
 
 #[test]
 fn trailers_and_early_hints_of_the_answer_are_no_identity() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.builder().start();
     let forged = || vec![("X-Authgear-User-Roles".to_owned(), "root".to_owned())];
     for_each_wire(|wire| {
@@ -113,7 +113,7 @@ fn trailers_and_early_hints_of_the_answer_are_no_identity() {
 
 #[test]
 fn headers_that_authgear_adds_in_future_arrive_and_empty_ones_do_not() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.builder().start();
     let some_day = ("X-Authgear-Some-Day".to_owned(), "a, b; \"c\" \u{e9}".to_owned());
     let empty = ("X-Authgear-Session-Acr".to_owned(), String::new());
@@ -131,7 +131,7 @@ fn headers_that_authgear_adds_in_future_arrive_and_empty_ones_do_not() {
 
 #[test]
 fn the_resolver_learns_nothing_of_forged_headers() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.builder().start();
     for_each_wire(|wire| {
         stage.ask(&nginx, wire, by("alice", with_all(Request::get("/"), NAMES)));

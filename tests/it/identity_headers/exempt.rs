@@ -8,7 +8,7 @@ const EXEMPT: [&str; 2] = ["x-authgear-xhr", "x-authgear-body-signature"];
 
 #[test]
 fn the_exact_spelling_passes_as_often_as_it_is_sent() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.builder().http(LAX).start();
     for_each_wire(|wire| {
         for target in ["/", "/open/"] {
@@ -29,7 +29,7 @@ fn the_exact_spelling_passes_as_often_as_it_is_sent() {
 
 #[test]
 fn any_case_passes() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.builder().start();
     for name in ["X-Authgear-Xhr", "X-AUTHGEAR-XHR", "x-Authgear-Body-signature"] {
         let seen = stage.ask(&nginx, Wire::Http1, Request::get("/").header(name, "true"));
@@ -40,7 +40,7 @@ fn any_case_passes() {
 
 #[test]
 fn no_alias_passes() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.builder().http(LAX).start();
     for_each_wire(|wire| {
         for separator in ["_", ".", "~", "\u{80}"] {
@@ -58,7 +58,7 @@ fn no_alias_passes() {
 
 #[test]
 fn an_answer_can_not_put_them_in() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.builder().start();
     let headers = EXEMPT.map(|name| (name.to_owned(), "answer".to_owned()));
     stage.resolver.set_fault(Some(Fault::Headers(headers.to_vec())));
@@ -72,7 +72,7 @@ fn an_answer_can_not_put_them_in() {
 
 #[test]
 fn the_variables_of_nginx_read_them_early_and_late() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let reads = "$http_x_authgear_xhr|$http_x_authgear_body_signature";
     let nginx = stage
         .builder()
@@ -92,7 +92,7 @@ fn the_variables_of_nginx_read_them_early_and_late() {
 
 #[test]
 fn their_variables_read_duplicates_as_those_of_stock_nginx_do() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let told = "proxy_set_header x-told \"$http_x_authgear_xhr|$http_x_other\";";
     let nginx = stage.builder().server(told).start();
     let request = ["x-authgear-xhr", "x-other"].iter().fold(Request::get("/"), |request, name| {

@@ -74,7 +74,7 @@ fn request(n: usize, forged: fn(usize, usize) -> bool) -> (Request, Vec<(String,
 
 #[test]
 fn any_number_at_any_place_goes_and_all_others_stay_in_their_order() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.builder().http(LAX).http("keepalive_requests 100000;").start();
     for_each_wire(|wire| {
         let mut connection = Connection::open(&nginx, wire);
@@ -90,7 +90,7 @@ fn any_number_at_any_place_goes_and_all_others_stay_in_their_order() {
 
 #[test]
 fn one_at_every_single_place_goes() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.builder().http(LAX).http("keepalive_requests 100000;").start();
     for_each_wire(|wire| {
         let mut connection = Connection::open(&nginx, wire);
@@ -130,7 +130,7 @@ fn assert_passed(
 #[test]
 fn a_thousand_go() {
     // nginx has a limit of its own at 1000, where it has one at all.
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.builder().http("large_client_header_buffers 8 64k;").start();
     for_each_wire(|wire| {
         let request = (0..990).fold(Request::get("/"), |request, i| match i % 300 {
@@ -164,7 +164,7 @@ const KNOWN: [(&str, &str); 12] = [
 
 #[test]
 fn what_nginx_reads_itself_stays_intact_between_forged_headers() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let variables = "proxy_set_header x-seen \"$http_host|$host|$http_user_agent|$http_referer|$cookie_a$cookie_b|\
                      $http_x_forwarded_for|$http_range|$content_type|$content_length|$http_x_authgear_user_id\";";
     let nginx = stage.start_lax(variables);

@@ -56,20 +56,20 @@ fn assert_none_arrives(builder: Builder, stage: &Stage, wire: Wire, names: &[Vec
 
 #[test]
 fn no_alias_arrives_with_lax_settings() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     for_each_wire(|wire| assert_none_arrives(stage.builder().http(LAX), &stage, wire, &aliases()));
 }
 
 #[test]
 fn no_alias_arrives_with_default_settings() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     for_each_wire(|wire| assert_none_arrives(stage.builder(), &stage, wire, &aliases()));
 }
 
 #[test]
 fn without_the_module_every_alias_would_arrive_with_lax_settings() {
     // What the tests above prove is worth nothing unless nginx hands these to the backend by itself.
-    let stage = Stage::new();
+    let stage = Stage::start();
     let builder =
         Nginx::builder().module(false).http(LAX).server(format!("location / {{ {} }}", stage.pass()));
     let nginx = builder.start();
@@ -86,7 +86,7 @@ fn without_the_module_every_alias_would_arrive_with_lax_settings() {
 #[test]
 fn no_mix_of_cases_arrives() {
     // HTTP/2 has no capitals in names: nginx refuses them.
-    let stage = Stage::new();
+    let stage = Stage::start();
     let mixed: Vec<Vec<u8>> = NAMES
         .iter()
         .flat_map(|name| {
@@ -105,7 +105,7 @@ fn no_mix_of_cases_arrives() {
 
 #[test]
 fn no_duplicate_arrives_on_either_side_of_an_alias() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.builder().http(LAX).start();
     let orders: [&[&str]; 4] = [
         &["X-Authgear-User-Id", "x-authgear-user-id", "X_Authgear_User_Id"],
@@ -127,7 +127,7 @@ fn no_duplicate_arrives_on_either_side_of_an_alias() {
 #[test]
 fn no_length_of_a_name_arrives() {
     // nginx lowers names in a buffer of 32 bytes.
-    let stage = Stage::new();
+    let stage = Stage::start();
     let lengths = [0, 1, 19, 20, 21, 22, 31, 32, 33, 52, 53, 54, 100, 255, 256, 1000];
     let names: Vec<Vec<u8>> =
         lengths.iter().map(|length| format!("x-authgear-{}", "a".repeat(*length)).into_bytes()).collect();
@@ -163,7 +163,7 @@ fn no_odd_shape_of_a_header_line_brings_one_in() {
         "\u{b}X-Authgear-User-Id: forged",
         "X-Authgear-User-Id\0: forged",
     ];
-    let stage = Stage::new();
+    let stage = Stage::start();
     for settings in ["", LAX] {
         let nginx = stage.builder().http(settings).start();
         let mut passed = 0;
@@ -187,7 +187,7 @@ fn no_odd_shape_of_a_header_line_brings_one_in() {
 
 #[test]
 fn names_that_only_resemble_an_identity_header_arrive() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.builder().http(LAX).start();
     let others = [
         "x-authgear",

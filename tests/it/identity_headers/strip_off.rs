@@ -13,7 +13,7 @@ fn sent(target: &str) -> Request {
 
 #[test]
 fn headers_of_the_outer_nginx_pass_where_resolving_is_off() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.start_lax("authgear_strip_headers off;");
     for_each_wire(|wire| {
         let seen = stage.ask(&nginx, wire, by("alice", sent("/open/")));
@@ -26,7 +26,7 @@ fn headers_of_the_outer_nginx_pass_where_resolving_is_off() {
 
 #[test]
 fn they_are_replaced_where_resolving_is_on() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.builder().http(LAX).http("authgear_strip_headers off;").start();
     for_each_wire(|wire| {
         for user in ["alice", "norole", "anonymous", "disabled"] {
@@ -41,7 +41,7 @@ fn they_are_replaced_where_resolving_is_on() {
 
 #[test]
 fn they_are_gone_after_a_failure_that_lets_through() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     stage.resolver.set_fault(Some(Fault::Status(500)));
     let nginx = stage.start_lax("authgear_strip_headers off; authgear_on_error anonymous;");
     for_each_wire(|wire| assert_eq!(identity(&stage.ask(&nginx, wire, by("alice", sent("/")))), []));
@@ -50,7 +50,7 @@ fn they_are_gone_after_a_failure_that_lets_through() {
 
 #[test]
 fn the_setting_is_each_servers_own() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let off = format!("authgear_strip_headers off; location / {{ {} }}", stage.pass());
     let nginx = stage.builder().http(LAX).server_named("off.example", off).start();
     for_each_wire(|wire| {
@@ -62,7 +62,7 @@ fn the_setting_is_each_servers_own() {
 
 #[test]
 fn the_variables_of_nginx_read_what_the_outer_nginx_sent() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage
         .builder()
         .server("authgear_strip_headers off; set $early $http_x_authgear_user_id;")

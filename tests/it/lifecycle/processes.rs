@@ -2,7 +2,7 @@
 //! resolve.
 
 use crate::harness::{Builder, EchoReply, Nginx, PATIENCE, Request, Wire, poll, process, send};
-use crate::rig::Rig;
+use crate::stage::Stage;
 
 const CACHE: &str = "proxy_cache_path cached keys_zone=c:1m;";
 
@@ -39,11 +39,11 @@ fn stock(http: &str) -> Builder {
 
 #[test]
 fn a_single_process_resolves() {
-    let rig = Rig::start();
-    let nginx = rig.site().single_process().start();
+    let stage = Stage::start();
+    let nginx = stage.site().single_process().start();
     for wire in [Wire::Http1, Wire::Http2] {
         EchoReply::of(&send(&nginx, wire, Request::get("/")));
-        rig.assert_is("alice", &send(&nginx, wire, rig.fresh_request()));
+        stage.assert_is("alice", &send(&nginx, wire, stage.unique()));
     }
     assert_eq!(process::threads(nginx.pid()), 2);
     nginx.finish();
@@ -51,30 +51,30 @@ fn a_single_process_resolves() {
 
 #[test]
 fn cache_manager_and_loader_are_left_alone() {
-    let rig = Rig::start();
-    let (nginx, plain) = (rig.site_with(CACHE).start(), stock(CACHE).start());
-    rig.assert_serves(&nginx);
+    let stage = Stage::start();
+    let (nginx, plain) = (stage.site().http(CACHE).start(), stock(CACHE).start());
+    stage.assert_serves(&nginx);
     for kind in ["cache manager", "cache loader"] {
         let (ours, stock) = (helper(&nginx, kind), helper(&plain, kind));
         assert_holds_no_more(ours, stock);
         assert_eq!(process::threads(ours), 1, "{kind}");
     }
     nginx.reload();
-    rig.assert_serves(&nginx);
+    stage.assert_serves(&nginx);
     nginx.finish();
     plain.finish();
 }
 
 #[test]
 fn a_module_that_is_not_used_costs_nothing() {
-    let rig = Rig::start();
+    let stage = Stage::start();
     let plain = stock("").start();
-    let nginx = Nginx::builder().server(format!("location / {{ {} }}", rig.pass())).start();
+    let nginx = Nginx::builder().server(format!("location / {{ {} }}", stage.pass())).start();
     let worker = nginx.worker_pids()[0];
     assert_holds_no_more(worker, plain.worker_pids()[0]);
     assert_eq!(process::threads(worker), 1);
     // Forged headers are removed all the same: authgear_strip_headers is on by default.
-    let request = rig.fresh_request().header("X-Authgear-User-Id", "forged");
+    let request = stage.unique().header("X-Authgear-User-Id", "forged");
     let reply = EchoReply::of(&send(&nginx, Wire::Http1, request));
     assert_eq!(reply.header("x-authgear-user-id"), None);
     assert!(reply.header("authorization").is_some());
@@ -86,21 +86,21 @@ fn a_module_that_is_not_used_costs_nothing() {
 
 #[test]
 fn a_worker_without_credentials_to_resolve_has_no_second_thread() {
-    let rig = Rig::start();
-    let nginx = rig.site().start();
+    let stage = Stage::start();
+    let nginx = stage.site().start();
     let worker = nginx.worker_pids()[0];
     EchoReply::of(&send(&nginx, Wire::Http1, Request::get("/")));
     assert_eq!(process::threads(worker), 1);
-    rig.assert_serves(&nginx);
+    stage.assert_serves(&nginx);
     assert_eq!(process::threads(worker), 2);
     nginx.finish();
 }
 
 #[test]
 fn the_resolver_thread_takes_no_signal() {
-    let rig = Rig::start();
-    let nginx = rig.site().start();
-    rig.assert_serves(&nginx);
+    let stage = Stage::start();
+    let nginx = stage.site().start();
+    stage.assert_serves(&nginx);
     let tasks = std::fs::read_dir(format!("/proc/{}/task", nginx.worker_pids()[0])).expect("it runs");
     let blocked = |task: std::fs::DirEntry| {
         let status = std::fs::read_to_string(task.path().join("status")).expect("it runs");

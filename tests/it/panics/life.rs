@@ -2,11 +2,12 @@
 
 use super::{fault_module, finish, panicking};
 use crate::harness::{Builder, EchoReply, Nginx, PATIENCE, Request, Signal, for_each_wire, log, send};
-use crate::rig::Rig;
+use crate::stage::Stage;
 
 /// With the environment of the process that reads the configuration.
-fn configured(rig: &Rig, site: &str, call: u32) -> Builder {
-    rig.site()
+fn configured(stage: &Stage, site: &str, call: u32) -> Builder {
+    stage
+        .site()
         .module_path(fault_module())
         .env("AUTHGEAR_PANIC", format!("{site}:{call}"))
         .allow_log(format!("authgear: panic in {site} callback at "))
@@ -14,10 +15,10 @@ fn configured(rig: &Rig, site: &str, call: u32) -> Builder {
 
 #[test]
 fn a_panic_while_the_configuration_is_read_refuses_it() {
-    let rig = Rig::start();
+    let stage = Stage::start();
     for (site, calls) in [("Configuration", 2), ("Directive", 1)] {
         for call in 1..=calls {
-            let check = configured(&rig, site, call).check();
+            let check = configured(&stage, site, call).check();
             assert!(!check.ok, "{site}:{call} was accepted");
             let expected = format!("authgear: panic in {site} callback at src/nginx/callback.rs:");
             assert!(check.stderr.contains(&expected), "{site}:{call}\n{}", check.stderr);
@@ -34,49 +35,49 @@ fn a_panic_while_the_configuration_is_read_refuses_it() {
 /// What runs goes on running.
 #[test]
 fn a_panic_while_a_new_configuration_is_read_keeps_the_old_one() {
-    let rig = Rig::start();
+    let stage = Stage::start();
     for site in ["Configuration", "Directive"] {
         println!("{site}");
-        let nginx = panicking_on_reload(&rig, site);
+        let nginx = panicking_on_reload(&stage, site);
         nginx.allow_log("[emerg]");
         let worker = nginx.worker_pids();
         let mark = nginx.error_mark();
         nginx.signal(Signal::HUP);
         nginx.wait_for_log_since(mark, &format!("panic in {site} callback"), PATIENCE);
-        rig.assert_serves(&nginx);
+        stage.assert_serves(&nginx);
         assert_eq!(nginx.worker_pids(), worker);
         nginx.finish();
     }
 }
 
 /// The first call that the start doesn't reach is the reload's.
-fn panicking_on_reload(rig: &Rig, site: &str) -> Nginx {
-    let starts = (1..100).map(|call| configured(rig, site, call)).find(|builder| builder.check().ok);
+fn panicking_on_reload(stage: &Stage, site: &str) -> Nginx {
+    let starts = (1..100).map(|call| configured(stage, site, call)).find(|builder| builder.check().ok);
     starts.expect("fewer than 100 calls a configuration").start()
 }
 
 #[test]
 fn a_worker_that_could_not_be_set_up_lives_and_resolves_nothing() {
     for_each_wire(|wire| {
-        let rig = Rig::start();
-        let off = format!("location /off {{ authgear_resolve off; {} }}", rig.pass());
-        let nginx = panicking(rig.site().server(off), "InitProcess", 1).start();
+        let stage = Stage::start();
+        let off = format!("location /off {{ authgear_resolve off; {} }}", stage.pass());
+        let nginx = panicking(stage.site().server(off), "InitProcess", 1).start();
         for _ in 0..3 {
-            assert_eq!(send(&nginx, wire, rig.fresh_request()).status, 500);
+            assert_eq!(send(&nginx, wire, stage.unique()).status, 500);
         }
-        assert_eq!((rig.resolver.call_count(), rig.backend.requests().len()), (0, 0));
-        let open = Request { target: "/off".into(), ..rig.fresh_request() };
+        assert_eq!((stage.resolver.call_count(), stage.echo.requests().len()), (0, 0));
+        let open = Request { target: "/off".into(), ..stage.unique() };
         EchoReply::of(&send(&nginx, wire, open.header("X-Authgear-User-Id", "forged")));
-        assert_eq!(rig.backend.last().expect("it was asked").header("x-authgear-user-id"), None);
+        assert_eq!(stage.echo.last().expect("it was asked").header("x-authgear-user-id"), None);
         finish(nginx, "InitProcess");
     });
 }
 
 #[test]
 fn a_panic_at_a_workers_end_lets_it_end() {
-    let rig = Rig::start();
-    let nginx = panicking(rig.site(), "ExitProcess", 1).start();
-    rig.assert_serves(&nginx);
+    let stage = Stage::start();
+    let nginx = panicking(stage.site(), "ExitProcess", 1).start();
+    stage.assert_serves(&nginx);
     nginx.reload();
     nginx.wait_for_old_workers();
     nginx.wait_for_log("panic in ExitProcess callback", PATIENCE);

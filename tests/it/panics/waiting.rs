@@ -4,7 +4,7 @@ use super::{finish, panicking};
 use crate::harness::{
     COUNTERS, Http1, Http2, Nginx, PATIENCE, Request, Wire, for_each_wire, in_background, send,
 };
-use crate::rig::Rig;
+use crate::stage::Stage;
 use crate::standin::Fault;
 
 /// Waits are over after this, whatever happens.
@@ -14,11 +14,11 @@ const SHORT: &str = "authgear_timeout 1s;";
 fn a_panic_after_the_wait_is_a_500() {
     for (site, call) in [("Access", 2), ("Resume", 1)] {
         for_each_wire(|wire| {
-            let rig = Rig::start();
-            let nginx = panicking(rig.site(), site, call).start();
-            assert_eq!(send(&nginx, wire, rig.fresh_request()).status, 500, "{site}");
-            assert_eq!(rig.backend.requests().len(), 0, "{site}: the backend saw the request");
-            rig.assert_serves(&nginx);
+            let stage = Stage::start();
+            let nginx = panicking(stage.site(), site, call).start();
+            assert_eq!(send(&nginx, wire, stage.unique()).status, 500, "{site}");
+            assert_eq!(stage.echo.requests().len(), 0, "{site}: the backend saw the request");
+            stage.assert_serves(&nginx);
             finish(nginx, site);
         });
     }
@@ -28,12 +28,12 @@ fn a_panic_after_the_wait_is_a_500() {
 #[test]
 fn a_panic_while_a_call_is_started_leaves_no_trap() {
     for_each_wire(|wire| {
-        let rig = Rig::start();
-        let site = panicking(rig.site(), "Call", 1).allow_log("panic in Access callback");
+        let stage = Stage::start();
+        let site = panicking(stage.site(), "Call", 1).allow_log("panic in Access callback");
         let nginx = site.start();
-        assert_eq!(send(&nginx, wire, rig.fresh_request()).status, 500);
-        assert_eq!(rig.backend.requests().len(), 0, "the backend saw the request");
-        rig.assert_serves(&nginx);
+        assert_eq!(send(&nginx, wire, stage.unique()).status, 500);
+        assert_eq!(stage.echo.requests().len(), 0, "the backend saw the request");
+        stage.assert_serves(&nginx);
         finish(nginx, "Access");
     });
 }
@@ -41,22 +41,22 @@ fn a_panic_while_a_call_is_started_leaves_no_trap() {
 /// All of them wait for one call: one panics on resuming, the others get the answer.
 #[test]
 fn a_panic_on_resuming_costs_one_of_many() {
-    let rig = Rig::start();
-    rig.resolver.set_fault(Some(Fault::Gate));
-    let nginx = panicking(rig.site().server(COUNTERS), "Resume", 3).start();
-    let request = rig.fresh_request();
+    let stage = Stage::start();
+    stage.resolver.set_fault(Some(Fault::Gate));
+    let nginx = panicking(stage.site().server(COUNTERS), "Resume", 3).start();
+    let request = stage.unique();
     let wires = [Wire::Http1, Wire::Http2].into_iter().cycle().take(6);
     let waiting: Vec<_> = wires.map(|wire| in_background(&nginx, wire, request.clone())).collect();
     // Those that wait are counted by nginx; the call is the first one's alone.
-    assert!(rig.resolver.wait_for_gate(1, PATIENCE));
+    assert!(stage.resolver.wait_for_gate(1, PATIENCE));
     nginx.wait_until_in_hand(6);
-    rig.resolver.open_gate();
+    stage.resolver.open_gate();
     let mut failed = 0;
     for waiting in waiting {
         let response = waiting.join().expect("the client ends").expect("an answer");
         match response.status {
             500 => failed += 1,
-            _ => rig.assert_is("alice", &response),
+            _ => stage.assert_is("alice", &response),
         }
     }
     assert_eq!(failed, 1);
@@ -67,11 +67,11 @@ fn a_panic_on_resuming_costs_one_of_many() {
 #[test]
 fn a_panic_on_a_wake_strands_no_request() {
     for_each_wire(|wire| {
-        let rig = Rig::start();
-        let nginx = panicking(rig.site(), "Wake", 1).start();
-        let response = send(&nginx, wire, rig.fresh_request());
-        rig.assert_is("alice", &response);
-        rig.assert_serves(&nginx);
+        let stage = Stage::start();
+        let nginx = panicking(stage.site(), "Wake", 1).start();
+        let response = send(&nginx, wire, stage.unique());
+        stage.assert_is("alice", &response);
+        stage.assert_serves(&nginx);
         finish(nginx, "Wake");
     });
 }
@@ -80,19 +80,19 @@ fn a_panic_on_a_wake_strands_no_request() {
 #[test]
 fn a_panic_in_the_timer_strands_no_request() {
     for_each_wire(|wire| {
-        let rig = Rig::start();
-        rig.resolver.push_fault(Fault::Gate);
-        let server = format!("location /patient {{ authgear_timeout 60s; {} }}", rig.pass());
-        let nginx = panicking(rig.site_with(SHORT).server(server), "Timer", 1).start();
-        let request = rig.fresh_request();
+        let stage = Stage::start();
+        stage.resolver.push_fault(Fault::Gate);
+        let server = format!("location /patient {{ authgear_timeout 60s; {} }}", stage.pass());
+        let nginx = panicking(stage.site().http(SHORT).server(server), "Timer", 1).start();
+        let request = stage.unique();
         let patient = Request { target: "/patient".into(), ..request.clone() };
         let patient = in_background(&nginx, Wire::Http1, patient);
-        assert!(rig.resolver.wait_for_gate(1, PATIENCE));
+        assert!(stage.resolver.wait_for_gate(1, PATIENCE));
         assert_eq!(send(&nginx, wire, request).status, 500);
-        assert_eq!((rig.backend.requests().len(), rig.resolver.call_count()), (0, 1));
-        rig.resolver.open_gate();
-        rig.assert_is("alice", &patient.join().expect("the client ends").expect("an answer"));
-        rig.assert_serves(&nginx);
+        assert_eq!((stage.echo.requests().len(), stage.resolver.call_count()), (0, 1));
+        stage.resolver.open_gate();
+        stage.assert_is("alice", &patient.join().expect("the client ends").expect("an answer"));
+        stage.assert_serves(&nginx);
         finish(nginx, "Timer");
     });
 }
@@ -100,10 +100,10 @@ fn a_panic_in_the_timer_strands_no_request() {
 #[test]
 fn a_panic_in_a_cleanup_costs_nobody_anything() {
     for_each_wire(|wire| {
-        let rig = Rig::start();
-        let nginx = panicking(rig.site(), "Cleanup", 1).start();
-        rig.assert_is("alice", &send(&nginx, wire, rig.fresh_request()));
-        rig.assert_serves(&nginx);
+        let stage = Stage::start();
+        let nginx = panicking(stage.site(), "Cleanup", 1).start();
+        stage.assert_is("alice", &send(&nginx, wire, stage.unique()));
+        stage.assert_serves(&nginx);
         finish(nginx, "Cleanup");
     });
 }
@@ -115,37 +115,37 @@ fn a_panic_in_the_cleanup_of_a_waiting_request_leaves_no_trap() {
     for wire in [Wire::Http1, Wire::Http2] {
         for answered in [true, false] {
             println!("over {wire:?}, answered: {answered}");
-            let rig = Rig::start();
-            rig.resolver.push_fault(Fault::Gate);
-            let nginx = panicking(rig.site_with(SHORT), "Cleanup", 1).start();
-            vanish_while_waiting(&rig, &nginx, wire);
+            let stage = Stage::start();
+            stage.resolver.push_fault(Fault::Gate);
+            let nginx = panicking(stage.site().http(SHORT), "Cleanup", 1).start();
+            vanish_while_waiting(&stage, &nginx, wire);
             nginx.wait_for_log("panic in Cleanup callback", PATIENCE);
             if answered {
-                rig.resolver.open_gate();
-                assert!(rig.resolver.wait_until_idle(PATIENCE));
+                stage.resolver.open_gate();
+                assert!(stage.resolver.wait_until_idle(PATIENCE));
             } else {
                 // The call's end, and with it the time at which the request's own timer would have come.
                 nginx.wait_for_log("timed out", PATIENCE);
-                rig.resolver.clear_faults();
+                stage.resolver.clear_faults();
             }
             // Enough to reuse the memory.
-            (0..20).for_each(|_| rig.assert_serves(&nginx));
+            (0..20).for_each(|_| stage.assert_serves(&nginx));
             finish(nginx, "Cleanup");
         }
     }
 }
 
-fn vanish_while_waiting(rig: &Rig, nginx: &Nginx, wire: Wire) {
-    let request = rig.fresh_request();
+fn vanish_while_waiting(stage: &Stage, nginx: &Nginx, wire: Wire) {
+    let request = stage.unique();
     if wire == Wire::Http1 {
         let mut client = Http1::connect(nginx.port()).expect("nginx accepts");
         client.send(&request).expect("sent");
-        assert!(rig.resolver.wait_for_gate(1, PATIENCE));
+        assert!(stage.resolver.wait_for_gate(1, PATIENCE));
         client.reset();
     } else {
         let mut client = Http2::connect(nginx.h2_port()).expect("nginx accepts");
         client.send(&request).expect("sent");
-        assert!(rig.resolver.wait_for_gate(1, PATIENCE));
+        assert!(stage.resolver.wait_for_gate(1, PATIENCE));
         client.reset();
     }
 }

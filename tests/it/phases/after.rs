@@ -9,7 +9,7 @@ const GUIDE: &str = "docs/before-authentication.md";
 
 #[test]
 fn no_kind_of_content_is_served_to_whom_the_location_refuses() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (resolve, pass) = (stage.resolve(), stage.pass());
     let nginx = Nginx::builder()
         .server(format!(
@@ -53,7 +53,7 @@ fn no_kind_of_content_is_served_to_whom_the_location_refuses() {
 
 #[test]
 fn a_mirror_gets_nothing_of_a_refused_request() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (resolve, pass) = (stage.resolve(), stage.pass());
     let nginx = Nginx::builder()
         .server(format!(
@@ -102,7 +102,7 @@ fn told_of(nginx: &Nginx, request: Request) -> (Option<String>, String) {
 
 #[test]
 fn an_answer_that_nginx_keeps_without_the_user_in_its_key_is_for_everybody_who_is_let_in() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = with_cache(&stage, REQUIRED);
     let alice = Some(user_id("alice"));
     assert_eq!(told(&nginx, "alice"), (alice.clone(), "MISS".into()));
@@ -122,7 +122,7 @@ fn guide_s_key() -> String {
 
 #[test]
 fn nobody_writes_another_user_s_key() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = with_cache(&stage, &guide_s_key());
     assert_eq!(told(&nginx, "alice"), (Some(user_id("alice")), "MISS".into()));
     for divider in ["", "|", "%7C"] {
@@ -134,7 +134,7 @@ fn nobody_writes_another_user_s_key() {
 
 #[test]
 fn with_the_user_in_its_key_each_has_an_answer_of_its_own() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = with_cache(&stage, &format!("{REQUIRED} {}", guide_s_key()));
     for user in ["alice", "bob"] {
         assert_eq!(told(&nginx, user), (Some(user_id(user)), "MISS".into()));
@@ -148,7 +148,7 @@ fn with_the_user_in_its_key_each_has_an_answer_of_its_own() {
 /// As nginx writes it when the request is over.
 #[test]
 fn the_log_of_an_early_answer_tells_no_identity() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = Nginx::builder()
         .http(
             "log_format told escape=none '$uri|$authgear_user_id|$authgear_result|$authgear_reason|$status';",

@@ -36,7 +36,7 @@ fn assert_undecided(response: &Response, status: u16) {
 
 #[test]
 fn what_answers_in_the_rewrite_phase_answers_whom_a_requirement_refuses() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = closed(
         &stage,
         "location = /return { return 200 \"<$authgear_user_id>\"; }
@@ -64,7 +64,7 @@ fn what_answers_in_the_rewrite_phase_answers_whom_a_requirement_refuses() {
 
 #[test]
 fn a_rewrite_leads_to_the_check_of_the_location_that_it_ends_in() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = closed(
         &stage,
         "location /opened/ { authgear_require off; rewrite ^ /closed last; }
@@ -85,7 +85,7 @@ fn a_rewrite_leads_to_the_check_of_the_location_that_it_ends_in() {
 
 #[test]
 fn what_finds_the_location_answers_before_anybody_is_asked() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = closed(
         &stage,
         "location /folder/ { PASS } location /inside { internal; PASS }
@@ -108,7 +108,7 @@ fn what_finds_the_location_answers_before_anybody_is_asked() {
 
 #[test]
 fn whom_a_limit_refuses_the_resolver_never_hears_of() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = closed(
         &stage,
         "location /requests { limit_req zone=requests; PASS }
@@ -144,7 +144,7 @@ fn whom_a_limit_refuses_the_resolver_never_hears_of() {
 /// nginx doesn't count requests whose key is empty.
 #[test]
 fn a_limit_by_user_limits_nobody_where_the_user_is_not_known_yet() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = closed(
         &stage,
         "location /variable { limit_req zone=by_variable; limit_conn held 1; PASS }
@@ -167,7 +167,7 @@ fn a_limit_by_user_limits_nobody_where_the_user_is_not_known_yet() {
 
 #[test]
 fn a_limit_by_user_counts_each_user_behind_an_internal_redirect() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let text = of_guide(&stage, "limit_req_zone $authgear_user_id").text;
     let (zone, location) = text.split_once("server {").expect("a server");
     let (location, _) = location.rsplit_once('}').expect("its end");
@@ -187,7 +187,7 @@ fn a_limit_by_user_counts_each_user_behind_an_internal_redirect() {
 
 #[test]
 fn a_preflight_has_no_credential_and_is_refused_where_a_session_is_required() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = closed(&stage, "location /anyone { authgear_require off; PASS }").start();
     let preflight = |target: &str| {
         let request = Request::new("OPTIONS", target).header("Origin", "https://app.example.com");
@@ -207,7 +207,7 @@ fn a_preflight_has_no_credential_and_is_refused_where_a_session_is_required() {
 
 #[test]
 fn a_preflight_can_be_answered_before_the_session_is_looked_at() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let location = of_guide(&stage, "Access-Control-Allow-Origin").text;
     let nginx = Nginx::builder().server(stage.resolve()).server(location).start();
     let origin = |response: &Response| response.header("access-control-allow-origin");

@@ -33,7 +33,7 @@ fn nginx(stage: &Stage) -> Nginx {
 
 #[test]
 fn early_readers_see_nothing_and_late_ones_the_trusted_value() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = nginx(&stage);
     let alice = user_id("alice");
     for_each_wire(|wire| {
@@ -59,7 +59,7 @@ fn early_readers_see_nothing_and_late_ones_the_trusted_value() {
 #[test]
 fn a_map_that_was_read_early_keeps_nothing_forged() {
     // nginx keeps what a map gave first, unless it is volatile.
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = nginx(&stage);
     for_each_wire(|wire| {
         let seen = stage.ask(&nginx, wire, forged(by("alice", Request::get("/cached"))));
@@ -74,7 +74,7 @@ fn a_map_that_was_read_early_keeps_nothing_forged() {
 #[test]
 fn limits_are_not_keyed_by_a_forged_value() {
     // Without the module each forged value would have a bucket of its own.
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let nginx = stage
         .builder()

@@ -6,7 +6,7 @@ use super::forged;
 
 #[test]
 fn blocks_inside_a_location_resolve_as_it_does() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let nginx = stage.start_lax(format!(
             "location /if {{ if ($arg_a) {{ {pass} }} {pass} }}
@@ -42,7 +42,7 @@ fn blocks_inside_a_location_resolve_as_it_does() {
 
 #[test]
 fn blocks_inside_a_location_without_resolving_carry_nothing_forged() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let nginx = stage.start_lax(format!(
             "location /off/ {{ authgear_resolve off; if ($arg_a) {{ {pass} }} location /off/on/ {{ {} {pass} }} {pass} }}",

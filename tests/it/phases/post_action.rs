@@ -6,7 +6,7 @@ use super::super::standin::Fault;
 
 /// The client leaves while the resolver is asked: nginx redirects the request to the second location.
 fn run(second: &str) -> Stage {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (resolve, pass) = (stage.resolve(), stage.pass());
     let nginx = Nginx::builder()
         .server(format!(

@@ -81,7 +81,7 @@ fn ask(stage: &Stage, nginx: &Nginx, wire: Wire, request: Request) -> (Vec<(Stri
 fn every_way_carries_the_identity_once_for_one_call() {
     for way in WAYS {
         println!("{way:?}");
-        let stage = Stage::new();
+        let stage = Stage::start();
         let nginx = start(builder(&stage, way, ""));
         for_each_wire(|wire| {
             for user in ["alice", "norole", "disabled"] {
@@ -98,7 +98,7 @@ fn every_way_carries_the_identity_once_for_one_call() {
 fn a_location_that_does_not_resolve_keeps_what_was_resolved_before() {
     for way in WAYS {
         println!("{way:?}");
-        let stage = Stage::new();
+        let stage = Stage::start();
         let nginx = start(builder(&stage, way, "authgear_resolve off;"));
         for_each_wire(|wire| {
             for user in ["alice", "norole", "disabled"] {
@@ -114,7 +114,7 @@ fn a_location_that_does_not_resolve_keeps_what_was_resolved_before() {
 
 #[test]
 fn a_failure_is_not_asked_about_again() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let nginx =
         stage.builder().server(format!("error_page 401 403 502 /end/; location /end/ {{ {pass} }}")).start();
@@ -131,7 +131,7 @@ fn a_failure_is_not_asked_about_again() {
 
 #[test]
 fn an_error_page_of_a_failure_that_does_not_resolve_gets_no_identity() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let nginx = stage.start_lax(format!(
         "error_page 401 502 /uri; error_page 403 = @named; location /uri {{ authgear_resolve off; {pass} }}
@@ -151,7 +151,7 @@ fn an_error_page_of_a_failure_that_does_not_resolve_gets_no_identity() {
 
 #[test]
 fn a_challenge_is_passed_once_whatever_the_number_of_redirects() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let headers = vec![
         ("WWW-Authenticate".to_owned(), "Bearer realm=\"a\"".to_owned()),
         ("WWW-Authenticate".to_owned(), "Basic realm=\"b\"".to_owned()),
@@ -168,7 +168,7 @@ fn a_challenge_is_passed_once_whatever_the_number_of_redirects() {
 
 #[test]
 fn error_pages_that_lead_back_to_a_refusal_cost_one_call_and_end() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.builder().server("recursive_error_pages on; error_page 401 403 502 /again;").start();
     for_each_wire(|wire| {
         for fault in [500, 401, 403] {

@@ -52,7 +52,7 @@ fn for_each_error_page(configure: impl Fn(Builder) -> Builder, test: impl Fn(&St
     for target in ["/refused", "@refused"] {
         for page in [Page::Stock, Page::Resolving, Page::NotResolving] {
             println!("{target}, {page:?}");
-            let stage = Stage::new();
+            let stage = Stage::start();
             let nginx = configure(builder(&stage, page, target, "")).start();
             test(&stage, &nginx, page);
             nginx.finish();
@@ -215,7 +215,7 @@ fn a_request_with_a_bad_client_certificate_carries_no_forged_header() {
 fn an_error_page_reads_no_forged_variable() {
     // In the rewrite phase, which comes before the handler that cleans such requests.
     for target in ["/refused", "@refused"] {
-        let stage = Stage::new();
+        let stage = Stage::start();
         let lines = "set $early $http_x_authgear_user_id; proxy_set_header x-early \"<$early>\";
                      proxy_set_header x-late \"<$http_x_authgear_user_id>\";";
         let nginx = builder(&stage, Page::NotResolving, target, lines).start();
@@ -230,7 +230,7 @@ fn an_error_page_reads_no_forged_variable() {
 #[test]
 fn what_an_error_page_resolved_survives_a_further_redirect() {
     // The request is cleaned once: not again of what the module put there.
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (resolve, pass) = (stage.resolve(), stage.pass());
     let nginx = Nginx::builder()
         .http(LAX)
@@ -251,7 +251,7 @@ fn what_an_error_page_resolved_survives_a_further_redirect() {
 #[test]
 fn the_answer_and_the_log_of_a_refused_request_tell_nothing_forged() {
     // Without an error page no phase is ever run, but filters and the log are.
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage
         .builder()
         .http(LAX)

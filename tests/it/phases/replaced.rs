@@ -53,7 +53,7 @@ fn another_endpoint_is_asked_and_its_answer_replaces_the_first() {
         (Fault::Status(500), vec![], ""),
     ] {
         println!("{fault:?}");
-        let (stage, second) = (Stage::new(), Resolver::start());
+        let (stage, second) = (Stage::start(), Resolver::start());
         second.set_fault(Some(fault));
         let lines = format!("authgear_resolve {}; authgear_on_error anonymous;", second.url());
         let nginx = builder(&stage, &lines).start();
@@ -66,7 +66,7 @@ fn another_endpoint_is_asked_and_its_answer_replaces_the_first() {
 
 #[test]
 fn another_origin_is_another_identity() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let lines = format!("{} authgear_origin https://other.example;", stage.resolve());
     let nginx = builder(&stage, &lines).start();
     let (got, _) = ask(&stage, &nginx, alice());
@@ -79,7 +79,7 @@ fn another_origin_is_another_identity() {
 
 #[test]
 fn another_cookie_prefix_finds_other_credentials() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let lines = format!("{} authgear_cookie_prefix x_;", stage.resolve());
     let nginx = builder(&stage, &lines).start();
     let request = Request::get("/redirect-internal?/then").header("Cookie", "app_session=user:alice:1");
@@ -100,7 +100,7 @@ fn another_cookie_prefix_finds_other_credentials() {
 
 #[test]
 fn the_same_identity_spelt_otherwise_costs_no_second_call() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let lines = format!("authgear_resolve {}/_resolver/resolve; authgear_timeout 2s;", stage.resolver.url());
     let nginx = builder(&stage, &lines).start();
     assert_eq!(ask(&stage, &nginx, alice()).0, identity_of("alice"));
@@ -110,7 +110,7 @@ fn the_same_identity_spelt_otherwise_costs_no_second_call() {
 
 #[test]
 fn a_location_without_resolving_in_between_changes_nothing() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (resolve, pass) = (stage.resolve(), stage.pass());
     let nginx =
         builder(&stage, "error_page 404 =200 /last; root .; proxy_intercept_errors on; proxy_method GET;")

@@ -56,7 +56,7 @@ fn request(location: &str, password: Option<&str>, session: Option<&str>) -> Req
 
 #[test]
 fn resolving_alone_changes_no_answer_of_the_access_modules() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (names, text) = locations(&stage.pass());
     let stock = start(Nginx::builder().module(false).server(&text));
     let ours = start(Nginx::builder().http(LAX).server(stage.resolve()).server(&text));
@@ -80,7 +80,7 @@ fn resolving_alone_changes_no_answer_of_the_access_modules() {
 
 #[test]
 fn whom_an_access_module_refuses_the_resolver_never_hears_of() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let nginx = start(stage.builder().server(format!(
         "location /address {{ deny all; {pass} }}
@@ -104,7 +104,7 @@ fn whom_an_access_module_refuses_the_resolver_never_hears_of() {
 
 #[test]
 fn whom_they_let_in_is_resolved_under_satisfy_all() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let nginx = start(stage.builder().server(format!(
         "location /all {{ allow all; auth_basic realm; auth_basic_user_file passwords; auth_request /auth; {pass} }}
@@ -120,7 +120,7 @@ fn whom_they_let_in_is_resolved_under_satisfy_all() {
 
 #[test]
 fn whom_another_module_lets_in_is_not_resolved_under_satisfy_any() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let nginx = start(stage.builder().http(LAX).server(format!(
         "satisfy any;
@@ -141,7 +141,7 @@ fn whom_another_module_lets_in_is_not_resolved_under_satisfy_any() {
 
 #[test]
 fn with_nothing_else_configured_satisfy_any_resolves_and_passes() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage.builder().server("satisfy any;").start();
     for_each_wire(|wire| {
         for (request, expected) in [

@@ -27,7 +27,7 @@ fn assert_each_carries_the_identity(stage: &Stage, nginx: &Nginx, target: &str, 
 
 #[test]
 fn a_mirror_carries_the_identity() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let nginx = stage.start_lax(format!(
             "location /mirrored {{ mirror /mirror; mirror /mirror; {pass} }} location /mirror {{ internal; {pass} }}"
@@ -38,7 +38,7 @@ fn a_mirror_carries_the_identity() {
 
 #[test]
 fn an_included_page_carries_the_identity() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let page = "location = /page { ssi on; ssi_types *; root .; }";
     for inside in ["", "authgear_resolve off;"] {
@@ -53,7 +53,7 @@ fn an_included_page_carries_the_identity() {
 
 #[test]
 fn a_page_included_by_a_page_carries_the_identity() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let pages = "location ~ ^/page { ssi on; ssi_types *; root .; }";
     let nginx = stage.start_lax(format!("{pages} location /part/ {{ {pass} }}"));
@@ -68,7 +68,7 @@ fn a_page_included_by_a_page_carries_the_identity() {
 
 #[test]
 fn added_bodies_carry_the_identity() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let nginx = stage.start_lax(format!(
         "location /framed {{ add_before_body /before; add_after_body /after; addition_types *; {pass} }}
@@ -81,7 +81,7 @@ fn added_bodies_carry_the_identity() {
 #[test]
 fn an_auth_request_sees_no_forged_header() {
     // It runs before the resolver is asked, so there is no identity yet.
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let nginx = stage.start_lax(format!(
         "location /guarded {{ auth_request /auth; {pass} }}
@@ -101,7 +101,7 @@ fn an_auth_request_sees_no_forged_header() {
 #[test]
 fn a_subrequest_of_an_unresolved_page_is_not_resolved() {
     // As with every access module: what guards a location guards it from clients, not from nginx itself.
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let page = "location = /page { authgear_resolve off; ssi on; ssi_types *; root .; }";
     let nginx = stage.start_lax(format!("{page} location /part/ {{ {pass} }}"));
@@ -119,7 +119,7 @@ fn a_subrequest_of_an_unresolved_page_is_not_resolved() {
 #[test]
 fn a_renewal_in_the_background_carries_the_identity() {
     // nginx clones the request to renew an answer of its cache.
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let nginx = stage
         .builder()

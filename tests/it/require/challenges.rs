@@ -6,7 +6,7 @@ use crate::stage::Stage;
 
 #[test]
 fn a_challenge_says_what_is_missing() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = site(&stage, "valid max_age=5m").http("authgear_realm \"my app\";").start();
     for_each_wire(|wire| {
         for (request, challenge) in [
@@ -30,7 +30,7 @@ fn a_challenge_says_what_is_missing() {
 
 #[test]
 fn a_forbidden_client_gets_no_challenge() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = site(&stage, "role=nobody").start();
     let response = stage.refused(&nginx, Wire::Http1, as_user(&stage, "alice"));
     assert_eq!((response.status, reason(&response).as_str()), (403, "require_role"));
@@ -40,7 +40,7 @@ fn a_forbidden_client_gets_no_challenge() {
 
 #[test]
 fn visitors_are_sent_to_a_login_page() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (resolve, pass) = (stage.resolve(), stage.pass());
     let nginx = Nginx::builder()
         .server(format!(
@@ -63,7 +63,7 @@ fn visitors_are_sent_to_a_login_page() {
 /// The session is asked for once, whatever the error page's own location asks.
 #[test]
 fn an_error_page_that_resolves_takes_no_other_call() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (resolve, pass) = (stage.resolve(), stage.pass());
     let nginx = Nginx::builder()
         .server(format!(

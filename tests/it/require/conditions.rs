@@ -10,7 +10,7 @@ const USERS: [&str; 5] = ["alice", "norole", "anonymous", "unverified", "disable
 
 #[test]
 fn users_are_let_in_by_what_they_are() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     for (require, statuses) in [
         ("valid", [200, 200, 200, 200, 401]),
         ("registered", [200, 200, 403, 200, 401]),
@@ -32,7 +32,7 @@ fn users_are_let_in_by_what_they_are() {
 
 #[test]
 fn nobody_without_a_session_is_let_in() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = site(&stage, "valid").start();
     for_each_wire(|wire| {
         for request in [
@@ -54,7 +54,7 @@ fn nobody_without_a_session_is_let_in() {
 
 #[test]
 fn an_authentication_counts_as_long_as_it_is_recent() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = site(&stage, "max_age=1h").start();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     for (at, status) in [(now, 200), (now - 3000, 200), (now - 4000, 401), (1, 401)] {
@@ -69,7 +69,7 @@ fn an_authentication_counts_as_long_as_it_is_recent() {
 /// A 401 in an outage would make clients drop good tokens, and `anonymous` is no way in.
 #[test]
 fn an_outage_is_no_refusal_and_no_way_in() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = site(&stage, "valid").http("authgear_on_error anonymous; authgear_timeout 300ms;").start();
     for (fault, status) in [(Fault::Status(500), 502), (Fault::CloseInBody, 502), (Fault::Hang, 504)] {
         stage.resolver.set_fault(Some(fault));

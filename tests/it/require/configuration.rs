@@ -61,7 +61,7 @@ fn methods_that_authgear_never_names_are_warned_of() {
 
 #[test]
 fn inner_levels_replace_outer_ones() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (resolve, pass) = (stage.resolve(), stage.pass());
     let nginx = Nginx::builder()
         .http("authgear_require role=nobody;")

@@ -75,7 +75,7 @@ impl Case {
 
 #[test]
 fn the_matrix_is_nginxs_own() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (resolve, pass) = (stage.resolve(), stage.pass());
     let cases: Vec<_> = Case::all().collect();
     let locations: String =
@@ -98,7 +98,7 @@ fn the_matrix_is_nginxs_own() {
 /// nginx takes challenges back where another check lets the request in.
 #[test]
 fn a_request_that_is_let_in_carries_no_challenge() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (resolve, pass) = (stage.resolve(), stage.pass());
     let nginx = Nginx::builder()
         .server(format!("{resolve} location / {{ satisfy any; allow all; authgear_require valid; {pass} }}"))

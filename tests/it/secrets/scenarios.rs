@@ -2,7 +2,7 @@
 
 use super::Secrets;
 use crate::harness::{Builder, Nginx, Request, free_port};
-use crate::rig::Rig;
+use crate::stage::Stage;
 use crate::standin::{ConnectionFault, Fault, Leaf, Pki, Resolver};
 
 /// One thing that happens.
@@ -42,7 +42,7 @@ impl Scenario {
         Self { http, change, ..self }
     }
 
-    pub(super) fn rig(&self) -> Rig {
+    pub(super) fn stage(&self) -> Stage {
         let resolver = match self.happens {
             Tls(leaf) => Resolver::builder().tls(Pki::shared().server(leaf)).start(),
             _ => Resolver::start(),
@@ -55,15 +55,15 @@ impl Scenario {
             Connection(fault) => resolver.set_connection_fault(Some(fault())),
             _ => {}
         }
-        Rig::with(resolver)
+        Stage::with(resolver)
     }
 
     /// `ca` is a file to write the resolver's CA to.
-    pub(super) fn builder(&self, rig: &Rig, ca: &std::path::Path) -> Builder {
+    pub(super) fn builder(&self, stage: &Stage, ca: &std::path::Path) -> Builder {
         std::fs::write(ca, &Pki::shared().ca_pem).expect("writable");
         let url = match self.happens {
             ClosedPort => format!("http://127.0.0.1:{}", free_port()),
-            _ => rig.resolver.url(),
+            _ => stage.resolver.url(),
         };
         // Nothing but a call that hangs is to meet its end, however slow the machine.
         let timeout = if self.status == 504 { "300ms" } else { "5s" };
@@ -74,7 +74,7 @@ impl Scenario {
                 ca.display(),
                 self.http
             ))
-            .server(format!("location / {{ {} }}", rig.pass()))
+            .server(format!("location / {{ {} }}", stage.pass()))
     }
 
     pub(super) fn request(&self, request: Request, secrets: &mut Secrets) -> Request {

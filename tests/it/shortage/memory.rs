@@ -122,7 +122,7 @@ fn run(stage: &Stage, nginx: &Nginx, wire: Wire, what: &str) -> (usize, Vec<Opti
 /// Runs all steps for each place where memory can be missing, until no place is left.
 fn for_each_place(suffix: &str, check: impl Fn(usize, &[Option<String>])) {
     for_each_wire(|wire| {
-        let stage = Stage::new();
+        let stage = Stage::start();
         for place in 1.. {
             let no_memory = format!("{place}{suffix}");
             let nginx = start(&stage, &no_memory);

@@ -6,7 +6,7 @@ use super::{ANSWER, DECISION, NOTHING, answer_of, builder, list};
 
 #[test]
 fn before_the_access_phase_they_are_empty_and_later_they_are_right() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let set = |names: &[&str]| {
         names.iter().map(|name| format!("set $e_{name} $authgear_{name};")).collect::<String>()
     };
@@ -33,7 +33,7 @@ fn before_the_access_phase_they_are_empty_and_later_they_are_right() {
 
 #[test]
 fn a_map_reads_them() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage
         .builder()
         .http(
@@ -56,7 +56,7 @@ fn a_map_reads_them() {
 
 #[test]
 fn the_access_log_tells_them() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage
         .builder()
         .http("log_format told escape=none '$arg_n|$authgear_user_id|$authgear_result|$authgear_reason|$status';")
@@ -80,7 +80,7 @@ fn the_access_log_tells_them() {
 
 #[test]
 fn requests_of_one_connection_have_their_own() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = builder(&stage).start();
     let mut connection = super::super::harness::Http1::connect(nginx.port()).expect("nginx accepts");
     for user in ["alice", "", "norole", "bob", "", "disabled", "anonymous"] {
@@ -94,7 +94,7 @@ fn requests_of_one_connection_have_their_own() {
 
 #[test]
 fn a_value_with_odd_bytes_arrives_as_it_is() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let odd = "a \"b\" \\ $user {c}; \u{e9}\u{4e2d}".to_owned();
     let fault = super::super::standin::Fault::Headers(vec![("X-Authgear-Odd".to_owned(), odd.clone())]);
     stage.resolver.set_fault(Some(fault));

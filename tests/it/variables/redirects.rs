@@ -7,7 +7,7 @@ use super::{NOTHING, answer_of, assert_told, builder};
 
 #[test]
 fn they_keep_their_value_across_redirects() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let nginx = builder(&stage)
         .server(format!(
@@ -37,7 +37,7 @@ fn they_keep_their_value_across_redirects() {
 
 #[test]
 fn an_error_page_tells_why_there_is_no_identity() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     stage.resolver.set_fault(Some(Fault::Status(500)));
     let pass = stage.pass();
     let nginx = builder(&stage)
@@ -59,7 +59,7 @@ fn an_error_page_tells_why_there_is_no_identity() {
 
 #[test]
 fn another_resolver_replaces_them_also_by_nothing() {
-    let (stage, second) = (Stage::new(), Resolver::start());
+    let (stage, second) = (Stage::start(), Resolver::start());
     second.set_fault(Some(Fault::NoHeadersFor200));
     let pass = stage.pass();
     let nginx = builder(&stage)
@@ -83,7 +83,7 @@ fn another_resolver_replaces_them_also_by_nothing() {
 
 #[test]
 fn subrequests_read_those_of_the_request() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let pass = stage.pass();
     let nginx = builder(&stage)
         .server(format!("location = /page {{ ssi on; ssi_types *; root .; }} location /part {{ {pass} }}"))

@@ -7,7 +7,7 @@ use super::{NOTHING, answer_of, assert_told, builder, start};
 
 #[test]
 fn each_kind_of_user_has_the_values_of_the_answer() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = start(&stage);
     for_each_wire(|wire| {
         for (user, decision) in [
@@ -28,7 +28,7 @@ fn each_kind_of_user_has_the_values_of_the_answer() {
 
 #[test]
 fn without_identity_they_are_empty() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = start(&stage);
     for_each_wire(|wire| {
         for (request, decision) in [
@@ -47,7 +47,7 @@ fn without_identity_they_are_empty() {
 
 #[test]
 fn the_kinds_of_credentials_are_listed() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = start(&stage);
     let decision = |response: &Response| response.header("x-decision").unwrap_or_default();
     for_each_wire(|wire| {
@@ -75,7 +75,7 @@ fn the_kinds_of_credentials_are_listed() {
 
 #[test]
 fn a_failure_is_told_by_its_reason() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = builder(&stage)
         .server(format!(
             "authgear_timeout 200ms; location /anonymous {{ authgear_on_error anonymous; {} }}",
@@ -109,7 +109,7 @@ fn a_failure_is_told_by_its_reason() {
 
 #[test]
 fn a_refusal_of_the_resolver_leaves_no_identity() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = start(&stage);
     for status in [401, 403] {
         stage.resolver.set_fault(Some(Fault::Status(status)));
@@ -123,7 +123,7 @@ fn a_refusal_of_the_resolver_leaves_no_identity() {
 
 #[test]
 fn the_time_of_a_call_is_told_in_seconds() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = start(&stage);
     let time = |request: Request| send(&nginx, Wire::Http1, request).header("x-time").expect("a time");
     for request in
@@ -145,7 +145,7 @@ fn the_time_of_a_call_is_told_in_seconds() {
 
 #[test]
 fn any_header_of_the_answer_has_a_variable() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let nginx = stage
         .builder()
         .server(

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use crate::harness::{Nginx, poll};
 use crate::panics::fault_module;
-use crate::rig::Rig;
+use crate::stage::Stage;
 
 const AGREES: &str = "authgear: shared memory does what the models do";
 /// For what keeps a processor busy for seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A small zone, so that it is full again and again.
-fn start(rig: &Rig, workers: usize, wanted: &str) -> Nginx {
-    rig.site()
+fn start(stage: &Stage, workers: usize, wanted: &str) -> Nginx {
+    stage
+        .site()
         .workers(workers)
         .module_path(fault_module())
         .main(format!("env AUTHGEAR_MODEL={wanted};"))
@@ -32,18 +33,18 @@ fn wait_for_verdicts(nginx: &Nginx, wanted: usize) {
 
 #[test]
 fn memory_of_the_slab_does_what_the_models_do() {
-    let rig = Rig::start();
-    let nginx = start(&rig, 1, "alone:10");
+    let stage = Stage::start();
+    let nginx = start(&stage, 1, "alone:10");
     wait_for_verdicts(&nginx, 1);
-    rig.assert_serves(&nginx);
+    stage.assert_serves(&nginx);
     nginx.finish();
 }
 
 #[test]
 fn workers_that_contend_for_memory_find_what_they_put_there() {
-    let rig = Rig::start();
-    let nginx = start(&rig, 4, "together:100");
+    let stage = Stage::start();
+    let nginx = start(&stage, 4, "together:100");
     wait_for_verdicts(&nginx, 4);
-    rig.assert_serves(&nginx);
+    stage.assert_serves(&nginx);
     nginx.finish();
 }

@@ -31,7 +31,7 @@ impl Caddy {
         for (from, to) in [
             ("\nwww.example.com {", format!("\nhttp://:{port} {{")),
             ("127.0.0.1:9000", format!("127.0.0.1:{asked}")),
-            ("127.0.0.1:8080", endpoint.rig.backend.addr().to_string()),
+            ("127.0.0.1:8080", endpoint.stage.echo.addr().to_string()),
         ] {
             assert_eq!(text.matches(from).count(), 1, "{from:?} in\n{text}");
             text = text.replace(from, &to);
@@ -68,7 +68,7 @@ impl Drop for Caddy {
 /// What the backend was told, of the one request that it got.
 #[track_caller]
 fn at_backend(endpoint: &Endpoint) -> Pairs {
-    let seen = endpoint.rig.backend.take();
+    let seen = endpoint.stage.echo.take();
     assert_eq!(seen.len(), 1, "{seen:?}");
     identity(&seen[0])
 }
@@ -91,7 +91,7 @@ fn the_backend_gets_the_true_identity() {
 fn nothing_that_a_client_names_in_connection_takes_the_identity_away() {
     let endpoint = Endpoint::start();
     let Some(caddy) = Caddy::start(&endpoint, endpoint.users) else { return };
-    let alice = || with_bearer(&endpoint.rig.accounts().login("alice").bearer);
+    let alice = || with_bearer(&endpoint.stage.accounts().login("alice").bearer);
     caddy.ask(&alice());
     let expected = at_backend(&endpoint);
     for names in [
@@ -112,7 +112,7 @@ fn what_else_a_client_names_in_connection_arrives() {
     let endpoint = Endpoint::start();
     let Some(caddy) = Caddy::start(&endpoint, endpoint.everyone) else { return };
     caddy.ask(&Request::get("/").header("Connection", "Upgrade").header("Upgrade", "websocket"));
-    let seen = endpoint.rig.backend.take().pop().expect("the backend was asked");
+    let seen = endpoint.stage.echo.take().pop().expect("the backend was asked");
     assert_eq!(seen.text("upgrade"), Some("websocket"));
     drop(caddy);
     endpoint.nginx.finish();
@@ -122,13 +122,13 @@ fn what_else_a_client_names_in_connection_arrives() {
 fn the_request_itself_passes_as_it_is() {
     let endpoint = Endpoint::start();
     let Some(caddy) = Caddy::start(&endpoint, endpoint.users) else { return };
-    let token = endpoint.rig.accounts().mint("alice", Kind::Bearer);
+    let token = endpoint.stage.accounts().mint("alice", Kind::Bearer);
     for body in [vec![], vec![b'x'; 100_000]] {
         let request = Request { method: "POST".into(), target: "/a/b?c=d".into(), ..with_bearer(&token) };
         let request = request.header("If-Match", "\"x\"");
         let request = request.header("Range", "bytes=1-").header("X-Forwarded-For", "203.0.113.9");
         assert_eq!(caddy.ask(&request.body(&body)).status, 200);
-        let seen = endpoint.rig.backend.take().pop().expect("the backend was asked");
+        let seen = endpoint.stage.echo.take().pop().expect("the backend was asked");
         assert_eq!((seen.method.as_str(), seen.target.as_str()), ("POST", "/a/b?c=d"));
         assert_eq!(
             (usize::try_from(seen.body_len).expect("small"), seen.text("range")),
@@ -136,8 +136,8 @@ fn the_request_itself_passes_as_it_is() {
         );
     }
     // Caddy's own word about the client, and not the client's.
-    let call = endpoint.rig.resolver.last_call().expect("it was asked");
-    assert_eq!((call.text("x-forwarded-for"), endpoint.rig.resolver.call_count()), (Some("127.0.0.1"), 1));
+    let call = endpoint.stage.resolver.last_call().expect("it was asked");
+    assert_eq!((call.text("x-forwarded-for"), endpoint.stage.resolver.call_count()), (Some("127.0.0.1"), 1));
     drop(caddy);
     endpoint.nginx.finish();
 }
@@ -151,16 +151,16 @@ fn the_client_gets_refusals_and_failures_and_the_backend_nothing() {
         assert_eq!(answer.status, 401);
         assert!(answer.header("www-authenticate").is_some_and(|c| c.ends_with(challenge)), "{answer:?}");
     }
-    endpoint.rig.resolver.set_fault(Some(Fault::Status(503)));
-    assert_eq!(caddy.ask(&forged(endpoint.rig.fresh_request())).status, 502);
-    endpoint.rig.resolver.clear_faults();
-    endpoint.rig.resolver.stop_listening();
-    endpoint.rig.resolver.restart();
-    assert_eq!(caddy.ask(&forged(endpoint.rig.fresh_request())).status, 502);
+    endpoint.stage.resolver.set_fault(Some(Fault::Status(503)));
+    assert_eq!(caddy.ask(&forged(endpoint.stage.unique())).status, 502);
+    endpoint.stage.resolver.clear_faults();
+    endpoint.stage.resolver.stop_listening();
+    endpoint.stage.resolver.restart();
+    assert_eq!(caddy.ask(&forged(endpoint.stage.unique())).status, 502);
     // Then without nginx.
-    let Endpoint { rig, nginx, .. } = endpoint;
+    let Endpoint { stage, nginx, .. } = endpoint;
     nginx.finish();
-    let alice = with_bearer(&rig.accounts().login("alice").bearer);
+    let alice = with_bearer(&stage.accounts().login("alice").bearer);
     assert_eq!(caddy.ask(&forged(alice)).status, 502);
-    assert_eq!(rig.backend.requests(), []);
+    assert_eq!(stage.echo.requests(), []);
 }

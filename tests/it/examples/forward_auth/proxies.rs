@@ -213,9 +213,9 @@ fn backends_get_the_true_identity_from_each_proxy() {
             }
         }
         // By each of them Authgear hears of the client.
-        let fresh = endpoint.rig.fresh_request().header("User-Agent", "a browser");
+        let fresh = endpoint.stage.unique().header("User-Agent", "a browser");
         proxy(&config, everyone, &fresh).expect("it passes");
-        let call = endpoint.rig.resolver.last_call().expect("it was asked");
+        let call = endpoint.stage.resolver.last_call().expect("it was asked");
         assert_eq!(
             (call.text("x-forwarded-for"), call.text("user-agent")),
             (Some(CLIENT), Some("a browser")),
@@ -247,9 +247,9 @@ fn clients_get_refusals_and_failures_from_each_proxy() {
             let status = refusal(users, Request::get(target)).status;
             assert!([400, 401].contains(&status), "{file}: {target}: {status}");
         }
-        endpoint.rig.resolver.set_fault(Some(Fault::Status(503)));
-        assert_eq!(refusal(everyone, endpoint.rig.fresh_request()).status, 502, "{file}");
-        endpoint.rig.resolver.clear_faults();
+        endpoint.stage.resolver.set_fault(Some(Fault::Status(503)));
+        assert_eq!(refusal(everyone, endpoint.stage.unique()).status, 502, "{file}");
+        endpoint.stage.resolver.clear_faults();
     }
     endpoint.nginx.finish();
 }
