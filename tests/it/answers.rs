@@ -6,7 +6,8 @@ mod refusals;
 mod table;
 
 use super::harness::{Response, Wire, send};
-use super::live::{Live, pairs};
+use super::live::Live;
+use super::stage::pairs;
 use super::standin::tls::Leaf;
 use super::standin::{Fault, Pki, Resolver};
 

@@ -65,7 +65,7 @@ fn by(user: &str, n: u64) -> Request {
 
 /// The `n`th good `session` cookie of that user.
 fn session_of(live: &Live, user: &str, n: u64) -> Request {
-    let session = live.resolver.accounts().wildcard(user, Kind::Session, n);
+    let session = live.accounts().wildcard(user, Kind::Session, n);
     Request::get("/").header("Cookie", format!("session={session}"))
 }
 
@@ -117,5 +117,5 @@ fn wait_until(since: Instant, time: Duration) {
 
 /// The normal answer with these in place of its headers of the same names.
 fn with_headers(headers: &[(&str, &str)]) -> Fault {
-    Fault::Headers(super::live::pairs(headers))
+    Fault::Headers(super::stage::pairs(headers))
 }

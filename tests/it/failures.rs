@@ -11,7 +11,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::harness::{PATIENCE, Request, Response, Wire, poll, send};
-use super::live::{Live, assert_ending, ending, identity, pairs};
+use super::live::{Live, assert_ending, ending, identity};
+use super::stage::pairs;
 use super::standin::{ConnectionFault, Fault, Resolver};
 
 /// Short, where a test has to wait for it.

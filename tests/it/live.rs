@@ -1,16 +1,23 @@
-//! A resolver, a backend, and an nginx with the module between them.
+//! A stage with an nginx on it that tells how each request ends.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::Deref;
 
 use super::harness::{Builder, COUNTERS, EchoReply, Http1, Nginx, Request, Response};
-use super::standin::echo::{Echo, Http};
-use super::standin::{Kind, Resolver};
+use super::stage::Stage;
+use super::standin::Resolver;
 
+/// What its stage has is at hand here too.
 pub(crate) struct Live {
-    pub(crate) resolver: Resolver,
-    pub(crate) echo: Echo,
+    stage: Stage,
     pub(crate) nginx: Nginx,
-    next: AtomicU64,
+}
+
+impl Deref for Live {
+    type Target = Stage;
+
+    fn deref(&self) -> &Stage {
+        &self.stage
+    }
 }
 
 /// What a client gets to see of a request's end: status, `$authgear_result`, `$authgear_reason`.
@@ -38,34 +45,17 @@ impl Live {
         lines: &str,
         change: impl FnOnce(Builder) -> Builder,
     ) -> Self {
-        let echo = Http::start();
-        let lines = lines.replace("{pass}", &format!("proxy_pass http://{};", echo.addr()));
+        let stage = Stage::with(resolver);
+        let pass = stage.pass();
+        let lines = lines.replace("{pass}", &pass);
         let builder = Nginx::builder().server(format!("authgear_resolve {url};\n{lines}"));
         let builder = builder.server(format!(
             "add_header X-Result $authgear_result always;\n\
              add_header X-Reason $authgear_reason always;\n\
-             location / {{ proxy_pass http://{}; }}\n\
-             {COUNTERS}",
-            echo.addr()
+             location / {{ {pass} }}\n\
+             {COUNTERS}"
         ));
-        Self { resolver, echo, nginx: change(builder).start(), next: AtomicU64::new(0) }
-    }
-
-    /// A request with a user's credential of that kind.
-    pub(crate) fn request_of(&self, user: &str, kind: Kind) -> Request {
-        let (name, value) = self.resolver.accounts().login(user).header(kind, "");
-        Request::get("/").header(name, value)
-    }
-
-    pub(crate) fn alice(&self) -> Request {
-        self.request_of("alice", Kind::Bearer)
-    }
-
-    /// With a good credential that no other request here has.
-    pub(crate) fn unique(&self) -> Request {
-        let n = self.next.fetch_add(1, Ordering::Relaxed);
-        let token = self.resolver.accounts().wildcard("alice", Kind::Bearer, n);
-        Request::get("/").header("Authorization", format!("Bearer {token}"))
+        Self { stage, nginx: change(builder).start() }
     }
 
     /// Sends a request over HTTP/1.1 and leaves the connection to be answered later.
@@ -98,9 +88,4 @@ pub(crate) fn identity(response: &Response) -> Vec<(String, String)> {
     let mut identity: Vec<_> = folded.filter(|(name, _)| name.starts_with("x-authgear-")).collect();
     identity.sort();
     identity
-}
-
-/// Text pairs as the stand-ins take them.
-pub(crate) fn pairs<V: AsRef<str>>(pairs: &[(&str, V)]) -> Vec<(String, String)> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_ref().to_owned())).collect()
 }

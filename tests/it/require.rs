@@ -20,7 +20,7 @@ fn site(stage: &Stage, require: &str) -> Builder {
 
 /// With the user's own bearer token.
 fn as_user(stage: &Stage, user: &str) -> Request {
-    let token = stage.resolver.accounts().login(user).bearer;
+    let token = stage.accounts().login(user).bearer;
     Request::get("/").header("Authorization", format!("Bearer {token}"))
 }
 

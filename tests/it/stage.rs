@@ -66,6 +66,16 @@ impl Stage {
         self.builder().http(LAX).server(lines.into()).start()
     }
 
+    /// A request with the user's own credential of that kind.
+    pub(crate) fn request_of(&self, user: &str, kind: Kind) -> Request {
+        let (name, value) = self.accounts().login(user).header(kind, "");
+        Request::get("/").header(name, value)
+    }
+
+    pub(crate) fn alice(&self) -> Request {
+        self.request_of("alice", Kind::Bearer)
+    }
+
     /// A request with a good credential of alice's that no other request here has.
     pub(crate) fn unique(&self) -> Request {
         let n = self.used.fetch_add(1, Ordering::Relaxed);
@@ -168,8 +178,9 @@ pub(crate) fn identity_of(user: &str) -> Pairs {
     expected
 }
 
-pub(crate) fn pairs(pairs: &[(&str, &str)]) -> Pairs {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+/// Text pairs as the stand-ins take them.
+pub(crate) fn pairs<V: AsRef<str>>(pairs: &[(&str, V)]) -> Pairs {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_ref().to_owned())).collect()
 }
 
 pub(crate) fn user_id(name: &str) -> String {

@@ -71,7 +71,7 @@ fn a_resolver_that_gets_a_good_certificate_is_asked_again() {
         assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 502, "error", "connect");
         live.resolver.stop_listening();
         let good = Resolver::builder().tls(Pki::shared().server(Leaf::Good)).listen(live.resolver.addr());
-        let good = good.accounts(live.resolver.accounts()).start();
+        let good = good.accounts(live.accounts()).start();
         for_each_wire(|wire| {
             assert_ending(&send(&live.nginx, wire, live.unique()), 200, "valid", "resolved");
         });

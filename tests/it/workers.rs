@@ -227,6 +227,6 @@ fn assert_one_led(answers: &[Response], live: &Live, user: &str) {
 #[track_caller]
 fn assert_is(answer: &Response, live: &Live, user: &str, reason: &str) {
     assert_ending(answer, 200, "valid", reason);
-    let id = ("x-authgear-user-id".to_owned(), live.resolver.accounts().user(user).id);
+    let id = ("x-authgear-user-id".to_owned(), live.accounts().user(user).id);
     assert!(identity(answer).contains(&id), "{answer:?}");
 }

@@ -1,7 +1,8 @@
 //! The answers that mean something: valid, invalid, none.
 
 use super::super::harness::{Wire, for_each_wire};
-use super::super::live::{assert_ending, identity, pairs};
+use super::super::live::{assert_ending, identity};
+use super::super::stage::pairs;
 use super::super::standin::{Fault, Kind};
 use super::{USER, VALID, answer, ask, for_each_resolver};
 
@@ -12,7 +13,7 @@ fn a_session_of_the_real_server_is_valid_with_every_header_that_is_not_empty() {
             for (user, roles) in [("alice", Some("admin,editor")), ("norole", None), ("anonymous", None)] {
                 let response = super::send(&live.nginx, wire, live.request_of(user, Kind::Session));
                 assert_ending(&response, 200, "valid", "resolved");
-                let account = live.resolver.accounts().user(user);
+                let account = live.accounts().user(user);
                 let mut expected = pairs(&[
                     ("x-authgear-session-authenticated-at", "1136171045"),
                     ("x-authgear-session-valid", "true"),
@@ -83,7 +84,7 @@ fn each_known_form_is_read_for_what_it_is() {
 fn answers_before_the_answer_are_passed_over() {
     let claims = pairs(&[("X-Authgear-Session-Valid", "true"), ("X-Authgear-User-Id", "mallory")]);
     for_each_resolver("", |live| {
-        let id = live.resolver.accounts().user("alice").id;
+        let id = live.accounts().user("alice").id;
         for fault in [Fault::OneHundredContinue, Fault::EarlyHints(claims.clone())] {
             let response = ask(live, Wire::Http1, fault);
             assert_ending(&response, 200, "valid", "resolved");

@@ -1,7 +1,8 @@
 //! Every combination of odd `x-authgear-*` forms, judged by the rules as a reader of the manual would put them.
 
 use super::super::harness::Wire;
-use super::super::live::{assert_ending, ending, identity, pairs};
+use super::super::live::{assert_ending, ending, identity};
+use super::super::stage::pairs;
 use super::super::standin::Fault;
 use super::{Live, answer, ask, for_each_resolver};
 

@@ -4,7 +4,7 @@ use super::{
     ConnectionFault, Fault, LONG, Live, Resolver, Wire, assert_ending, assert_open, ending, open, send,
 };
 use crate::harness::PATIENCE;
-use crate::live::pairs;
+use crate::stage::pairs;
 
 const QUICK: &str = "authgear_timeout 300ms;";
 

@@ -136,11 +136,11 @@ fn an_answer_is_kept_no_longer_than_it_says_itself() {
 
 /// Seconds since 1970, with their fraction.
 fn unix(live: &Live) -> Duration {
-    live.resolver.accounts().now()
+    live.accounts().now()
 }
 
 fn jwt(live: &Live, exp: u64) -> String {
-    live.resolver.accounts().jwt("alice", &live.resolver.url(), exp)
+    live.accounts().jwt("alice", &live.resolver.url(), exp)
 }
 
 fn bearer(token: &str) -> Request {
@@ -169,7 +169,7 @@ fn the_answer_for_a_token_ends_with_the_token() {
     let filled = (0..10).find_map(|n| {
         let exp = at_the_start_of_a_second(&live) + 1;
         let near = jwt(&live, exp);
-        let session = live.resolver.accounts().wildcard("alice", super::Kind::AppSession, n);
+        let session = live.accounts().wildcard("alice", super::Kind::AppSession, n);
         let requests = [
             bearer(&near),
             cookie(&format!("app_access_token={near}")),

@@ -16,7 +16,7 @@ type Contradiction<'a> = (&'static str, Request, Box<dyn Fn() + 'a>);
 
 /// What makes the resolver's next answers contradict the one in the cache, and not be kept: by the times, or by its own word.
 fn contradictions(live: &Live) -> Vec<Contradiction<'_>> {
-    let accounts = live.resolver.accounts();
+    let accounts = live.accounts();
     let session = accounts.wildcard("alice", super::Kind::Session, 1);
     let no_store = || {
         live.resolver.set_fault(Some(with_headers(&[

@@ -1,8 +1,8 @@
 //! The backend can't tell a hit from a miss.
 
 use super::super::harness::{Request, Response, for_each_wire, send};
-use super::super::live::{identity, pairs};
-use super::super::stage::{identity as seen_identity, identity_of};
+use super::super::live::identity;
+use super::super::stage::{identity as seen_identity, identity_of, pairs};
 use super::super::standin::echo::Seen;
 use super::super::standin::{Fault, Kind};
 use super::{Live, Wire, by, cached, told, with_headers};
@@ -55,7 +55,7 @@ fn assert_same(live: &Live, wire: Wire, request: &Request) -> Seen {
 fn each_user_is_the_same_from_the_cache() {
     let live = cached(ANSWER);
     for_each_wire(|wire| {
-        for user in live.resolver.accounts().names() {
+        for user in live.accounts().names() {
             // Forged ones are replaced on a hit as well.
             let forged = |request: Request| {
                 request.header("X-Authgear-User-Roles", "root").header("x-authgear-some-day", "forged")

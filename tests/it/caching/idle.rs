@@ -13,13 +13,13 @@ fn live(idle_timeout: u64) -> (Live, super::Request) {
     let live = cached(&format!(
         "location /brief/ {{ {SHORT} {{pass}} }}\nlocation /asked/ {{ authgear_cache off; {{pass}} }}"
     ));
-    live.resolver.accounts().set_idle_timeout(Some(Duration::from_secs(idle_timeout)));
+    live.accounts().set_idle_timeout(Some(Duration::from_secs(idle_timeout)));
     let request = live.request_of("alice", Kind::Session);
     (live, request)
 }
 
 fn advance(live: &Live, seconds: u64) {
-    live.resolver.accounts().advance(Duration::from_secs(seconds));
+    live.accounts().advance(Duration::from_secs(seconds));
 }
 
 #[test]

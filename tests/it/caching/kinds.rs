@@ -102,7 +102,7 @@ fn a_kind_that_is_not_named_is_that_of_valid_sessions() {
 #[test]
 fn a_credential_that_becomes_good_or_bad_is_noticed_with_the_next_answer() {
     let live = cached("location /now/ { authgear_cache_valid valid invalid none 0; {pass} }");
-    let accounts = live.resolver.accounts();
+    let accounts = live.accounts();
     let (request, token) = (by("bob", 7), "user:bob:7");
     assert_asked(&live, &request, "200 valid resolved MISS");
     accounts.revoke(token);

@@ -9,7 +9,7 @@ use super::{MOMENT, ask_counting, built, by, cached, fill, to, wait_until};
 fn calls(live: &super::Live, target: &str) -> [u64; 3] {
     let unique = |name: &str| format!("app_session={}{name}", target.replace('/', ""));
     let none = Request::get(target).header("Cookie", unique("none"));
-    let accounts = live.resolver.accounts();
+    let accounts = live.accounts();
     let bearer = |user: &str| format!("Bearer {}", accounts.mint(user, Kind::Bearer));
     let valid = Request::get(target).header("Authorization", bearer("alice"));
     let invalid = Request::get(target).header("Authorization", bearer("disabled"));

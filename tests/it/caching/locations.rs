@@ -50,7 +50,7 @@ fn no_reload_makes_an_answer_younger() {
     wait_until(at, MOMENT);
     live.nginx.reload();
     live.nginx.wait_for_old_workers();
-    live.resolver.accounts().revoke(&live.resolver.accounts().login("alice").bearer);
+    live.accounts().revoke(&live.accounts().login("alice").bearer);
     assert_asked(&live, &live.alice(), "200 valid hit HIT");
     assert_asked(&live, &to("/short/", &live.alice()), "200 none resolved EXPIRED");
     live.finish();
@@ -93,7 +93,7 @@ fn what_a_session_may_do_changes_when_its_answer_is_old() {
     let (request, token) = (by("bob", 1), "user:bob:1");
     let short = to("/short/", &request);
     let at = fill(&live, &short);
-    live.resolver.accounts().update("bob", |bob| bob.roles = vec!["admin".into()]);
+    live.accounts().update("bob", |bob| bob.roles = vec!["admin".into()]);
     wait_until(at, MOMENT);
     live.echo.clear();
     let at = fill(&live, &short);
@@ -101,7 +101,7 @@ fn what_a_session_may_do_changes_when_its_answer_is_old() {
         live.echo.last().and_then(|seen| seen.text("x-authgear-user-roles").map(str::to_owned)),
         Some("admin".into())
     );
-    live.resolver.accounts().revoke(token);
+    live.accounts().revoke(token);
     wait_until(at, MOMENT);
     assert_asked(&live, &short, "200 none resolved EXPIRED");
     // And everywhere, since the answer is a later one.
@@ -115,8 +115,8 @@ fn a_session_that_has_ended_is_noticed_when_its_answer_is_old_and_at_a_login_at_
     let session = super::session_of(&live, "alice", 1);
     let short = to("/short/", &session);
     let at = fill(&live, &short);
-    let cookie = live.resolver.accounts().wildcard("alice", super::Kind::Session, 1);
-    live.resolver.accounts().revoke(&cookie);
+    let cookie = live.accounts().wildcard("alice", super::Kind::Session, 1);
+    live.accounts().revoke(&cookie);
     wait_until(at, MOMENT);
     assert_asked(&live, &short, "200 invalid resolved EXPIRED");
     assert_asked(&live, &session, "200 invalid hit HIT");

@@ -95,7 +95,7 @@ fn a_hit_is_none_where_the_rules_are_others() {
     .flat_map(|(end, expected)| ways("cached", end).map(|way| (way, expected)))
     .collect();
     fill_all(&live, cases.len());
-    live.resolver.accounts().update("alice", |alice| alice.roles = vec!["newer".into()]);
+    live.accounts().update("alice", |alice| alice.roles = vec!["newer".into()]);
     for (n, (way, expected)) in (0..).zip(&cases) {
         live.echo.clear();
         let counted = ask_counting(&live, &to(way, &by("alice", n)));

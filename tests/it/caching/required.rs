@@ -97,7 +97,7 @@ fn a_role_that_is_taken_away_counts_until_the_answer_is_old() {
     let live = live();
     let request = to("/short/", &by("alice", 1));
     let at = fill(&live, &request);
-    live.resolver.accounts().update("alice", |alice| alice.roles.clear());
+    live.accounts().update("alice", |alice| alice.roles.clear());
     assert_asked(&live, &to("/admin/", &request), "200 valid hit HIT");
     wait_until(at, MOMENT);
     assert_asked(&live, &request, "403 valid require_role EXPIRED");
@@ -111,7 +111,7 @@ fn a_role_that_is_given_counts_when_the_answer_is_old() {
     let request = to("/short/", &by("norole", 1));
     assert_asked(&live, &request, "403 valid require_role MISS");
     let at = live.resolver.last_call().expect("a call").at;
-    live.resolver.accounts().update("norole", |user| user.roles = vec!["admin".into()]);
+    live.accounts().update("norole", |user| user.roles = vec!["admin".into()]);
     wait_until(at, MOMENT);
     assert_asked(&live, &request, "200 valid resolved EXPIRED");
     live.finish();
@@ -122,10 +122,10 @@ fn how_long_ago_somebody_authenticated_is_counted_when_the_answer_is_read() {
     let live = live();
     let first = (0..10).find_map(|n| {
         let request = by("alice", n);
-        let at = live.resolver.accounts().now().as_secs();
+        let at = live.accounts().now().as_secs();
         live.resolver.push_fault(with_headers(&[("X-Authgear-Session-Authenticated-At", &at.to_string())]));
         let told = [ask(&live, &to("/recent/", &request)), ask(&live, &to("/recent/", &request))];
-        let was_quick = live.resolver.accounts().now().as_secs() <= at + 1;
+        let was_quick = live.accounts().now().as_secs() <= at + 1;
         assert!(!was_quick || told == ["200 valid resolved MISS", "200 valid hit HIT"], "{told:?}");
         was_quick.then_some(request)
     });

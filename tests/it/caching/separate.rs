@@ -54,7 +54,7 @@ fn user_of(live: &Live, wire: Wire, request: &Request) -> Option<String> {
 fn no_set_of_credentials_gets_another_s_answer() {
     let live = cached("");
     let requests = different();
-    let id = |user: &Option<&str>| user.map(|user| live.resolver.accounts().user(user).id);
+    let id = |user: &Option<&str>| user.map(|user| live.accounts().user(user).id);
     for (n, (request, user)) in (1..).zip(&requests) {
         assert_eq!(user_of(&live, Wire::Http1, request), id(user), "{request:?}");
         assert_eq!(live.resolver.call_count(), n, "{request:?}");
@@ -71,7 +71,7 @@ fn no_set_of_credentials_gets_another_s_answer() {
 #[test]
 fn what_the_resolver_is_not_sent_makes_no_difference() {
     let live = cached("");
-    let line = format!("app_session={}", live.resolver.accounts().login("alice").app_session);
+    let line = format!("app_session={}", live.accounts().login("alice").app_session);
     assert_eq!(ask(&live, &cookie(&line)), "200 valid resolved MISS");
     for request in [
         cookie(&format!("a=b; {line}; c=d")),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::super::harness::{Http1, Request, Wire, send};
-use super::super::live::{assert_ending, pairs};
+use super::super::live::assert_ending;
+use super::super::stage::pairs;
 use super::super::standin::{Call, Fault, Kind, Resolver};
 use super::{
     CACHE, Live, MOMENT, PATIENCE, SHORT, ZONES, ask, assert_asked, by, cached, fill, to, told, wait_until,
@@ -124,7 +125,7 @@ fn a_user_who_keeps_a_session_locked_gets_no_more_than_its_own_old_answer() {
     let resolver = Resolver::builder().lock_sessions(true).start();
     let live = Live::build(resolver, &lines, |builder| builder.http(ZONES));
     age(&live, &[by("alice", 1), by("bob", 1)]);
-    live.resolver.accounts().update("alice", |user| user.roles = vec![]);
+    live.accounts().update("alice", |user| user.roles = vec![]);
     live.resolver.push_fault(Fault::Gate);
     let mut locks = live.begin(&by("alice", 1).header("Cookie", "session=x"));
     assert!(live.resolver.wait_for_gate(1, PATIENCE));

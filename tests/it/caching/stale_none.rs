@@ -60,7 +60,7 @@ fn a_hiccup_in_the_background_is_not_noticed() {
 fn the_answer_that_the_session_is_invalid_takes_its_place() {
     let live = with_old_answer();
     let session = session_of(&live, "alice", 1);
-    live.resolver.accounts().disable("alice");
+    live.accounts().disable("alice");
     assert_asked(&live, &to("/short/", &session), "200 invalid resolved EXPIRED");
     assert_asked(&live, &session, "200 invalid hit HIT");
     live.resolver.set_fault(Some(Fault::Status(500)));

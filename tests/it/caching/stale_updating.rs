@@ -70,7 +70,7 @@ fn the_answer_of_the_background_call_is_used_from_then_on() {
     let live = live();
     let request = by("alice", 1);
     age(&live, &request);
-    live.resolver.accounts().update("alice", |alice| alice.roles = vec!["reduced".into()]);
+    live.accounts().update("alice", |alice| alice.roles = vec!["reduced".into()]);
     live.resolver.set_fault(Some(Fault::Gate));
     assert_asked(&live, &to("/old/", &request), UPDATING);
     assert!(live.resolver.wait_for_gate(1, PATIENCE));
@@ -112,7 +112,7 @@ fn the_background_call_is_made_for_the_client_that_asks_now() {
 #[test]
 fn a_session_with_an_idle_timeout_lives_on_by_background_calls() {
     let live = live();
-    let accounts = live.resolver.accounts();
+    let accounts = live.accounts();
     accounts.set_idle_timeout(Some(Duration::from_secs(3600)));
     let request = to("/old/", &live.request_of("alice", super::Kind::Session));
     age(&live, &request);
@@ -184,9 +184,9 @@ fn a_resolver_that_hangs_is_asked_again_when_its_time_is_over() {
 fn a_session_that_has_ended_is_invalid_with_the_next_request_after_the_call() {
     let live = live();
     let request = session_of(&live, "alice", 1);
-    let cookie = live.resolver.accounts().wildcard("alice", super::Kind::Session, 1);
+    let cookie = live.accounts().wildcard("alice", super::Kind::Session, 1);
     age(&live, &request);
-    live.resolver.accounts().revoke(&cookie);
+    live.accounts().revoke(&cookie);
     assert_asked(&live, &to("/old/", &request), UPDATING);
     wait_for(&live, &request, "200 invalid hit HIT");
     let told = ask(&live, &to("/old/", &request));

@@ -21,11 +21,11 @@ fn bearer(token: &str) -> Request {
 /// What the resolver says of a good token, whatever the token is.
 fn valid() -> Fault {
     let headers = [("X-Authgear-Session-Valid", "true"), ("X-Authgear-User-Id", "u")];
-    Fault::ReplaceHeaders(super::super::live::pairs(&headers))
+    Fault::ReplaceHeaders(super::super::stage::pairs(&headers))
 }
 
 fn now(live: &Live) -> u64 {
-    live.resolver.accounts().now().as_secs()
+    live.accounts().now().as_secs()
 }
 
 /// Whether a valid answer to this request is kept.
@@ -42,8 +42,8 @@ fn is_kept(live: &Live, request: &Request) -> bool {
 fn a_token_far_in_the_past_is_not_what_a_session_is_judged_by() {
     let live = cached("");
     for (n, ago) in (0..).zip([400, 3600, 1_000_000]) {
-        let expired = live.resolver.accounts().jwt("alice", &live.resolver.url(), now(&live) - ago);
-        let session = live.resolver.accounts().wildcard("alice", super::Kind::AppSession, n);
+        let expired = live.accounts().jwt("alice", &live.resolver.url(), now(&live) - ago);
+        let session = live.accounts().wildcard("alice", super::Kind::AppSession, n);
         let request =
             Request::get("/").header("Cookie", format!("app_access_token={expired}; app_session={session}"));
         fill(&live, &request);
@@ -88,7 +88,7 @@ fn what_says_no_end_is_kept() {
 #[test]
 fn a_token_s_end_makes_no_time_longer() {
     let live = cached(&format!("location /short/ {{ {SHORT} {{pass}} }}"));
-    let jwt = live.resolver.accounts().jwt("alice", &live.resolver.url(), now(&live) + 100_000);
+    let jwt = live.accounts().jwt("alice", &live.resolver.url(), now(&live) + 100_000);
     let request = to("/short/", &bearer(&jwt));
     wait_until(fill(&live, &request), MOMENT);
     assert_asked(&live, &request, "200 valid resolved EXPIRED");
@@ -100,13 +100,13 @@ fn answers_that_there_is_no_session_outlast_the_token() {
     let live = cached("");
     let exp = now(&live) + 1;
     let bad = bearer(&token(&format!("{{\"exp\":{exp}}}")));
-    let disabled = bearer(&live.resolver.accounts().jwt("disabled", &live.resolver.url(), exp));
+    let disabled = bearer(&live.accounts().jwt("disabled", &live.resolver.url(), exp));
     assert_asked(&live, &bad, "200 none resolved MISS");
     // Invalid, or none where the token has ended already.
     let first = ask(&live, &disabled);
     assert!(first.ends_with(" resolved MISS"), "{first}");
     let end = Duration::from_millis(exp * 1000 + 10);
-    thread::sleep(end.saturating_sub(live.resolver.accounts().now()));
+    thread::sleep(end.saturating_sub(live.accounts().now()));
     assert_asked(&live, &bad, "200 none hit HIT");
     assert!(ask(&live, &disabled).ends_with(" hit HIT"));
     live.finish();

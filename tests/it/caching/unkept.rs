@@ -1,7 +1,7 @@
 //! What is never kept: failures, refusals, cookies, and the answer that there is no session beside a `session` cookie.
 
 use super::super::harness::{Http1, Request, Response, for_each_wire, send};
-use super::super::live::pairs;
+use super::super::stage::pairs;
 use super::super::standin::{Call, Fault, Kind};
 use super::{
     Live, MOMENT, PATIENCE, SHORT, Wire, ask, ask_counting, assert_asked, by, cached, fill, session_of, to,

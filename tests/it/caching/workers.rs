@@ -85,7 +85,7 @@ pub(super) fn odd_answers() -> Vec<Fault> {
 #[test]
 fn the_backend_gets_the_same_from_each_worker() {
     let live = live("");
-    for user in live.resolver.accounts().names() {
+    for user in live.accounts().names() {
         assert_same(&live, &by(&user, 1));
     }
     for (n, fault) in (10..).zip(odd_answers()) {
@@ -103,14 +103,14 @@ fn an_old_answer_in_one_worker_is_replaced_by_what_the_other_learns() {
     // Both have it in their own memory.
     assert_eq!(ask(&one, &short), "200 valid resolved MISS");
     assert_eq!(ask(&two, &by("alice", 1)), "200 valid hit HIT");
-    live.resolver.accounts().update("alice", |alice| alice.roles = vec!["reduced".into()]);
+    live.accounts().update("alice", |alice| alice.roles = vec!["reduced".into()]);
     let until = |live: &Live| wait_until(live.resolver.last_call().expect("a call").at, MOMENT);
     until(&live);
     assert_eq!(ask(&two, &short), "200 valid resolved EXPIRED");
     // What the first remembers is too old; what the second has put into the zone is not, unless the machine is slow.
     let first = ask(&one, &short);
     assert!(["200 valid hit HIT", "200 valid resolved EXPIRED"].contains(&first.as_str()), "{first}");
-    live.resolver.accounts().revoke("user:alice:1");
+    live.accounts().revoke("user:alice:1");
     until(&live);
     assert_eq!(ask(&one, &short), "200 none resolved EXPIRED");
     until(&live);
@@ -128,7 +128,7 @@ fn no_worker_gives_an_answer_that_is_too_old_whoever_asked_for_it() {
     wait_until(live.resolver.last_call().expect("a call").at, MOMENT);
     // From the zone, and from what it has remembered since then.
     assert_eq!(ask(&two, &by("alice", 1)), "200 valid hit HIT");
-    live.resolver.accounts().revoke("user:alice:1");
+    live.accounts().revoke("user:alice:1");
     assert_eq!(ask(&two, &short), "200 none resolved EXPIRED");
     live.finish();
 }
@@ -156,7 +156,7 @@ fn a_background_call_of_one_worker_is_for_both() {
     let old = to("/old/", &by("alice", 1));
     assert_eq!(ask(&one, &old), "200 valid resolved MISS");
     wait_until(live.resolver.last_call().expect("a call").at, MOMENT);
-    live.resolver.accounts().update("alice", |alice| alice.roles = vec!["later".into()]);
+    live.accounts().update("alice", |alice| alice.roles = vec!["later".into()]);
     live.resolver.set_fault(Some(Fault::Gate));
     for connection in [&one, &two, &one, &two] {
         assert_eq!(ask(connection, &old), "200 valid stale UPDATING");

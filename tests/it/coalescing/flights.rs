@@ -71,7 +71,7 @@ fn different_credentials_are_different_calls() {
     live.resolver.clear_faults();
     for (answer, (request, user)) in answers(waiting).iter().zip(&requests) {
         assert_ending(answer, 200, "valid", "resolved");
-        let id = ("x-authgear-user-id".to_owned(), live.resolver.accounts().user(user).id);
+        let id = ("x-authgear-user-id".to_owned(), live.accounts().user(user).id);
         assert!(identity(answer).contains(&id), "{request:?}");
     }
     live.finish();
@@ -142,7 +142,7 @@ fn nobody_waits_past_the_timeout_of_the_call() {
 fn a_refusal_is_shared_with_its_challenges() {
     let live = Live::start();
     let headers = [("WWW-Authenticate", "Bearer realm=\"a\""), ("WWW-Authenticate", "Basic realm=\"b\"")];
-    let headers = super::super::live::pairs(&headers);
+    let headers = super::super::stage::pairs(&headers);
     live.resolver.set_fault(Some(Fault::Gate.then(Fault::Answer { status: 401, headers, body: Vec::new() })));
     let waiting = flock(&live, N, &live.alice());
     live.resolver.open_gate();
@@ -203,7 +203,7 @@ fn later_requests_make_calls_of_their_own() {
     // Without a cache a session that has ended is noticed by the very next request.
     let session = live.request_of("alice", Kind::Session);
     assert_eq!(ending(&send(&live.nginx, Wire::Http1, &session)).1, "valid");
-    live.resolver.accounts().revoke(&live.resolver.accounts().login("alice").session);
+    live.accounts().revoke(&live.accounts().login("alice").session);
     assert_eq!(ending(&send(&live.nginx, Wire::Http1, &session)).1, "invalid");
     live.finish();
 }

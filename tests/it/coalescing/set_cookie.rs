@@ -32,7 +32,7 @@ fn the_client_that_caused_the_call_gets_every_cookie() {
         let response = send(&live.nginx, wire, dead());
         assert_ending(&response, 200, "invalid", "resolved");
         assert_eq!(response.all("set-cookie"), [CLEARED]);
-        let cookies = super::super::live::pairs(&[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2; Secure")]);
+        let cookies = super::super::stage::pairs(&[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2; Secure")]);
         live.resolver.push_fault(Fault::Headers(cookies));
         assert_eq!(send(&live.nginx, wire, dead()).all("set-cookie"), ["a=1", "b=2; Secure"]);
         assert_eq!(send(&live.nginx, wire, live.alice()).all("set-cookie"), NOTHING);

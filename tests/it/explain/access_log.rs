@@ -38,7 +38,7 @@ fn logged(live: &Live, request: &Request) -> String {
 #[test]
 fn the_format_of_the_manual_tells_of_each_kind_of_decision() {
     let live = live();
-    let id = live.resolver.accounts().user("alice").id;
+    let id = live.accounts().user("alice").id;
     for_each_wire(|wire| {
         // Of nobody else's, whom `unique` numbers from 0.
         let n = 1000 + wire as usize;
@@ -48,7 +48,7 @@ fn the_format_of_the_manual_tells_of_each_kind_of_decision() {
         let hit = format!("{id} result=valid reason=hit cache=HIT credential=bearer time=-");
         let role = format!(
             "{} result=valid reason=require_role cache=MISS credential=bearer time=T",
-            live.resolver.accounts().user("norole").id
+            live.accounts().user("norole").id
         );
         let failure = Some(Fault::Status(500));
         let refusal = Some(Fault::Status(403));

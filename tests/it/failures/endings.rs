@@ -33,7 +33,7 @@ fn the_log_names_the_resolver_and_the_cause_of_each_failure() {
             _ => "unexpected answer: ",
         };
         assert!(line.contains(cause), "{line}");
-        let bearer = live.resolver.accounts().login("alice").bearer;
+        let bearer = live.accounts().login("alice").bearer;
         assert!(!live.nginx.error_log().contains(&bearer), "no credential in the log");
         live.finish();
     }

@@ -61,7 +61,7 @@ impl Case {
         };
         let mut request = Request::get(path);
         if let Some(user) = user {
-            let session = stage.resolver.accounts().login(user).session;
+            let session = stage.accounts().login(user).session;
             request = request.header("Cookie", format!("session={session}"));
         }
         // "u:p" and "u:x".

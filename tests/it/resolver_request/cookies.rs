@@ -157,12 +157,12 @@ fn the_cookie_prefix_is_part_of_every_name() {
     let live = Live::with(resolver, "authgear_cookie_prefix acme_;");
     for_each_wire(|wire| {
         for kind in [Kind::Session, Kind::AppSession, Kind::AppAccessToken] {
-            let (name, value) = live.resolver.accounts().login("alice").header(kind, "acme_");
+            let (name, value) = live.accounts().login("alice").header(kind, "acme_");
             let (response, call) = one_call(&live, wire, &Request::get("/").header(name, &value));
             assert_ending(&response, 200, "valid", "resolved");
             assert_eq!(call.text("cookie"), Some(value.as_str()));
             for prefix in ["", "ACME_", "acme", "acme_acme_", "xacme_"] {
-                let (name, value) = live.resolver.accounts().login("alice").header(kind, prefix);
+                let (name, value) = live.accounts().login("alice").header(kind, prefix);
                 let response = no_call(&live, wire, &Request::get("/").header(name, value));
                 assert_ending(&response, 200, "none", "no_credential");
             }

@@ -1,7 +1,8 @@
 //! The whole header section of a call, and that nothing of the client's changes it.
 
 use super::super::harness::{Request, Wire, for_each_wire};
-use super::super::live::{Live, assert_ending, pairs};
+use super::super::live::{Live, assert_ending};
+use super::super::stage::pairs;
 use super::super::standin::tls::Leaf;
 use super::super::standin::{Kind, Pki, Resolver, Version};
 use super::{authority, headers_of, one_call};
@@ -229,7 +230,7 @@ fn uri_and_host_of_the_client_play_no_part() {
 fn every_kind_of_credential_goes_along_with_the_others() {
     let live = Live::start();
     let host = authority(&live.resolver);
-    let login = live.resolver.accounts().login("alice");
+    let login = live.accounts().login("alice");
     let cookie = format!(
         "session={}; app_access_token={}; app_session={}",
         login.session, login.app_access_token, login.app_session

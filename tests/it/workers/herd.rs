@@ -119,7 +119,7 @@ fn many_keys_in_flight_at_a_time_are_not_mixed_up() {
     let workers = crew.workers();
     let token = |n: u64| {
         let user = if n.is_multiple_of(2) { "alice" } else { "bob" };
-        let token = crew.resolver().accounts().wildcard(user, super::Kind::Bearer, n);
+        let token = crew.live.accounts().wildcard(user, super::Kind::Bearer, n);
         (user, Request::get("/").header("Authorization", format!("Bearer {token}")))
     };
     let mut waiting = Vec::new();

@@ -84,7 +84,7 @@ impl Drop for Stop<'_> {
 /// Has so many clients ask, each time over a new connection, until this returns.
 pub(super) fn under_load(crew: &Crew, clients: u64, meanwhile: impl FnOnce()) -> Tally {
     let (stop, next, tally) = (AtomicBool::new(false), AtomicU64::new(0), Mutex::new(Tally::default()));
-    let ids = USERS.map(|user| crew.resolver().accounts().user(user).id);
+    let ids = USERS.map(|user| crew.live.accounts().user(user).id);
     thread::scope(|scope| {
         for _ in 0..clients {
             scope.spawn(|| {
@@ -103,7 +103,7 @@ pub(super) fn under_load(crew: &Crew, clients: u64, meanwhile: impl FnOnce()) ->
 }
 
 fn ask(crew: &Crew, user: &str, token: u64) -> io::Result<Response> {
-    let token = crew.resolver().accounts().wildcard(user, Kind::Bearer, token);
+    let token = crew.live.accounts().wildcard(user, Kind::Bearer, token);
     let request = Request::get("/").header("Authorization", format!("Bearer {token}"));
     Http1::connect(crew.port)?.exchange(&request)
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::live::pairs;
+use super::super::stage::pairs;
 use super::{Crew, Fault, PATIENCE, PATIENT, Pid, Request, Resolver, answers, assert_ending, assert_is};
 
 /// What a call comes to, what each request gets of it, and what it costs.
@@ -90,7 +90,7 @@ fn answers_that_are_not_to_be_kept_are_for_those_that_wait() {
     }
     // As Authgear answers when its database fails.
     let none = case(Fault::NoHeadersFor200, 200, "none", "resolved", 1);
-    let session = crew.resolver().accounts().mint("alice", super::Kind::Session);
+    let session = crew.live.accounts().mint("alice", super::Kind::Session);
     assert_shared(&crew, &none, &Request::get("/").header("Cookie", format!("session={session}")));
     crew.finish();
 }

@@ -84,7 +84,7 @@ fn an_old_worker_follows_the_call_of_a_new_one() {
     let answers = answers(std::iter::once(leader).chain(followers).collect());
     assert_eq!(ending(&answers[0]), (200, "valid".into(), "resolved".into()));
     for answer in &answers {
-        let id = crew.resolver().accounts().user("alice").id;
+        let id = crew.live.accounts().user("alice").id;
         assert_eq!(EchoReply::of(answer).header("x-authgear-user-id"), Some(id.as_str()));
         assert_eq!(ending(answer).0, 200);
     }
@@ -114,7 +114,7 @@ fn a_failure_reaches_the_followers_of_another_configuration() {
 #[test]
 fn the_cache_survives_reloads() {
     let crew = Crew::cached(2, "");
-    let accounts = crew.resolver().accounts();
+    let accounts = crew.live.accounts();
     let with = |name: &str, value: &str| Request::get("/").header(name, value);
     let mut known = vec![
         (with("Cookie", "session=dead"), "invalid"),
