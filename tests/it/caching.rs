@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use super::harness::{Builder, PATIENCE, Request, Response, Wire, send};
 use super::live::{Live, ending};
+use super::stage::{pairs, token_of};
 use super::standin::{Fault, Kind, Resolver};
 
 /// Two zones; answers are looked for in the first, and kept there for longer than any test takes.
@@ -56,11 +57,6 @@ fn built(lines: &str, change: impl FnOnce(Builder) -> Builder) -> Live {
 /// That request, to another place.
 fn to(target: &str, request: &Request) -> Request {
     Request { target: target.into(), ..request.clone() }
-}
-
-/// The `n`th good bearer token of that user.
-fn by(user: &str, n: u64) -> Request {
-    Request::get("/").header("Authorization", format!("Bearer user:{user}:{n}"))
 }
 
 /// The `n`th good `session` cookie of that user.
@@ -117,5 +113,5 @@ fn wait_until(since: Instant, time: Duration) {
 
 /// The normal answer with these in place of its headers of the same names.
 fn with_headers(headers: &[(&str, &str)]) -> Fault {
-    Fault::Headers(super::stage::pairs(headers))
+    Fault::Headers(pairs(headers))
 }

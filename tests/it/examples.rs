@@ -209,8 +209,8 @@ fn the_drop_in_gives_what_it_replaces() {
     let bad = Request::get("/").header("Cookie", "session=bad");
     for request in [
         Request::get("/"),
-        with_bearer(&accounts.login("alice").bearer),
-        with_bearer(&accounts.login("norole").bearer),
+        stage.alice(),
+        stage.request_of("norole", Kind::Bearer),
         with_bearer("bad"),
         Request::get("/").header("Cookie", format!("session={}", accounts.login("bob").session)),
         bad.clone(),
@@ -219,7 +219,7 @@ fn the_drop_in_gives_what_it_replaces() {
         assert_eq!(got, expected, "{request:?}");
     }
     // What the drop-in has besides: roles, the clearing of a dead cookie, and a log that tells.
-    let alice = EchoReply::of(&ask(port, &with_bearer(&accounts.login("alice").bearer)));
+    let alice = EchoReply::of(&ask(port, &stage.alice()));
     assert_eq!(alice.header("x-authgear-user-roles"), Some("admin,editor"));
     // The answer to the first bad one is kept by now, and a cookie that it clears is not for others.
     let dead = Request::get("/").header("Cookie", "session=dead");

@@ -5,7 +5,7 @@ mod conditions;
 mod configuration;
 mod satisfy;
 
-use crate::harness::{Builder, Nginx, Request, Response};
+use crate::harness::{Builder, Nginx, Response};
 use crate::stage::Stage;
 
 /// A server whose `/` requires this, and which tells the reason; `/open` requires nothing.
@@ -16,12 +16,6 @@ fn site(stage: &Stage, require: &str) -> Builder {
          location / {{ authgear_require {require}; {pass} }}
          location /open {{ {pass} }}"
     ))
-}
-
-/// With the user's own bearer token.
-fn as_user(stage: &Stage, user: &str) -> Request {
-    let token = stage.accounts().login(user).bearer;
-    Request::get("/").header("Authorization", format!("Bearer {token}"))
 }
 
 fn reason(response: &Response) -> String {

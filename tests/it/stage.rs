@@ -1,6 +1,7 @@
 //! What the tests stand on: a resolver, a backend that echoes, and nginx with the module between them, whose users ask.
 
 use std::borrow::Borrow;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::harness::{Builder, EchoReply, Nginx, Request, Response, Wire, send};
@@ -79,7 +80,7 @@ impl Stage {
     /// A request with a good credential of alice's that no other request here has.
     pub(crate) fn unique(&self) -> Request {
         let n = self.used.fetch_add(1, Ordering::Relaxed);
-        with_bearer(&self.accounts().wildcard("alice", Kind::Bearer, n))
+        token_of("alice", n)
     }
 
     /// What the backend got. The request must be answered with 200, and reach the backend once.
@@ -132,11 +133,17 @@ impl Stage {
     }
 }
 
+/// A request with this bearer token.
 pub(crate) fn with_bearer(token: &str) -> Request {
     Request::get("/").header("Authorization", format!("Bearer {token}"))
 }
 
-/// The request, with a good bearer token of that user.
+/// A request with the `n`th good bearer token of that user. Every stand-in knows these.
+pub(crate) fn token_of(user: &str, n: impl Display) -> Request {
+    with_bearer(&format!("user:{user}:{n}"))
+}
+
+/// That request, with the first of these tokens as well.
 pub(crate) fn by(user: &str, request: Request) -> Request {
     request.header("Authorization", format!("Bearer user:{user}:1"))
 }

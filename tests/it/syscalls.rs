@@ -11,8 +11,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::harness::{Builder, Http1, Nginx, PATIENCE, Request, for_each_wire, in_background, poll, send};
-use crate::stage::{Stage, with_bearer};
-use crate::standin::{Fault, Kind, Leaf, Pki, Resolver};
+use crate::stage::{Stage, token_of};
+use crate::standin::{Fault, Leaf, Pki, Resolver};
 use trace::{Call, Strace, Thread};
 
 /// What a main thread may call. nginx's own part of it: waiting for events, connections of clients, and its log files,
@@ -128,9 +128,7 @@ fn resolve(stage: &Stage, nginx: &Nginx) {
                 assert_eq!(send(nginx, wire, request.clone()).status, 200, "{target}");
             }
         }
-        // The accounts of the other resolver are as good.
-        let token = stage.accounts().wildcard("bob", Kind::Bearer, 1);
-        assert_eq!(send(nginx, wire, to("/secure", with_bearer(&token))).status, 200);
+        assert_eq!(send(nginx, wire, to("/secure", token_of("bob", 1))).status, 200);
         assert_eq!(send(nginx, wire, Request::get("/")).status, 200);
     });
 }

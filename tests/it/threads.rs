@@ -4,8 +4,7 @@
 use std::thread;
 
 use crate::harness::{Http1, Nginx, Request, process};
-use crate::stage::{Stage, with_bearer};
-use crate::standin::Kind;
+use crate::stage::{Stage, token_of};
 
 const CLIENTS: u64 = 4;
 const REQUESTS: u64 = 700;
@@ -39,8 +38,7 @@ fn browse(stage: &Stage, port: u16, client: u64, paths: &[&str]) {
     for number in 0..REQUESTS {
         let path = paths[usize::try_from(number).expect("it is small") % paths.len()];
         // A credential of its own each: every request waits for a call.
-        let token = stage.accounts().wildcard("alice", Kind::Bearer, client * REQUESTS + number);
-        let request = Request { target: path.into(), ..with_bearer(&token) };
+        let request = Request { target: path.into(), ..token_of("alice", client * REQUESTS + number) };
         let response =
             connection.exchange(&request).unwrap_or_else(|e| panic!("request {number}, {path}: {e}"));
         match path {

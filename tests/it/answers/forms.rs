@@ -2,7 +2,7 @@
 
 use super::super::harness::{Wire, for_each_wire};
 use super::super::live::{assert_ending, identity};
-use super::super::stage::pairs;
+use super::super::stage::{pairs, with_bearer};
 use super::super::standin::{Fault, Kind};
 use super::{USER, VALID, answer, ask, for_each_resolver};
 
@@ -104,7 +104,7 @@ fn early_hints_and_trailers_lend_no_identity() {
         for fault in [Fault::EarlyHints(claims.clone()), Fault::Trailers(claims.clone())] {
             live.resolver.push_fault(fault);
             // A bearer token that nobody knows: the true answer is "none".
-            let request = super::super::harness::Request::get("/").header("Authorization", "Bearer x");
+            let request = with_bearer("x");
             let response = super::send(&live.nginx, Wire::Http1, &request);
             assert_ending(&response, 200, "none", "resolved");
             assert_eq!(identity(&response), []);

@@ -2,6 +2,7 @@
 
 use super::super::harness::Wire;
 use super::super::live::{assert_ending, identity};
+use super::super::stage::with_bearer;
 use super::super::standin::{Fault, Resolver};
 use super::{Live, USER, VALID, answer, ask, for_each_resolver};
 
@@ -71,7 +72,7 @@ fn a_200_without_identity_and_with_a_body_is_another_server_s() {
         let response = ask(live, Wire::Http1, answer(200, html, "<html>Welcome to nginx!"));
         assert_ending(&response, 502, "error", "malformed");
         live.resolver.push_fault(Fault::Chunked(b"x".to_vec()));
-        let unknown = super::super::harness::Request::get("/").header("Authorization", "Bearer x");
+        let unknown = with_bearer("x");
         assert_ending(&super::send(&live.nginx, Wire::Http1, &unknown), 502, "error", "malformed");
     });
 }

@@ -1,7 +1,8 @@
 //! 401 and 403 go to the client as with `auth_request`; every other status is an error.
 
-use super::super::harness::{Request, Wire, for_each_wire};
+use super::super::harness::{Wire, for_each_wire};
 use super::super::live::{assert_ending, ending};
+use super::super::stage::token_of;
 use super::super::standin::{Fault, Resolver};
 use super::{Live, USER, VALID, answer, ask, for_each_resolver};
 
@@ -132,7 +133,7 @@ fn the_server_s_own_failures_are_errors() {
         assert_ending(&response, 200, "none", "resolved");
     });
     let wrong_tenant = Live::with(Resolver::builder().app_host("auth.example.com").start(), "");
-    let request = Request::get("/").header("Authorization", "Bearer user:alice:1");
+    let request = token_of("alice", 1);
     let response = super::send(&wrong_tenant.nginx, Wire::Http1, &request);
     assert_ending(&response, 502, "error", "status");
     wrong_tenant.finish();

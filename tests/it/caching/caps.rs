@@ -4,9 +4,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::harness::Request;
+use super::super::stage::with_bearer;
 use super::super::standin::Fault;
 use super::{
-    Live, MOMENT, SHORT, ask, ask_counting, assert_asked, by, cached, fill, to, wait_until, with_headers,
+    Live, MOMENT, SHORT, ask, ask_counting, assert_asked, cached, fill, to, token_of, wait_until,
+    with_headers,
 };
 
 const CONTROL: &str = "Cache-Control";
@@ -39,9 +41,9 @@ fn an_answer_that_says_so_is_not_kept() {
     ];
     for (n, headers) in (0..).zip(cases) {
         // Answers of every kind.
-        let invalid = by("disabled", n);
-        let none = Request::get("/").header("Authorization", format!("Bearer {n}"));
-        for (request, result) in [(by("alice", n), "valid"), (invalid, "invalid"), (none, "none")] {
+        let invalid = token_of("disabled", n);
+        let none = with_bearer(&n.to_string());
+        for (request, result) in [(token_of("alice", n), "valid"), (invalid, "invalid"), (none, "none")] {
             for _ in 0..2 {
                 live.resolver.push_fault(with_headers(headers));
                 assert_asked(&live, &request, &format!("200 {result} resolved MISS"));
@@ -73,8 +75,8 @@ fn an_answer_that_says_nothing_against_it_is_kept() {
     ];
     for (n, headers) in (0..).zip(cases) {
         live.resolver.push_fault(with_headers(headers));
-        assert_asked(&live, &by("alice", n), "200 valid resolved MISS");
-        assert_eq!(ask(&live, &by("alice", n)), "200 valid hit HIT", "{headers:?}");
+        assert_asked(&live, &token_of("alice", n), "200 valid resolved MISS");
+        assert_eq!(ask(&live, &token_of("alice", n)), "200 valid hit HIT", "{headers:?}");
     }
     live.finish();
 }
@@ -97,7 +99,7 @@ fn an_answer_is_kept_no_longer_than_it_says_itself() {
         for user in users {
             for (n, headers) in (0..).zip(cases) {
                 live.resolver.push_fault(with_headers(headers));
-                last = fill(&live, &by(user, n));
+                last = fill(&live, &token_of(user, n));
             }
         }
         last
@@ -106,7 +108,7 @@ fn an_answer_is_kept_no_longer_than_it_says_itself() {
     let filled = (0..10).find_map(|_| {
         let began = Instant::now();
         let last = fill_all(&["alice", "disabled"]);
-        let hits = (0..4).all(|n| ask(&live, &by("alice", n)) == "200 valid hit HIT");
+        let hits = (0..4).all(|n| ask(&live, &token_of("alice", n)) == "200 valid hit HIT");
         let was_quick = began.elapsed() < Duration::from_secs(1);
         assert!(hits || !was_quick, "they are to be kept for a second");
         (hits && was_quick).then_some(last).or_else(|| {
@@ -117,19 +119,19 @@ fn an_answer_is_kept_no_longer_than_it_says_itself() {
     let filled = filled.expect("the machine is quick enough once in ten times");
     // A long bound doesn't make short times longer.
     live.resolver.push_fault(with_headers(&[(CONTROL, "max-age=600")]));
-    let short = to("/short/", &by("bob", 1));
+    let short = to("/short/", &token_of("bob", 1));
     wait_until(fill(&live, &short), MOMENT);
     assert_asked(&live, &short, "200 valid resolved EXPIRED");
     wait_until(filled, Duration::from_secs(1));
     live.resolver.set_fault(Some(Fault::Status(503)));
     for n in 0..4 {
         // Past its own bound it is no stale answer either.
-        assert_asked(&live, &to("/stale/", &by("alice", n)), "502 error status EXPIRED");
-        assert_asked(&live, &by("alice", n), "502 error status EXPIRED");
+        assert_asked(&live, &to("/stale/", &token_of("alice", n)), "502 error status EXPIRED");
+        assert_asked(&live, &token_of("alice", n), "502 error status EXPIRED");
     }
     live.resolver.clear_faults();
     for n in 0..4 {
-        assert_asked(&live, &by("disabled", n), "200 invalid resolved EXPIRED");
+        assert_asked(&live, &token_of("disabled", n), "200 invalid resolved EXPIRED");
     }
     live.finish();
 }
@@ -141,10 +143,6 @@ fn unix(live: &Live) -> Duration {
 
 fn jwt(live: &Live, exp: u64) -> String {
     live.accounts().jwt("alice", &live.resolver.url(), exp)
-}
-
-fn bearer(token: &str) -> Request {
-    Request::get("/").header("Authorization", format!("Bearer {token}"))
 }
 
 fn cookie(line: &str) -> Request {
@@ -171,12 +169,12 @@ fn the_answer_for_a_token_ends_with_the_token() {
         let near = jwt(&live, exp);
         let session = live.accounts().wildcard("alice", super::Kind::AppSession, n);
         let requests = [
-            bearer(&near),
+            with_bearer(&near),
             cookie(&format!("app_access_token={near}")),
             cookie(&format!("app_access_token=\"{near}\"")),
             cookie(&format!("other=1; app_session={session}; app_access_token={near}")),
-            bearer(&far).header("Cookie", format!("app_access_token={near}")),
-            bearer(&near).header("Cookie", format!("app_access_token={far}")),
+            with_bearer(&far).header("Cookie", format!("app_access_token={near}")),
+            with_bearer(&near).header("Cookie", format!("app_access_token={far}")),
         ];
         for request in &requests {
             fill(&live, request);
@@ -187,14 +185,14 @@ fn the_answer_for_a_token_ends_with_the_token() {
         was_quick.then_some((exp, requests))
     });
     let (exp, requests) = filled.expect("the machine is quick enough once in ten times");
-    fill(&live, &bearer(&far));
+    fill(&live, &with_bearer(&far));
     thread::sleep(Duration::from_secs(exp).saturating_sub(unix(&live)));
     live.resolver.set_fault(Some(Fault::Status(503)));
     for request in &requests {
         assert_asked(&live, &to("/stale/", request), "502 error status EXPIRED");
         assert_asked(&live, request, "502 error status EXPIRED");
     }
-    assert_asked(&live, &bearer(&far), "200 valid hit HIT");
+    assert_asked(&live, &with_bearer(&far), "200 valid hit HIT");
     live.finish();
 }
 
@@ -206,7 +204,7 @@ fn a_token_asked_for_late_in_a_second_ends_no_later_than_others() {
         let exp = now.as_secs() + 1;
         // The token has a fifth of a second left.
         thread::sleep(Duration::from_millis(exp * 1000 - 200).saturating_sub(now));
-        let request = bearer(&jwt(&live, exp));
+        let request = with_bearer(&jwt(&live, exp));
         let first = ask(&live, &request);
         thread::sleep(Duration::from_millis(exp * 1000 + 10).saturating_sub(unix(&live)));
         let (second, calls) = ask_counting(&live, &request);

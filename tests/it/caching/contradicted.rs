@@ -3,7 +3,7 @@
 
 use super::super::harness::{Request, poll};
 use super::super::standin::Fault;
-use super::{Live, MOMENT, PATIENCE, ask, built, by, fill, session_of, to, wait_until, with_headers};
+use super::{Live, MOMENT, PATIENCE, ask, built, fill, session_of, to, token_of, wait_until, with_headers};
 
 fn live() -> Live {
     let lines = "authgear_cache_valid 10m;\nauthgear_cache_valid invalid none 0;\n\
@@ -26,15 +26,15 @@ fn contradictions(live: &Live) -> Vec<Contradiction<'_>> {
     };
     vec![
         ("invalid", session_of(live, "alice", 1), Box::new(move || accounts.revoke(&session))),
-        ("none", by("alice", 2), Box::new(|| accounts.revoke("user:alice:2"))),
-        ("no-store", by("alice", 3), Box::new(no_store)),
+        ("none", token_of("alice", 2), Box::new(|| accounts.revoke("user:alice:2"))),
+        ("no-store", token_of("alice", 3), Box::new(no_store)),
     ]
 }
 
 #[test]
 fn what_the_resolver_has_said_since_then_counts_when_it_fails() {
     let live = live();
-    fill(&live, &by("bob", 1));
+    fill(&live, &token_of("bob", 1));
     for (what, request, contradict) in contradictions(&live) {
         let request = to("/error/", &request);
         let at = fill(&live, &request);
@@ -45,7 +45,7 @@ fn what_the_resolver_has_said_since_then_counts_when_it_fails() {
         let told = ask(&live, &request);
         assert!(told.starts_with("502 error status "), "{what}: {told}");
         // Unlike what it has not contradicted.
-        assert_eq!(ask(&live, &to("/error/", &by("bob", 1))), "200 valid stale STALE");
+        assert_eq!(ask(&live, &to("/error/", &token_of("bob", 1))), "200 valid stale STALE");
         live.resolver.clear_faults();
     }
     live.finish();

@@ -2,7 +2,7 @@
 
 use super::super::harness::{Http1, Http2, Request, for_each_wire, send};
 use super::super::standin::{Fault, Kind};
-use super::{Live, SHORT, Wire, ask, ask_counting, assert_asked, by, cached, session_of, to, told};
+use super::{Live, SHORT, Wire, ask, ask_counting, assert_asked, cached, session_of, to, token_of, told};
 
 #[test]
 fn the_second_request_of_each_kind_of_credential_takes_no_call() {
@@ -57,12 +57,12 @@ fn requests_that_need_no_answer_have_nothing_to_do_with_the_cache() {
 fn a_location_without_a_cache_neither_reads_nor_keeps() {
     let live = cached("location /bypass/ { authgear_cache off; {pass} }");
     let bypass = |request: &Request| assert_eq!(ask_counting(&live, &to("/bypass/", request)).1, 1);
-    bypass(&by("alice", 1));
-    assert_asked(&live, &to("/bypass/", &by("alice", 1)), "200 valid resolved BYPASS");
-    assert_asked(&live, &by("alice", 1), "200 valid resolved MISS");
-    assert_asked(&live, &by("alice", 1), "200 valid hit HIT");
-    bypass(&by("alice", 1));
-    assert_asked(&live, &by("alice", 1), "200 valid hit HIT");
+    bypass(&token_of("alice", 1));
+    assert_asked(&live, &to("/bypass/", &token_of("alice", 1)), "200 valid resolved BYPASS");
+    assert_asked(&live, &token_of("alice", 1), "200 valid resolved MISS");
+    assert_asked(&live, &token_of("alice", 1), "200 valid hit HIT");
+    bypass(&token_of("alice", 1));
+    assert_asked(&live, &token_of("alice", 1), "200 valid hit HIT");
     live.finish();
 }
 
@@ -100,7 +100,7 @@ fn equal_requests_at_the_same_time_share_a_call_and_its_answer_is_kept() {
         "location /other/ { authgear_cache others; {pass} }\nlocation /bypass/ { authgear_cache off; {pass} }",
     );
     for (n, leader) in [(1, "/bypass/"), (2, "/"), (3, "/other/")] {
-        let request = by("alice", n);
+        let request = token_of("alice", n);
         live.resolver.set_fault(Some(Fault::Gate));
         let mut waiting = vec![live.begin(&to(leader, &request))];
         assert!(live.resolver.wait_for_gate(1, super::PATIENCE));

@@ -5,7 +5,7 @@ use super::super::live::identity;
 use super::super::stage::{identity as seen_identity, identity_of, pairs};
 use super::super::standin::echo::Seen;
 use super::super::standin::{Fault, Kind};
-use super::{Live, Wire, by, cached, told, with_headers};
+use super::{Live, Wire, cached, token_of, told, with_headers};
 
 const ANSWER: &str = "add_header X-Answer \"$authgear_session_valid|$authgear_user_id|$authgear_user_anonymous|\
                       $authgear_user_verified|$authgear_user_roles|$authgear_user_can_reauthenticate|\
@@ -61,7 +61,7 @@ fn each_user_is_the_same_from_the_cache() {
                 request.header("X-Authgear-User-Roles", "root").header("x-authgear-some-day", "forged")
             };
             let n = u64::from(wire == Wire::Http2);
-            let seen = assert_same(&live, wire, &forged(by(&user, n)));
+            let seen = assert_same(&live, wire, &forged(token_of(&user, n)));
             let wanted = if user == "disabled" { vec![] } else { identity_of(&user) };
             let found = seen_identity(&seen);
             assert!(user == "disabled" || found == wanted, "{user}: {found:?}");
@@ -108,7 +108,7 @@ fn headers_and_values_that_nobody_knows_yet_are_the_same_from_the_cache() {
         ] {
             n += 1;
             live.resolver.push_fault(with_headers(headers));
-            let seen = assert_same(&live, wire, &by("alice", n));
+            let seen = assert_same(&live, wire, &token_of("alice", n));
             let found = seen_identity(&seen);
             assert!(found.len() >= at_least, "{} in {found:?}", found.len());
             for (name, value) in
@@ -129,7 +129,7 @@ fn answers_with_more_than_a_zone_can_keep_still_answer() {
     let headers: Vec<_> = (0..7).map(|n| (format!("X-Authgear-{n}"), "x".repeat(1000))).collect();
     for n in 0..3 {
         live.resolver.push_fault(Fault::Headers(headers.clone()));
-        assert_same(&live, Wire::Http1, &by("alice", n));
+        assert_same(&live, Wire::Http1, &token_of("alice", n));
     }
     live.finish();
 }
@@ -145,7 +145,7 @@ fn a_hit_tells_the_client_no_more_than_a_miss() {
         (response.status, response.headers, response.body)
     };
     for_each_wire(|wire| {
-        let request = if wire == Wire::Http1 { live.alice() } else { by("bob", 1) };
+        let request = if wire == Wire::Http1 { live.alice() } else { token_of("bob", 1) };
         let miss = apart_from_that(send(&live.nginx, wire, &request), " MISS");
         assert_eq!(apart_from_that(send(&live.nginx, wire, &request), " HIT"), miss);
     });
@@ -167,7 +167,7 @@ fn every_byte_that_a_value_may_have_is_kept() {
     let (raw, value) = every_byte();
     for_each_wire(|wire| {
         live.resolver.push_fault(Fault::Raw(raw.clone()));
-        let seen = assert_same(&live, wire, &by("alice", wire as u64));
+        let seen = assert_same(&live, wire, &token_of("alice", wire as u64));
         assert_eq!(seen.header_all("x-authgear-some-day"), [value.as_slice()]);
     });
     live.finish();
@@ -185,7 +185,7 @@ fn a_client_s_own_are_replaced_by_a_hit_where_they_are_not_stripped() {
     for_each_wire(|wire| {
         for (user, wanted) in [("norole", identity_of("norole")), ("nobody", vec![])] {
             for end in [" MISS", " HIT", " HIT"] {
-                let request = forged(by(user, wire as u64));
+                let request = forged(token_of(user, wire as u64));
                 let (seen, _) = ask(&live, wire, &request, end);
                 assert_eq!(seen_identity(&seen), wanted);
             }

@@ -1,13 +1,14 @@
 //! Each kind of answer has a time of its own: that a session is valid, that it is invalid, that there is none.
 
 use super::super::harness::Request;
+use super::super::stage::with_bearer;
 use super::super::standin::Kind;
-use super::{Live, MOMENT, ask, ask_counting, assert_asked, built, by, cached, fill, to, wait_until};
+use super::{Live, MOMENT, ask, ask_counting, assert_asked, built, cached, fill, to, token_of, wait_until};
 
 /// Requests whose answers are of each kind: valid, invalid, none.
 fn kinds(live: &Live) -> [Request; 3] {
     let invalid = live.request_of("disabled", Kind::Bearer);
-    [live.alice(), invalid, Request::get("/").header("Authorization", "Bearer unknown")]
+    [live.alice(), invalid, with_bearer("unknown")]
 }
 
 const RESULTS: [&str; 3] = ["valid", "invalid", "none"];
@@ -103,7 +104,7 @@ fn a_kind_that_is_not_named_is_that_of_valid_sessions() {
 fn a_credential_that_becomes_good_or_bad_is_noticed_with_the_next_answer() {
     let live = cached("location /now/ { authgear_cache_valid valid invalid none 0; {pass} }");
     let accounts = live.accounts();
-    let (request, token) = (by("bob", 7), "user:bob:7");
+    let (request, token) = (token_of("bob", 7), "user:bob:7");
     assert_asked(&live, &request, "200 valid resolved MISS");
     accounts.revoke(token);
     assert_asked(&live, &request, "200 valid hit HIT");

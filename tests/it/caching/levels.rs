@@ -3,7 +3,7 @@
 use super::super::harness::{Nginx, Request, Wire, send};
 use super::super::standin::echo::Http;
 use super::super::standin::{Fault, Kind, Resolver};
-use super::{MOMENT, ask_counting, built, by, cached, fill, to, wait_until};
+use super::{MOMENT, ask_counting, built, cached, fill, to, token_of, wait_until};
 
 /// Calls that two requests of each kind of answer cost in that place: valid, invalid, none.
 fn calls(live: &super::Live, target: &str) -> [u64; 3] {
@@ -49,7 +49,7 @@ fn the_zone_is_inherited_replaced_and_switched_off() {
            location /in/off/ { authgear_cache off; {pass} location /in/off/in/ { {pass} }\n\
              location /in/off/on/ { authgear_cache sessions; {pass} } } }",
     );
-    let request = by("alice", 1);
+    let request = token_of("alice", 1);
     for (target, expected) in [
         ("/", "resolved MISS"),
         ("/in/", "hit HIT"),
@@ -106,7 +106,7 @@ fn servers_with_one_zone_share_their_answers() {
         .server_named("elsewhere.example", format!("authgear_resolve {};\n{cache}", other.url()))
         .start();
     let ask = |host: &str| {
-        let response = send(&nginx, Wire::Http1, by("alice", 1).host(host));
+        let response = send(&nginx, Wire::Http1, token_of("alice", 1).host(host));
         response.header("x-cache").unwrap_or_else(|| "no cache".to_owned())
     };
     let expected = [

@@ -1,7 +1,7 @@
 //! Times are those of the location that looks, whoever kept the answer.
 
 use super::super::standin::Fault;
-use super::{Live, MOMENT, SHORT, ask, ask_counting, assert_asked, by, cached, fill, to, wait_until};
+use super::{Live, MOMENT, SHORT, ask, ask_counting, assert_asked, cached, fill, to, token_of, wait_until};
 
 fn live() -> Live {
     cached(&format!(
@@ -14,7 +14,7 @@ fn live() -> Live {
 #[test]
 fn a_location_never_gets_an_older_answer_than_it_wants() {
     let live = live();
-    let filled = [by("alice", 1), by("alice", 2), by("alice", 3)].map(|request| {
+    let filled = [token_of("alice", 1), token_of("alice", 2), token_of("alice", 3)].map(|request| {
         let at = fill(&live, &request);
         (request, at)
     });
@@ -71,8 +71,8 @@ fn a_time_that_is_not_over_is_a_hit() {
     let live = live();
     // Only on a machine that stands still for 5 s is the answer too old.
     for n in 0..3 {
-        fill(&live, &by("alice", n));
-        assert_asked(&live, &to("/five/", &by("alice", n)), "200 valid hit HIT");
+        fill(&live, &token_of("alice", n));
+        assert_asked(&live, &to("/five/", &token_of("alice", n)), "200 valid hit HIT");
     }
     live.finish();
 }
@@ -82,15 +82,15 @@ fn an_answer_is_as_old_as_its_question() {
     let live = live();
     // The answer takes longer than it may be used.
     live.resolver.push_fault(Fault::Delay(2 * MOMENT));
-    fill(&live, &to("/short/", &by("alice", 1)));
-    assert_asked(&live, &to("/short/", &by("alice", 1)), "200 valid resolved EXPIRED");
+    fill(&live, &to("/short/", &token_of("alice", 1)));
+    assert_asked(&live, &to("/short/", &token_of("alice", 1)), "200 valid resolved EXPIRED");
     live.finish();
 }
 
 #[test]
 fn what_a_session_may_do_changes_when_its_answer_is_old() {
     let live = live();
-    let (request, token) = (by("bob", 1), "user:bob:1");
+    let (request, token) = (token_of("bob", 1), "user:bob:1");
     let short = to("/short/", &request);
     let at = fill(&live, &short);
     live.accounts().update("bob", |bob| bob.roles = vec!["admin".into()]);

@@ -4,7 +4,9 @@
 use super::super::harness::{for_each_wire, send};
 use super::super::stage::{identity, identity_of};
 use super::super::standin::Fault;
-use super::{Live, MOMENT, SHORT, ask, ask_counting, assert_asked, by, cached, fill, to, told, wait_until};
+use super::{
+    Live, MOMENT, SHORT, ask, ask_counting, assert_asked, cached, fill, to, token_of, told, wait_until,
+};
 
 /// Where requests begin, each way of getting on to `/end/...`, and where they end. `index` is a folder's.
 fn live() -> Live {
@@ -39,7 +41,7 @@ fn ways(start: &str, end: &str) -> [String; 2] {
 
 /// Answers for that many of alice's credentials, all too old for the short times.
 fn fill_all(live: &Live, count: usize) {
-    let last = (0..).take(count).map(|n| fill(live, &by("alice", n))).last();
+    let last = (0..).take(count).map(|n| fill(live, &token_of("alice", n))).last();
     wait_until(last.expect("at least one"), MOMENT);
 }
 
@@ -55,7 +57,7 @@ fn a_request_s_own_answer_takes_no_other_call_and_arrives_once() {
                 for way in ways(start, end) {
                     n += 1;
                     live.echo.clear();
-                    let response = send(&live.nginx, wire, to(&way, &by("alice", n)));
+                    let response = send(&live.nginx, wire, to(&way, &token_of("alice", n)));
                     let seen = live.echo.requests();
                     assert_eq!((response.status, seen.len()), (200, 1), "{way}");
                     assert_eq!(identity(&seen[0]), identity_of("alice"), "{way}");
@@ -98,7 +100,7 @@ fn a_hit_is_none_where_the_rules_are_others() {
     live.accounts().update("alice", |alice| alice.roles = vec!["newer".into()]);
     for (n, (way, expected)) in (0..).zip(&cases) {
         live.echo.clear();
-        let counted = ask_counting(&live, &to(way, &by("alice", n)));
+        let counted = ask_counting(&live, &to(way, &token_of("alice", n)));
         assert_eq!(counted, ((*expected).to_owned(), 1), "{way}");
         // The newer answer is what the backend gets, and nothing of the older one.
         let seen = live.echo.last().expect("passed");
@@ -146,7 +148,7 @@ fn an_old_answer_is_given_only_where_the_location_allows_it() {
     fill_all(&live, cases.len());
     live.resolver.set_fault(Some(Fault::Status(500)));
     for (n, (way, expected)) in (0..).zip(&cases) {
-        let (told, calls) = ask_counting(&live, &to(way, &by("alice", n)));
+        let (told, calls) = ask_counting(&live, &to(way, &token_of("alice", n)));
         assert!(told.starts_with(expected) && calls == 1, "{way}: {told}, {calls}");
     }
     live.finish();

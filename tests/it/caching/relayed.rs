@@ -3,7 +3,7 @@
 use super::super::harness::{Request, Response};
 use super::super::standin::Fault;
 use super::workers::{ask, connections, live, odd_answers};
-use super::{Live, MOMENT, PATIENCE, SHORT, by, fill, session_of, to, told, wait_until, with_headers};
+use super::{Live, MOMENT, PATIENCE, SHORT, fill, session_of, to, token_of, told, wait_until, with_headers};
 
 /// What becomes of two requests, in two workers, that one call is made for: the first one's.
 fn together(live: &Live, targets: [&str; 2], request: &Request) -> [String; 2] {
@@ -33,7 +33,7 @@ fn who_waits_for_another_worker_s_call_keeps_its_answer() {
     let targets = ["/bypass/", "/other/"];
     // It may be that the call was over before the second worker looked.
     let kept = (0..5).find(|n| {
-        let request = by("alice", *n);
+        let request = token_of("alice", *n);
         together(&live, targets, &request)[1] == "200 valid coalesced MISS" && {
             let [one, two] = connections(&live);
             for connection in [&two, &one, &two] {
@@ -51,7 +51,7 @@ fn what_may_not_be_kept_is_kept_by_no_worker() {
     let live = live("location /other/ { authgear_cache others; {pass} }");
     let no_store = with_headers(&[("Cache-Control", "no-store")]);
     let hiccup = Fault::NoHeadersFor200;
-    let cases = [(by("alice", 1), no_store), (session_of(&live, "alice", 1), hiccup)];
+    let cases = [(token_of("alice", 1), no_store), (session_of(&live, "alice", 1), hiccup)];
     for (request, fault) in cases {
         for response in meeting(&live, ["/", "/other/"], &request, Fault::Gate.then(fault.clone())) {
             let first = told(&response);
@@ -73,7 +73,7 @@ fn the_backend_gets_the_same_of_a_call_that_another_worker_makes() {
     let live = live("");
     for (n, fault) in (0..).zip(odd_answers()) {
         live.echo.clear();
-        for response in meeting(&live, ["/", "/"], &by("alice", n), Fault::Gate.then(fault)) {
+        for response in meeting(&live, ["/", "/"], &token_of("alice", n), Fault::Gate.then(fault)) {
             assert_eq!(response.status, 200);
         }
         let seen = live.echo.requests();
@@ -99,7 +99,7 @@ fn a_failure_is_the_same_for_who_waits_in_another_worker() {
         (Fault::Answer { status: 401, headers: challenge, body: Vec::new() }, "401 error refused EXPIRED"),
     ];
     for (n, (fault, expected)) in (0..).zip(cases) {
-        let request = by("alice", n);
+        let request = token_of("alice", n);
         wait_until(fill(&live, &to("/stale/", &request)), MOMENT);
         let before = live.resolver.call_count();
         // A call that is made again has to meet the same.

@@ -1,9 +1,11 @@
 //! `authgear_require` on answers from the cache: what is required is looked at with each request.
 
-use super::super::harness::{Request, for_each_wire, poll, send};
+use super::super::harness::{for_each_wire, poll, send};
+use super::super::stage::with_bearer;
 use super::super::standin::Kind;
 use super::{
-    Live, MOMENT, PATIENCE, SHORT, ask, assert_asked, by, cached, fill, to, told, wait_until, with_headers,
+    Live, MOMENT, PATIENCE, SHORT, ask, assert_asked, cached, fill, to, token_of, told, wait_until,
+    with_headers,
 };
 
 fn live() -> Live {
@@ -60,7 +62,7 @@ fn each_location_requires_its_own_of_one_answer() {
             ("disabled", ["401 invalid require_valid"; 5]),
             ("nobody", ["401 none require_valid"; 5]),
         ] {
-            let request = by(user, wire as u64);
+            let request = token_of(user, wire as u64);
             fill(&live, &request);
             for (target, expected) in
                 ["/valid/", "/registered/", "/verified/", "/admin/", "/viewer/"].iter().zip(expected)
@@ -79,9 +81,9 @@ fn each_location_requires_its_own_of_one_answer() {
 fn what_is_refused_is_kept_as_well() {
     let live = live();
     for (target, request, refused) in [
-        ("/admin/", by("bob", 1), "403 valid require_role"),
+        ("/admin/", token_of("bob", 1), "403 valid require_role"),
         ("/valid/", live.request_of("disabled", Kind::Bearer), "401 invalid require_valid"),
-        ("/valid/", Request::get("/").header("Authorization", "Bearer x"), "401 none require_valid"),
+        ("/valid/", with_bearer("x"), "401 none require_valid"),
     ] {
         let before = live.resolver.call_count();
         for status in ["MISS", "HIT", "HIT"] {
@@ -95,7 +97,7 @@ fn what_is_refused_is_kept_as_well() {
 #[test]
 fn a_role_that_is_taken_away_counts_until_the_answer_is_old() {
     let live = live();
-    let request = to("/short/", &by("alice", 1));
+    let request = to("/short/", &token_of("alice", 1));
     let at = fill(&live, &request);
     live.accounts().update("alice", |alice| alice.roles.clear());
     assert_asked(&live, &to("/admin/", &request), "200 valid hit HIT");
@@ -108,7 +110,7 @@ fn a_role_that_is_taken_away_counts_until_the_answer_is_old() {
 #[test]
 fn a_role_that_is_given_counts_when_the_answer_is_old() {
     let live = live();
-    let request = to("/short/", &by("norole", 1));
+    let request = to("/short/", &token_of("norole", 1));
     assert_asked(&live, &request, "403 valid require_role MISS");
     let at = live.resolver.last_call().expect("a call").at;
     live.accounts().update("norole", |user| user.roles = vec!["admin".into()]);
@@ -121,7 +123,7 @@ fn a_role_that_is_given_counts_when_the_answer_is_old() {
 fn how_long_ago_somebody_authenticated_is_counted_when_the_answer_is_read() {
     let live = live();
     let first = (0..10).find_map(|n| {
-        let request = by("alice", n);
+        let request = token_of("alice", n);
         let at = live.accounts().now().as_secs();
         live.resolver.push_fault(with_headers(&[("X-Authgear-Session-Authenticated-At", &at.to_string())]));
         let told = [ask(&live, &to("/recent/", &request)), ask(&live, &to("/recent/", &request))];
@@ -156,8 +158,8 @@ fn satisfy_any_lets_in_by_cached_answers_what_is_required_and_nothing_else() {
     for cache in ["resolved MISS", "hit HIT"] {
         assert_asked(&live, &to("/any/", &live.alice()), &format!("200 valid {cache}"));
     }
-    assert_asked(&live, &to("/any/", &by("bob", 1)), "403 valid require_role MISS");
-    assert_asked(&live, &to("/any/", &by("bob", 1)), "403 valid require_role HIT");
+    assert_asked(&live, &to("/any/", &token_of("bob", 1)), "403 valid require_role MISS");
+    assert_asked(&live, &to("/any/", &token_of("bob", 1)), "403 valid require_role HIT");
     // Resolving alone lets nobody in, from the cache neither.
     for _ in 0..2 {
         let told = ask(&live, &to("/resolved/", &live.alice()));

@@ -2,7 +2,7 @@
 
 use super::super::harness::Request;
 use super::super::standin::{Fault, Leaf, Pki, Resolver};
-use super::{CACHE, Live, MOMENT, SHORT, ZONES, ask, assert_asked, built, by, fill, to, wait_until};
+use super::{CACHE, Live, MOMENT, SHORT, ZONES, ask, assert_asked, built, fill, to, token_of, wait_until};
 
 const STALE: &str = "200 valid stale STALE";
 
@@ -39,14 +39,14 @@ fn connections_of_http_2_are_lost_as_well() {
     let live = Live::build(resolver, &lines, |builder| builder.http(ZONES));
     let faults = [Fault::RefusedStream, Fault::CloseBeforeAnswer, Fault::ResetBeforeAnswer, Fault::GoAway];
     for (n, fault) in (0..).zip(faults) {
-        age(&live, &by("alice", n));
+        age(&live, &token_of("alice", n));
         live.resolver.set_fault(Some(fault.clone()));
-        assert_eq!(ask(&live, &by("alice", n)), STALE, "{fault:?}");
+        assert_eq!(ask(&live, &token_of("alice", n)), STALE, "{fault:?}");
         live.resolver.clear_faults();
     }
-    age(&live, &by("bob", 1));
+    age(&live, &token_of("bob", 1));
     live.resolver.set_fault(Some(Fault::HangConnection));
-    assert_asked(&live, &to("/brief/", &by("bob", 1)), STALE);
+    assert_asked(&live, &to("/brief/", &token_of("bob", 1)), STALE);
     live.resolver.clear_faults();
     live.finish();
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::super::harness::{Http1, Request, Wire, send};
 use super::super::live::assert_ending;
-use super::super::stage::pairs;
+use super::super::stage::{pairs, with_bearer};
 use super::super::standin::{Call, Fault, Kind, Resolver};
 use super::{
-    CACHE, Live, MOMENT, PATIENCE, SHORT, ZONES, ask, assert_asked, by, cached, fill, to, told, wait_until,
+    CACHE, Live, MOMENT, PATIENCE, SHORT, ZONES, ask, assert_asked, cached, fill, to, token_of, told,
+    wait_until,
 };
 
 const STALE: &str = "200 valid stale STALE";
@@ -35,7 +36,7 @@ fn age(live: &Live, requests: &[Request]) {
 
 /// What becomes of old answers when the call for the `n`th request meets the `n`th fault, all at the same time.
 fn with_faults(live: &Live, target: &str, faults: &[Fault]) -> Vec<String> {
-    let requests: Vec<_> = (0..).zip(faults).map(|(n, _)| to(target, &by("alice", n))).collect();
+    let requests: Vec<_> = (0..).zip(faults).map(|(n, _)| to(target, &token_of("alice", n))).collect();
     age(live, &requests);
     let by_number = faults.to_vec();
     live.resolver.set_rule(move |call: &Call| {
@@ -124,17 +125,17 @@ fn a_user_who_keeps_a_session_locked_gets_no_more_than_its_own_old_answer() {
     );
     let resolver = Resolver::builder().lock_sessions(true).start();
     let live = Live::build(resolver, &lines, |builder| builder.http(ZONES));
-    age(&live, &[by("alice", 1), by("bob", 1)]);
+    age(&live, &[token_of("alice", 1), token_of("bob", 1)]);
     live.accounts().update("alice", |user| user.roles = vec![]);
     live.resolver.push_fault(Fault::Gate);
-    let mut locks = live.begin(&by("alice", 1).header("Cookie", "session=x"));
+    let mut locks = live.begin(&token_of("alice", 1).header("Cookie", "session=x"));
     assert!(live.resolver.wait_for_gate(1, PATIENCE));
-    assert_asked(&live, &to("/plain/", &by("alice", 1)), "502 error status EXPIRED");
-    assert_asked(&live, &by("alice", 1), STALE);
-    assert_asked(&live, &by("bob", 1), "200 valid resolved EXPIRED");
+    assert_asked(&live, &to("/plain/", &token_of("alice", 1)), "502 error status EXPIRED");
+    assert_asked(&live, &token_of("alice", 1), STALE);
+    assert_asked(&live, &token_of("bob", 1), "200 valid resolved EXPIRED");
     live.resolver.open_gate();
     assert_eq!(locks.receive(b"GET").expect("an answer").status, 200);
-    assert_asked(&live, &by("alice", 1), "200 valid resolved EXPIRED");
+    assert_asked(&live, &token_of("alice", 1), "200 valid resolved EXPIRED");
     live.finish();
 }
 
@@ -144,12 +145,12 @@ fn clients_that_make_too_many_calls_get_nothing_old_by_it() {
     let request = to("/stale/one/", &live.alice());
     age(&live, std::slice::from_ref(&request));
     live.resolver.set_fault(Some(Fault::Gate));
-    let mut held = live.begin(&by("bob", 1));
+    let mut held = live.begin(&token_of("bob", 1));
     assert!(live.resolver.wait_for_gate(1, PATIENCE));
     // Calls for sessions that were valid are counted by themselves: this one is looked at again all the same.
     let mut renewal = live.begin(&request);
     assert!(live.resolver.wait_for_gate(2, PATIENCE));
-    assert_eq!(ask(&live, &to("/stale/one/", &by("bob", 2))), "502 error overload MISS");
+    assert_eq!(ask(&live, &to("/stale/one/", &token_of("bob", 2))), "502 error overload MISS");
     live.resolver.clear_faults();
     assert_eq!(told(&held.receive(b"GET").expect("an answer")), "200 valid resolved MISS");
     assert_eq!(told(&renewal.receive(b"GET").expect("an answer")), "200 valid resolved EXPIRED");
@@ -161,7 +162,7 @@ fn clients_that_make_too_many_calls_get_nothing_old_by_it() {
 fn an_old_answer_is_given_when_calls_for_old_sessions_are_too_many() {
     let live = live();
     let requests: Vec<_> =
-        (0..17).map(|n| to("/stale/one/", &by(if n < 9 { "alice" } else { "bob" }, n))).collect();
+        (0..17).map(|n| to("/stale/one/", &token_of(if n < 9 { "alice" } else { "bob" }, n))).collect();
     age(&live, &requests);
     live.resolver.set_fault(Some(Fault::Gate));
     let (last, others) = requests.split_last().expect("some");
@@ -200,7 +201,7 @@ fn the_window_is_a_bound() {
 #[test]
 fn an_old_answer_beats_what_is_configured_for_failures_and_meets_what_is_required() {
     let live = live();
-    let (alice, bob) = (live.alice(), by("bob", 1));
+    let (alice, bob) = (live.alice(), token_of("bob", 1));
     age(&live, &[alice.clone(), bob.clone()]);
     live.resolver.set_fault(Some(Fault::Status(503)));
     for (target, request, expected) in [
@@ -223,7 +224,7 @@ fn answers_of_other_kinds_are_never_given_when_old() {
     let live = live();
     let invalid = live.request_of("disabled", Kind::Bearer);
     let dead = Request::get("/").header("Cookie", "session=dead");
-    let none = Request::get("/").header("Authorization", "Bearer unknown");
+    let none = with_bearer("unknown");
     let requests = [invalid, dead, none].map(|request| to("/stale/", &request));
     age(&live, &requests);
     live.resolver.set_fault(Some(Fault::Status(500)));

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::super::harness::{Request, for_each_wire, poll, send};
 use super::super::standin::Fault;
 use super::{
-    Live, MOMENT, PATIENCE, SHORT, ask, assert_asked, by, cached, fill, session_of, to, told, wait_until,
+    Live, MOMENT, PATIENCE, SHORT, ask, assert_asked, cached, fill, session_of, to, token_of, told,
+    wait_until,
 };
 
 const UPDATING: &str = "200 valid stale UPDATING";
@@ -47,7 +48,7 @@ fn wait_for(live: &Live, request: &Request, expected: &str) {
 fn the_old_answer_comes_at_once_and_one_call_is_made_however_many_ask() {
     let live = live();
     for_each_wire(|wire| {
-        let request = to("/old/", &by("alice", wire as u64));
+        let request = to("/old/", &token_of("alice", wire as u64));
         age(&live, &request);
         let before = live.resolver.call_count();
         live.resolver.set_fault(Some(Fault::Gate));
@@ -68,7 +69,7 @@ fn the_old_answer_comes_at_once_and_one_call_is_made_however_many_ask() {
 #[test]
 fn the_answer_of_the_background_call_is_used_from_then_on() {
     let live = live();
-    let request = by("alice", 1);
+    let request = token_of("alice", 1);
     age(&live, &request);
     live.accounts().update("alice", |alice| alice.roles = vec!["reduced".into()]);
     live.resolver.set_fault(Some(Fault::Gate));
@@ -90,7 +91,7 @@ fn the_answer_of_the_background_call_is_used_from_then_on() {
 fn the_background_call_is_made_for_the_client_that_asks_now() {
     let live = live();
     let client = |address: &str, agent: &str, n| {
-        to("/old/", &by("alice", n)).header("X-Client", address).header("User-Agent", agent)
+        to("/old/", &token_of("alice", n)).header("X-Client", address).header("User-Agent", agent)
     };
     for n in 0..2 {
         let at = fill(&live, &client("192.0.2.1", "the first/1", n));
@@ -217,7 +218,7 @@ fn a_request_that_must_not_have_the_old_answer_waits_for_the_background_call() {
 #[test]
 fn an_old_answer_meets_what_is_required() {
     let live = live();
-    let (alice, bob) = (live.alice(), by("bob", 1));
+    let (alice, bob) = (live.alice(), token_of("bob", 1));
     fill(&live, &alice);
     age(&live, &bob);
     assert_asked(&live, &to("/old/admin/", &alice), UPDATING);
@@ -231,12 +232,12 @@ fn an_old_answer_meets_what_is_required() {
 fn background_calls_have_room_of_their_own_and_without_it_nothing_old_is_given() {
     let live = live();
     // As many as one user has sessions in the cache, and one of another's.
-    let alices: Vec<_> = (0..16).map(|n| to("/old/one/", &by("alice", n))).collect();
-    let carol = to("/old/one/", &by("norole", 1));
+    let alices: Vec<_> = (0..16).map(|n| to("/old/one/", &token_of("alice", n))).collect();
+    let carol = to("/old/one/", &token_of("norole", 1));
     alices.iter().for_each(|alice| age(&live, alice));
     age(&live, &carol);
     live.resolver.set_fault(Some(Fault::Gate));
-    let mut other = live.begin(&by("bob", 1));
+    let mut other = live.begin(&token_of("bob", 1));
     assert!(live.resolver.wait_for_gate(1, PATIENCE));
     for alice in alices.iter().chain(&alices) {
         assert_asked(&live, alice, UPDATING);

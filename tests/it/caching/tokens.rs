@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::super::harness::Request;
+use super::super::stage::with_bearer;
 use super::super::standin::Fault;
 use super::{Live, MOMENT, SHORT, ask, assert_asked, cached, fill, to, wait_until};
 
@@ -12,10 +13,6 @@ fn token(claims: &str) -> String {
     use base64::Engine;
     let part = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
     format!("{}.{}.c2lnbmF0dXJl", part(r#"{"alg":"RS256"}"#), part(claims))
-}
-
-fn bearer(token: &str) -> Request {
-    Request::get("/").header("Authorization", format!("Bearer {token}"))
 }
 
 /// What the resolver says of a good token, whatever the token is.
@@ -56,7 +53,7 @@ fn a_token_far_in_the_past_is_not_what_a_session_is_judged_by() {
 fn a_token_that_has_just_ended_keeps_nothing() {
     let live = cached("");
     for ago in [1, 10, 100] {
-        assert!(!is_kept(&live, &bearer(&token(&format!("{{\"exp\":{}}}", now(&live) - ago)))), "{ago}");
+        assert!(!is_kept(&live, &with_bearer(&token(&format!("{{\"exp\":{}}}", now(&live) - ago)))), "{ago}");
     }
     live.finish();
 }
@@ -77,10 +74,10 @@ fn what_says_no_end_is_kept() {
         "no JSON".to_owned(),
         "[]".to_owned(),
     ] {
-        assert!(is_kept(&live, &bearer(&token(&claims))), "{claims}");
+        assert!(is_kept(&live, &with_bearer(&token(&claims))), "{claims}");
     }
     for odd in ["a.b", "a.b.c.d", "..", "opaque", "a.!.c"] {
-        assert!(is_kept(&live, &bearer(odd)), "{odd}");
+        assert!(is_kept(&live, &with_bearer(odd)), "{odd}");
     }
     live.finish();
 }
@@ -89,7 +86,7 @@ fn what_says_no_end_is_kept() {
 fn a_token_s_end_makes_no_time_longer() {
     let live = cached(&format!("location /short/ {{ {SHORT} {{pass}} }}"));
     let jwt = live.accounts().jwt("alice", &live.resolver.url(), now(&live) + 100_000);
-    let request = to("/short/", &bearer(&jwt));
+    let request = to("/short/", &with_bearer(&jwt));
     wait_until(fill(&live, &request), MOMENT);
     assert_asked(&live, &request, "200 valid resolved EXPIRED");
     live.finish();
@@ -99,8 +96,8 @@ fn a_token_s_end_makes_no_time_longer() {
 fn answers_that_there_is_no_session_outlast_the_token() {
     let live = cached("");
     let exp = now(&live) + 1;
-    let bad = bearer(&token(&format!("{{\"exp\":{exp}}}")));
-    let disabled = bearer(&live.accounts().jwt("disabled", &live.resolver.url(), exp));
+    let bad = with_bearer(&token(&format!("{{\"exp\":{exp}}}")));
+    let disabled = with_bearer(&live.accounts().jwt("disabled", &live.resolver.url(), exp));
     assert_asked(&live, &bad, "200 none resolved MISS");
     // Invalid, or none where the token has ended already.
     let first = ask(&live, &disabled);

@@ -4,8 +4,8 @@ use super::super::harness::{Http1, Request, Response, for_each_wire, send};
 use super::super::stage::pairs;
 use super::super::standin::{Call, Fault, Kind};
 use super::{
-    Live, MOMENT, PATIENCE, SHORT, Wire, ask, ask_counting, assert_asked, by, cached, fill, session_of, to,
-    told, wait_until, with_headers,
+    Live, MOMENT, PATIENCE, SHORT, Wire, ask, ask_counting, assert_asked, cached, fill, session_of, to,
+    token_of, told, wait_until, with_headers,
 };
 
 /// Every failure that ends by itself.
@@ -66,13 +66,13 @@ fn with_faults(live: &Live, faults: Vec<Fault>, request: impl Fn(u64) -> Request
 fn failures_are_not_kept() {
     let live = cached("authgear_breaker off; location /brief/ { authgear_timeout 300ms; {pass} }");
     for (faults, target, user) in [(failures(), "/", "alice"), (silences(), "/brief/", "bob")] {
-        let request = |n| to(target, &by(user, n));
+        let request = |n| to(target, &token_of(user, n));
         for (fault, response) in faults.iter().zip(with_faults(&live, faults.clone(), request)) {
             assert_eq!(told(&response).split(' ').nth(1), Some("error"), "{fault:?}: {response:?}");
         }
         live.resolver.clear_faults();
         for (n, fault) in (0..).zip(&faults) {
-            let request = by(user, n);
+            let request = token_of(user, n);
             assert_eq!(ask_counting(&live, &request), ("200 valid resolved MISS".to_owned(), 1), "{fault:?}");
             assert_eq!(ask(&live, &request), "200 valid hit HIT", "{fault:?}");
         }
@@ -83,13 +83,13 @@ fn failures_are_not_kept() {
 #[test]
 fn a_resolver_that_can_t_be_reached_leaves_nothing_behind() {
     let live = cached("authgear_connect_timeout 1s;");
-    assert_asked(&live, &by("alice", 1), "200 valid resolved MISS");
+    assert_asked(&live, &token_of("alice", 1), "200 valid resolved MISS");
     live.resolver.stop_listening();
     live.resolver.close_idle_connections();
-    assert_asked(&live, &by("alice", 2), "502 error connect MISS");
-    assert_asked(&live, &by("alice", 1), "200 valid hit HIT");
+    assert_asked(&live, &token_of("alice", 2), "502 error connect MISS");
+    assert_asked(&live, &token_of("alice", 1), "200 valid hit HIT");
     live.resolver.resume_listening();
-    assert_asked(&live, &by("alice", 2), "200 valid resolved MISS");
+    assert_asked(&live, &token_of("alice", 2), "200 valid resolved MISS");
     live.finish();
 }
 
@@ -97,12 +97,12 @@ fn a_resolver_that_can_t_be_reached_leaves_nothing_behind() {
 fn requests_beyond_the_bound_leave_nothing_behind() {
     let live = cached("location /one/ { authgear_max_inflight 1; {pass} }");
     live.resolver.set_fault(Some(Fault::Gate));
-    let mut first = live.begin(&by("alice", 1));
+    let mut first = live.begin(&token_of("alice", 1));
     assert!(live.resolver.wait_for_gate(1, PATIENCE));
-    assert_asked(&live, &to("/one/", &by("alice", 2)), "502 error overload MISS");
+    assert_asked(&live, &to("/one/", &token_of("alice", 2)), "502 error overload MISS");
     live.resolver.clear_faults();
     assert_eq!(told(&first.receive(b"GET").expect("an answer")), "200 valid resolved MISS");
-    assert_asked(&live, &to("/one/", &by("alice", 2)), "200 valid resolved MISS");
+    assert_asked(&live, &to("/one/", &token_of("alice", 2)), "200 valid resolved MISS");
     live.finish();
 }
 
@@ -114,15 +114,15 @@ fn refusals_are_not_kept() {
         let refusal = Fault::Answer { status, headers: challenge, body: Vec::new() };
         live.resolver.set_fault(Some(refusal));
         for_each_wire(|wire| {
-            let response = send(&live.nginx, wire, by("alice", n));
+            let response = send(&live.nginx, wire, token_of("alice", n));
             assert_eq!(told(&response), format!("{status} error refused MISS"));
             assert_eq!(response.all("www-authenticate"), ["Bearer error=\"no\""]);
         });
         live.resolver.clear_faults();
-        assert_asked(&live, &by("alice", n), "200 valid resolved MISS");
+        assert_asked(&live, &token_of("alice", n), "200 valid resolved MISS");
         // Nor does one take the place of an answer that is kept: nobody is asked.
         live.resolver.set_fault(Some(Fault::Status(status)));
-        assert_asked(&live, &by("alice", n), "200 valid hit HIT");
+        assert_asked(&live, &token_of("alice", n), "200 valid hit HIT");
         live.resolver.clear_faults();
     }
     live.finish();

@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 
 use super::super::harness::{Http1, Request, Signal, Wire, burst, poll, process};
+use super::super::stage::with_bearer;
 use super::identities::{ODD, every_byte};
 use super::{
-    Fault, LONG, Live, MOMENT, PATIENCE, SHORT, built, by, session_of, to, told, wait_until, with_headers,
+    Fault, LONG, Live, MOMENT, PATIENCE, SHORT, built, session_of, to, token_of, told, wait_until,
+    with_headers,
 };
 
 pub(super) fn live(lines: &str) -> Live {
@@ -37,10 +39,10 @@ pub(super) fn ask(connection: &RefCell<Http1>, request: &Request) -> String {
 fn what_one_worker_has_asked_the_other_knows() {
     let live = live("");
     let [one, two] = connections(&live);
-    let none = Request::get("/").header("Authorization", "Bearer unknown");
+    let none = with_bearer("unknown");
     let requests = [
-        (by("alice", 1), "valid"),
-        (by("disabled", 1), "invalid"),
+        (token_of("alice", 1), "valid"),
+        (token_of("disabled", 1), "invalid"),
         (none, "none"),
         (session_of(&live, "bob", 1), "valid"),
     ];
@@ -86,11 +88,11 @@ pub(super) fn odd_answers() -> Vec<Fault> {
 fn the_backend_gets_the_same_from_each_worker() {
     let live = live("");
     for user in live.accounts().names() {
-        assert_same(&live, &by(&user, 1));
+        assert_same(&live, &token_of(&user, 1));
     }
     for (n, fault) in (10..).zip(odd_answers()) {
         live.resolver.push_fault(fault);
-        assert_same(&live, &by("alice", n));
+        assert_same(&live, &token_of("alice", n));
     }
     live.finish();
 }
@@ -99,10 +101,10 @@ fn the_backend_gets_the_same_from_each_worker() {
 fn an_old_answer_in_one_worker_is_replaced_by_what_the_other_learns() {
     let live = live(&format!("location /short/ {{ {SHORT} {{pass}} }}"));
     let [one, two] = connections(&live);
-    let short = to("/short/", &by("alice", 1));
+    let short = to("/short/", &token_of("alice", 1));
     // Both have it in their own memory.
     assert_eq!(ask(&one, &short), "200 valid resolved MISS");
-    assert_eq!(ask(&two, &by("alice", 1)), "200 valid hit HIT");
+    assert_eq!(ask(&two, &token_of("alice", 1)), "200 valid hit HIT");
     live.accounts().update("alice", |alice| alice.roles = vec!["reduced".into()]);
     let until = |live: &Live| wait_until(live.resolver.last_call().expect("a call").at, MOMENT);
     until(&live);
@@ -123,11 +125,11 @@ fn an_old_answer_in_one_worker_is_replaced_by_what_the_other_learns() {
 fn no_worker_gives_an_answer_that_is_too_old_whoever_asked_for_it() {
     let live = live(&format!("location /short/ {{ {SHORT} {{pass}} }}"));
     let [one, two] = connections(&live);
-    let short = to("/short/", &by("alice", 1));
-    assert_eq!(ask(&one, &by("alice", 1)), "200 valid resolved MISS");
+    let short = to("/short/", &token_of("alice", 1));
+    assert_eq!(ask(&one, &token_of("alice", 1)), "200 valid resolved MISS");
     wait_until(live.resolver.last_call().expect("a call").at, MOMENT);
     // From the zone, and from what it has remembered since then.
-    assert_eq!(ask(&two, &by("alice", 1)), "200 valid hit HIT");
+    assert_eq!(ask(&two, &token_of("alice", 1)), "200 valid hit HIT");
     live.accounts().revoke("user:alice:1");
     assert_eq!(ask(&two, &short), "200 none resolved EXPIRED");
     live.finish();
@@ -139,7 +141,7 @@ fn equal_requests_over_many_connections_cost_one_call() {
     for wire in [Wire::Http1, Wire::Http2] {
         let user = if wire == Wire::Http1 { "alice" } else { "bob" };
         let before = live.resolver.call_count();
-        for response in burst(&live.nginx, wire, 100, 10, |_| by(user, 1)) {
+        for response in burst(&live.nginx, wire, 100, 10, |_| token_of(user, 1)) {
             let told = told(&response.expect("an answer"));
             let expected = ["200 valid resolved MISS", "200 valid coalesced MISS", "200 valid hit HIT"];
             assert!(expected.contains(&told.as_str()), "{told}");
@@ -153,7 +155,7 @@ fn equal_requests_over_many_connections_cost_one_call() {
 fn a_background_call_of_one_worker_is_for_both() {
     let live = live(&format!("location /old/ {{ {SHORT} authgear_cache_use_stale updating=10m; {{pass}} }}"));
     let [one, two] = connections(&live);
-    let old = to("/old/", &by("alice", 1));
+    let old = to("/old/", &token_of("alice", 1));
     assert_eq!(ask(&one, &old), "200 valid resolved MISS");
     wait_until(live.resolver.last_call().expect("a call").at, MOMENT);
     live.accounts().update("alice", |alice| alice.roles = vec!["later".into()]);

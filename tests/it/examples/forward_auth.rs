@@ -41,10 +41,10 @@ impl Endpoint {
         let accounts = self.stage.accounts();
         let session = format!("a=b; session={}", accounts.login("bob").session);
         vec![
-            ("alice", with_bearer(&accounts.login("alice").bearer), identity_of("alice")),
+            ("alice", self.stage.alice(), identity_of("alice")),
             ("bob", Request::get("/").header("Cookie", session), identity_of("bob")),
-            ("norole", with_bearer(&accounts.login("norole").bearer), identity_of("norole")),
-            ("disabled", with_bearer(&accounts.login("disabled").bearer), identity_of("disabled")),
+            ("norole", self.stage.request_of("norole", Kind::Bearer), identity_of("norole")),
+            ("disabled", self.stage.request_of("disabled", Kind::Bearer), identity_of("disabled")),
             ("a bad token", with_bearer("bad"), Pairs::new()),
             ("nobody", Request::get("/"), Pairs::new()),
         ]
@@ -184,8 +184,7 @@ fn authgear_is_told_of_the_client_and_not_of_the_proxy() {
         ("203.0.113.9, 198.51.100.7, 127.0.0.1", "198.51.100.7"),
         ("203.0.113.9, 198.51.100.7, 10.0.0.8", "198.51.100.7"),
     ] {
-        let token = endpoint.stage.accounts().mint("alice", Kind::Bearer);
-        let request = with_bearer(&token).header("X-Forwarded-For", line);
+        let request = endpoint.stage.unique().header("X-Forwarded-For", line);
         assert_eq!(ask_plain(endpoint.everyone, &request).status, 204);
         let call = endpoint.stage.resolver.last_call().expect("it was asked");
         assert_eq!(call.text("x-forwarded-for"), Some(expected));

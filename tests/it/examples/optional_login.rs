@@ -39,7 +39,7 @@ fn at(target: &str, request: Request) -> Request {
 #[test]
 fn a_page_of_a_user_is_given_to_nobody_else() {
     let site = Site::start();
-    let [alice, bob] = ["alice", "bob"].map(|name| with_bearer(&site.stage.accounts().login(name).bearer));
+    let [alice, bob] = ["alice", "bob"].map(|name| site.stage.request_of(name, Kind::Bearer));
     let bad = with_bearer("bad");
     // Users first, a visitor first: whoever comes first, each gets the own page.
     for target in ["/a", "/b"] {
@@ -61,7 +61,7 @@ fn a_page_of_a_user_is_given_to_nobody_else() {
 fn a_page_that_is_kept_for_a_user_is_given_to_that_user_alone() {
     let site = Site::start();
     let names = ["alice", "bob", "norole"];
-    let requests = names.map(|name| with_bearer(&site.stage.accounts().login(name).bearer));
+    let requests = names.map(|name| site.stage.request_of(name, Kind::Bearer));
     for round in 0..3 {
         let asked = usize::from(round == 0);
         for (name, request) in names.iter().zip(&requests) {
@@ -74,11 +74,11 @@ fn a_page_that_is_kept_for_a_user_is_given_to_that_user_alone() {
         assert_eq!(site.page(&Request::get("/my/page")), (None, asked), "{round}");
     }
     // Another session of the same user is the same user.
-    let again = with_bearer(&site.stage.accounts().mint("alice", Kind::Bearer));
+    let again = site.stage.unique();
     assert_eq!(site.page(&at("/my/page", again)), (site.id("alice"), 0));
     // What the page depends on besides.
     site.stage.accounts().update("alice", |user| user.roles = vec!["viewer".into()]);
-    let again = with_bearer(&site.stage.accounts().mint("alice", Kind::Bearer));
+    let again = site.stage.unique();
     assert_eq!(site.page(&at("/my/page", again)), (site.id("alice"), 1));
     site.nginx.finish();
 }
@@ -88,7 +88,7 @@ fn nobody_can_write_a_url_that_has_the_key_of_another_s_page() {
     let site = Site::start();
     for name in ["alice", "norole"] {
         let user = site.stage.accounts().user(name);
-        let request = with_bearer(&site.stage.accounts().login(name).bearer);
+        let request = site.stage.request_of(name, Kind::Bearer);
         let key = format!("{}|{}|www.example.com/my/page", user.id, user.roles.join(","));
         for target in [format!("/my/page{}", user.id), format!("/my/page?{key}"), format!("/my/{key}")] {
             assert_eq!(site.page(&at("/my/page", request.clone())).0, site.id(name));
@@ -102,7 +102,7 @@ fn nobody_can_write_a_url_that_has_the_key_of_another_s_page() {
 fn without_the_resolver_everyone_is_a_visitor() {
     let site = Site::start();
     site.stage.resolver.set_fault(Some(Fault::Status(503)));
-    let alice = with_bearer(&site.stage.accounts().login("alice").bearer);
+    let alice = site.stage.alice();
     for target in ["/", "/my/page"] {
         assert_eq!(site.page(&at(target, alice.clone())), (None, 1), "{target}");
         assert_eq!(site.page(&Request::get(target)), (None, 0), "{target}");

@@ -22,7 +22,7 @@ fn a_session_of_one_app_is_nobodys_at_another() {
     let bob = with_bearer(&club.accounts().mint("bob", Kind::Bearer));
     // The very same token, which is someone else's at the club.
     club.accounts().update("alice", |user| user.id = "a-member".into());
-    let both = with_bearer(&stage.accounts().login("alice").bearer);
+    let both = stage.alice();
     let [alice_id, bob_id] = ["alice", "bob"].map(|name| Some(stage.accounts().user(name).id));
     for _ in 0..2 {
         assert_eq!(id_at("shop.example.com", &alice), alice_id);
@@ -38,7 +38,7 @@ fn a_session_of_one_app_is_nobodys_at_another() {
     assert_eq!(id_at("office.example.com", &alice), alice_id);
     assert_eq!(stage.resolver.call_count(), 3);
     assert_eq!(ask_at(port, "office.example.com", &bob).status, 401);
-    let norole = with_bearer(&stage.accounts().login("norole").bearer);
+    let norole = stage.request_of("norole", Kind::Bearer);
     assert_eq!(ask_at(port, "office.example.com", &norole).status, 403);
     nginx.finish();
 }

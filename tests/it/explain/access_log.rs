@@ -2,6 +2,7 @@
 
 use super::super::harness::{PATIENCE, Request, for_each_wire, send};
 use super::super::live::Live;
+use super::super::stage::token_of;
 use super::super::standin::Fault;
 use super::{built, to};
 
@@ -42,8 +43,8 @@ fn the_format_of_the_manual_tells_of_each_kind_of_decision() {
     for_each_wire(|wire| {
         // Of nobody else's, whom `unique` numbers from 0.
         let n = 1000 + wire as usize;
-        let alice = Request::get("/").header("Authorization", format!("Bearer user:alice:{n}"));
-        let other = Request::get("/").header("Authorization", format!("Bearer user:norole:{n}"));
+        let alice = token_of("alice", n);
+        let other = token_of("norole", n);
         let miss = format!("{id} result=valid reason=resolved cache=MISS credential=bearer time=T");
         let hit = format!("{id} result=valid reason=hit cache=HIT credential=bearer time=-");
         let role = format!(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::harness::{PATIENCE, Request, Wire, for_each_wire, process, send};
 use super::super::live::Live;
+use super::super::stage::token_of;
 use super::super::standin::Fault;
 use super::{DECIDED, ask, built, debugged, decided_since, to, value};
 
@@ -57,16 +58,12 @@ fn assert_all_decided(live: &Live, wire: Wire, table: &[(&str, &Request, u16, &s
     }
 }
 
-fn bearer(user: &str, n: usize) -> Request {
-    Request::get("/").header("Authorization", format!("Bearer user:{user}:{n}"))
-}
-
 #[test]
 fn each_decision_without_a_failure_has_a_line() {
     let live = debugged(LOCATIONS);
     for_each_wire(|wire| {
         let n = wire as usize;
-        let (nothing, alice, norole) = (Request::get("/"), bearer("alice", n), bearer("norole", n));
+        let (nothing, alice, norole) = (Request::get("/"), token_of("alice", n), token_of("norole", n));
         let bad = Request::get("/").header("Cookie", format!("session=bad{n}; app_session=bad"));
         let large = Request::get("/").header("Cookie", format!("session={}", "x".repeat(17_000)));
         assert_all_decided(
@@ -93,7 +90,7 @@ fn each_failure_has_a_line() {
     let live = debugged(LOCATIONS);
     for_each_wire(|wire| {
         let n = wire as usize;
-        let alice = bearer("alice", n);
+        let alice = token_of("alice", n);
         let fails = |fault: Fault, target: &str, status: u16, reason: &str, then: &str| {
             live.resolver.set_fault(Some(fault));
             let expected = format!("error {reason} MISS bearer T {then}");
@@ -118,18 +115,18 @@ fn each_failure_has_a_line() {
 fn a_request_for_which_no_call_is_made_has_a_line() {
     let live = debugged(LOCATIONS);
     live.resolver.set_fault(Some(Fault::Gate));
-    let held = live.begin(&to("/one/", &bearer("alice", 100)));
+    let held = live.begin(&to("/one/", &token_of("alice", 100)));
     assert!(live.resolver.wait_for_gate(1, PATIENCE));
     for_each_wire(|wire| {
         let overload = "error overload MISS bearer - 502";
-        assert_all_decided(&live, wire, &[("/one/", &bearer("alice", wire as usize), 502, overload)]);
+        assert_all_decided(&live, wire, &[("/one/", &token_of("alice", wire as usize), 502, overload)]);
     });
     drop(held);
     live.resolver.set_fault(Some(Fault::Status(503)));
-    assert_eq!(ask(&live, Wire::Http1, &to("/broken/", &bearer("alice", 101))).0.status, 502);
+    assert_eq!(ask(&live, Wire::Http1, &to("/broken/", &token_of("alice", 101))).0.status, 502);
     for_each_wire(|wire| {
         let breaker = "error breaker MISS bearer - 502";
-        assert_all_decided(&live, wire, &[("/broken/", &bearer("alice", wire as usize), 502, breaker)]);
+        assert_all_decided(&live, wire, &[("/broken/", &token_of("alice", wire as usize), 502, breaker)]);
     });
     live.finish();
 }
@@ -140,7 +137,7 @@ fn an_old_answer_has_a_line() {
     for_each_wire(|wire| {
         let n = wire as usize;
         for (target, user) in [("/old/stale/", "alice"), ("/old/updating/", "bob")] {
-            assert_eq!(send(&live.nginx, wire, to(target, &bearer(user, n))).status, 200);
+            assert_eq!(send(&live.nginx, wire, to(target, &token_of(user, n))).status, 200);
         }
         std::thread::sleep(MOMENT);
         live.resolver.set_fault(Some(Fault::Status(503)));
@@ -148,9 +145,9 @@ fn an_old_answer_has_a_line() {
             &live,
             wire,
             &[
-                ("/old/", &bearer("alice", n), 502, "error status EXPIRED bearer T 502"),
-                ("/old/stale/", &bearer("alice", n), 200, "valid stale STALE bearer T declined"),
-                ("/old/updating/", &bearer("bob", n), 200, "valid stale UPDATING bearer - declined"),
+                ("/old/", &token_of("alice", n), 502, "error status EXPIRED bearer T 502"),
+                ("/old/stale/", &token_of("alice", n), 200, "valid stale STALE bearer T declined"),
+                ("/old/updating/", &token_of("bob", n), 200, "valid stale UPDATING bearer - declined"),
             ],
         );
         live.resolver.clear_faults();
@@ -162,7 +159,7 @@ fn an_old_answer_has_a_line() {
 fn each_request_of_one_call_has_a_line() {
     let live = debugged(LOCATIONS);
     live.resolver.set_fault(Some(Fault::Gate));
-    let (mark, alice) = (live.nginx.error_mark(), bearer("alice", 1));
+    let (mark, alice) = (live.nginx.error_mark(), token_of("alice", 1));
     let mut waiting: Vec<_> = (0..3).map(|_| live.begin(&alice)).collect();
     live.nginx.wait_until_in_hand(3);
     live.resolver.clear_faults();

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::harness::{PATIENCE, Wire, for_each_wire};
+use super::super::stage::token_of;
 use super::{ConnectionFault, Fault, FullQueue, Live, Resolver, assert_ending, assert_recovered, send};
 
 /// Far more than any timeout of these tests, and far less than those that must not be waited for.
@@ -122,7 +123,7 @@ fn the_worker_serves_others_while_a_call_hangs() {
     let waiting = live.begin(&live.alice());
     assert!(live.resolver.wait_for_calls(1, PATIENCE));
     for_each_wire(|wire| {
-        let other = super::Request::get("/").header("Authorization", "Bearer user:bob:1");
+        let other = token_of("bob", 1);
         assert_ending(&send(&live.nginx, wire, &other), 200, "valid", "resolved");
         assert_ending(&send(&live.nginx, wire, super::Request::get("/")), 200, "none", "no_credential");
     });

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::harness::{PATIENCE, Request, Wire, burst, for_each_wire, free_port};
+use super::super::stage::token_of;
 use super::{Live, Resolver, assert_ending, assert_recovered, ending, identity, send};
 
 #[test]
@@ -84,9 +85,7 @@ fn failures_of_one_kind_fill_no_log() {
     let url = format!("http://127.0.0.1:{}", free_port());
     let live = Live::at(&url, Resolver::start(), "", |builder| builder);
     let started = Instant::now();
-    let results = burst(&live.nginx, Wire::Http1, 200, 4, |n| {
-        Request::get("/").header("Authorization", format!("Bearer user:alice:{n}"))
-    });
+    let results = burst(&live.nginx, Wire::Http1, 200, 4, |n| token_of("alice", n));
     assert!(results.into_iter().all(|result| result.is_ok_and(|response| response.status == 502)));
     let seconds = usize::try_from(started.elapsed().as_secs()).expect("few");
     let log = live.nginx.error_log();

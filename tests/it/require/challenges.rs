@@ -1,8 +1,8 @@
 //! What a refused client is told, and where it is sent.
 
-use super::{as_user, reason, site};
+use super::{reason, site};
 use crate::harness::{Nginx, Request, Wire, for_each_wire, send};
-use crate::stage::Stage;
+use crate::stage::{Stage, with_bearer};
 
 #[test]
 fn a_challenge_says_what_is_missing() {
@@ -11,12 +11,9 @@ fn a_challenge_says_what_is_missing() {
     for_each_wire(|wire| {
         for (request, challenge) in [
             (Request::get("/"), "Bearer realm=\"my app\""),
+            (with_bearer("bad"), "Bearer realm=\"my app\", error=\"invalid_token\""),
             (
-                Request::get("/").header("Authorization", "Bearer bad"),
-                "Bearer realm=\"my app\", error=\"invalid_token\"",
-            ),
-            (
-                as_user(&stage, "alice"),
+                stage.alice(),
                 "Bearer realm=\"my app\", error=\"insufficient_user_authentication\", max_age=300",
             ),
         ] {
@@ -32,7 +29,7 @@ fn a_challenge_says_what_is_missing() {
 fn a_forbidden_client_gets_no_challenge() {
     let stage = Stage::start();
     let nginx = site(&stage, "role=nobody").start();
-    let response = stage.refused(&nginx, Wire::Http1, as_user(&stage, "alice"));
+    let response = stage.refused(&nginx, Wire::Http1, stage.alice());
     assert_eq!((response.status, reason(&response).as_str()), (403, "require_role"));
     assert_eq!(response.all("www-authenticate").len(), 0);
     nginx.finish();
@@ -55,7 +52,7 @@ fn visitors_are_sent_to_a_login_page() {
             (response.status, response.header("location").as_deref()),
             (302, Some("https://login.example/"))
         );
-        assert_eq!(send(&nginx, wire, as_user(&stage, "alice")).status, 200);
+        assert_eq!(send(&nginx, wire, stage.alice()).status, 200);
     });
     nginx.finish();
 }
@@ -73,7 +70,7 @@ fn an_error_page_that_resolves_takes_no_other_call() {
         ))
         .start();
     let (seen, calls) = stage.calls_of(|| {
-        send(&nginx, Wire::Http1, as_user(&stage, "alice"));
+        send(&nginx, Wire::Http1, stage.alice());
         stage.only_request()
     });
     assert_eq!((seen.target.as_str(), calls), ("/denied", 1));

@@ -1,9 +1,9 @@
 //! Each condition, for each kind of user.
 
-use super::{as_user, reason, site};
+use super::{reason, site};
 use crate::harness::{Request, for_each_wire, send};
-use crate::stage::Stage;
-use crate::standin::Fault;
+use crate::stage::{Stage, with_bearer};
+use crate::standin::{Fault, Kind};
 
 /// Statuses for alice (admin, editor), norole, anonymous, unverified, disabled.
 const USERS: [&str; 5] = ["alice", "norole", "anonymous", "unverified", "disabled"];
@@ -23,7 +23,7 @@ fn users_are_let_in_by_what_they_are() {
     ] {
         let nginx = site(&stage, require).start();
         for (user, status) in USERS.iter().zip(statuses) {
-            let response = send(&nginx, crate::harness::Wire::Http1, as_user(&stage, user));
+            let response = send(&nginx, crate::harness::Wire::Http1, stage.request_of(user, Kind::Bearer));
             assert_eq!(response.status, status, "{user} at \"{require}\": {}", reason(&response));
         }
         nginx.finish();
@@ -37,7 +37,7 @@ fn nobody_without_a_session_is_let_in() {
     for_each_wire(|wire| {
         for request in [
             Request::get("/"),
-            Request::get("/").header("Authorization", "Bearer bad"),
+            with_bearer("bad"),
             Request::get("/").header("Cookie", "session=bad"),
             Request::get("/").header("Cookie", format!("session={}", "x".repeat(4000))),
             Request::get("/")
@@ -60,7 +60,7 @@ fn an_authentication_counts_as_long_as_it_is_recent() {
     for (at, status) in [(now, 200), (now - 3000, 200), (now - 4000, 401), (1, 401)] {
         let header = vec![("X-Authgear-Session-Authenticated-At".to_owned(), at.to_string())];
         stage.resolver.set_fault(Some(Fault::Headers(header)));
-        let response = send(&nginx, crate::harness::Wire::Http1, as_user(&stage, "alice"));
+        let response = send(&nginx, crate::harness::Wire::Http1, stage.alice());
         assert_eq!(response.status, status, "{at} at {now}");
     }
     nginx.finish();
@@ -73,7 +73,7 @@ fn an_outage_is_no_refusal_and_no_way_in() {
     let nginx = site(&stage, "valid").http("authgear_on_error anonymous; authgear_timeout 300ms;").start();
     for (fault, status) in [(Fault::Status(500), 502), (Fault::CloseInBody, 502), (Fault::Hang, 504)] {
         stage.resolver.set_fault(Some(fault));
-        let response = stage.refused(&nginx, crate::harness::Wire::Http1, as_user(&stage, "alice"));
+        let response = stage.refused(&nginx, crate::harness::Wire::Http1, stage.alice());
         assert_eq!(response.status, status);
     }
     let open = send(&nginx, crate::harness::Wire::Http1, Request::get("/open").header("Cookie", "session=x"));

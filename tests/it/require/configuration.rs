@@ -1,6 +1,5 @@
 //! The directive's grammar at `nginx -t`, and its inheritance.
 
-use super::as_user;
 use crate::harness::{Nginx, Place, Request, Wire, assert_refused, send};
 use crate::stage::Stage;
 
@@ -72,7 +71,7 @@ fn inner_levels_replace_outer_ones() {
         ))
         .start();
     for (path, status) in [("/", 403), ("/role", 200), ("/role/off", 200)] {
-        let request = Request { target: path.into(), ..as_user(&stage, "alice") };
+        let request = Request { target: path.into(), ..stage.alice() };
         assert_eq!(send(&nginx, Wire::Http1, request).status, status, "{path}");
     }
     nginx.finish();

@@ -1,7 +1,6 @@
 //! With `satisfy`, `allow`, `deny` and `auth_basic`: nginx's own matrix, in which a requirement is an access check like
 //! any other.
 
-use super::as_user;
 use crate::harness::{Nginx, Request, Wire, for_each_wire, send};
 use crate::stage::Stage;
 
@@ -106,7 +105,7 @@ fn a_request_that_is_let_in_carries_no_challenge() {
     let response = send(&nginx, Wire::Http1, Request::get("/"));
     assert_eq!((response.status, response.all("www-authenticate").len()), (200, 0));
     assert_eq!(stage.resolver.call_count(), 0);
-    let response = send(&nginx, Wire::Http1, as_user(&stage, "alice"));
+    let response = send(&nginx, Wire::Http1, stage.alice());
     assert_eq!(
         (response.status, stage.resolver.call_count()),
         (200, 0),

@@ -1,19 +1,16 @@
 //! `User-Agent`, `traceparent`, `tracestate` and `X-Request-ID`: the first line, if it can do no harm.
 
-use super::super::harness::{Request, Wire, for_each_wire};
+use super::super::harness::{Wire, for_each_wire};
 use super::super::live::{Live, assert_ending};
+use super::super::stage::token_of;
 use super::one_call;
 
 const PASSED: [&str; 4] = ["User-Agent", "traceparent", "tracestate", "X-Request-ID"];
 
-fn alice() -> Request {
-    Request::get("/").header("Authorization", "Bearer user:alice:1")
-}
-
 /// What of these lines of one header reaches the resolver.
 #[track_caller]
 fn assert_passes(live: &Live, wire: Wire, name: &str, lines: &[&[u8]], expected: Option<&[u8]>) {
-    let request = lines.iter().fold(alice(), |request, line| request.header(name, line));
+    let request = lines.iter().fold(token_of("alice", 1), |request, line| request.header(name, line));
     let (response, call) = one_call(live, wire, &request);
     assert_ending(&response, 200, "valid", "resolved");
     let passed = call.header_all(&name.to_ascii_lowercase());
@@ -81,7 +78,7 @@ fn names_are_compared_without_regard_to_case_and_aliases_are_others() {
     assert_passes(&live, Wire::Http1, "X-REQUEST-id", &[b"x"], Some(b"x"));
     for_each_wire(|wire| {
         for alias in ["User_Agent", "X_Request_ID", "X.Request.ID", "trace-parent", "X-Request-ID2"] {
-            let (_, call) = one_call(&live, wire, &alice().header(alias, "x"));
+            let (_, call) = one_call(&live, wire, &token_of("alice", 1).header(alias, "x"));
             let names = call.header_names();
             assert!(
                 !names.iter().any(|name| name.contains("agent") || name.contains("request")),

@@ -4,8 +4,9 @@ use std::io::{Read, Write};
 use std::net::{Ipv6Addr, TcpStream};
 use std::os::unix::net::UnixStream;
 
-use super::super::harness::{Request, for_each_wire, free_port};
+use super::super::harness::{for_each_wire, free_port};
 use super::super::live::Live;
+use super::super::stage::token_of;
 use super::super::standin::Resolver;
 use super::one_call;
 
@@ -57,10 +58,7 @@ fn the_address_is_the_one_that_realip_found() {
             ("2001:DB8:0::1", "2001:db8::1"),
             ("no address", "127.0.0.1"),
         ] {
-            let request = Request::get("/")
-                .header("Authorization", "Bearer user:alice:1")
-                .header("X-Client", sent)
-                .header("X-Forwarded-For", "6.6.6.6");
+            let request = token_of("alice", 1).header("X-Client", sent).header("X-Forwarded-For", "6.6.6.6");
             let (_, call) = one_call(&live, wire, &request);
             assert_eq!(call.header_all("x-forwarded-for"), [seen.as_bytes()], "{sent}");
         }

@@ -2,7 +2,7 @@
 
 use super::super::harness::{Request, Wire, for_each_wire};
 use super::super::live::{Live, assert_ending};
-use super::super::stage::pairs;
+use super::super::stage::{pairs, token_of};
 use super::super::standin::tls::Leaf;
 use super::super::standin::{Kind, Pki, Resolver, Version};
 use super::{authority, headers_of, one_call};
@@ -10,7 +10,7 @@ use super::{authority, headers_of, one_call};
 const TOKEN: &str = "Bearer user:alice:1";
 
 fn alice() -> Request {
-    Request::get("/").header("Authorization", TOKEN)
+    token_of("alice", 1)
 }
 
 /// What a call has beside the credential, for a client at 127.0.0.1. `accept` is the client library's own.

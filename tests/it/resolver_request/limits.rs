@@ -2,6 +2,7 @@
 
 use super::super::harness::{Request, for_each_wire};
 use super::super::live::{Live, assert_ending, identity};
+use super::super::stage::{token_of, with_bearer};
 use super::super::standin::Resolver;
 use super::{no_call, one_call};
 
@@ -15,7 +16,7 @@ fn roomy() -> Live {
 }
 
 fn bearer(size: usize) -> Request {
-    Request::get("/").header("Authorization", format!("Bearer {}", "x".repeat(size - "Bearer ".len())))
+    with_bearer(&"x".repeat(size - "Bearer ".len()))
 }
 
 #[test]
@@ -44,9 +45,7 @@ fn the_limit_is_on_all_credentials_together() {
             Request::get("/").header("Cookie", format!("session={half}; session={half}")),
             Request::get("/").header("Cookie", format!("session=a; session={}", "x".repeat(LIMIT))),
             // The good credential first: what is cut must not pass for the whole.
-            Request::get("/")
-                .header("Authorization", "Bearer user:alice:1")
-                .header("Cookie", format!("session={}", "x".repeat(LIMIT))),
+            token_of("alice", 1).header("Cookie", format!("session={}", "x".repeat(LIMIT))),
             Request::get("/").header("Cookie", "session;".repeat(LIMIT / 4)),
         ] {
             let response = no_call(&live, wire, &request);

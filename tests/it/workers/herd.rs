@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Crew, Fault, Http1, Http2, PATIENCE, PATIENT, Pid, Request, Response};
+use super::super::stage::token_of;
+use super::{Crew, Fault, Http1, Http2, PATIENCE, PATIENT, Pid, Response};
 use super::{answers, assert_ending, assert_is, ending, identity};
 
 /// How many answers each worker gave.
@@ -119,8 +120,7 @@ fn many_keys_in_flight_at_a_time_are_not_mixed_up() {
     let workers = crew.workers();
     let token = |n: u64| {
         let user = if n.is_multiple_of(2) { "alice" } else { "bob" };
-        let token = crew.live.accounts().wildcard(user, super::Kind::Bearer, n);
-        (user, Request::get("/").header("Authorization", format!("Bearer {token}")))
+        (user, token_of(user, n))
     };
     let mut waiting = Vec::new();
     for n in 0..60 {

@@ -6,12 +6,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use super::super::harness::{EchoReply, Http1, Request, Response};
-use super::{Crew, Kind, ending};
+use super::super::harness::{EchoReply, Http1, Response};
+use super::super::stage::token_of;
+use super::{Crew, ending};
 
 const USERS: [&str; 3] = ["alice", "bob", "norole"];
 
-/// So many tokens each user has: few enough for clients to meet at them. They are none of [`super::Live::unique`]'s.
+/// So many tokens each user has: few enough for clients to meet at them. They are none of [`Stage::unique`](crate::stage::Stage::unique)'s.
 const TOKENS: u64 = 2;
 const FIRST_TOKEN: u64 = 1_000_000;
 
@@ -103,7 +104,5 @@ pub(super) fn under_load(crew: &Crew, clients: u64, meanwhile: impl FnOnce()) ->
 }
 
 fn ask(crew: &Crew, user: &str, token: u64) -> io::Result<Response> {
-    let token = crew.live.accounts().wildcard(user, Kind::Bearer, token);
-    let request = Request::get("/").header("Authorization", format!("Bearer {token}"));
-    Http1::connect(crew.port)?.exchange(&request)
+    Http1::connect(crew.port)?.exchange(&token_of(user, token))
 }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::super::harness::poll;
+use super::super::stage::token_of;
 use super::kills::{assert_quiet, dying};
 use super::{Crew, Fault, Http1, PATIENCE, PATIENT, Pid, Request, Resolver, assert_is, ending};
 
@@ -26,16 +27,12 @@ fn crew() -> Crew {
     crew
 }
 
-fn request(user: &str, number: u64) -> Request {
-    Request::get("/").header("Authorization", format!("Bearer user:{user}:{number}"))
-}
-
 /// Has a worker spoil the memory, and returns the one that takes its place.
 #[track_caller]
 fn spoil(crew: &Crew, worker: Pid) -> Pid {
     let others = crew.workers();
     let mut connection = crew.connect(worker);
-    let lives = |n: &u32| connection.exchange(&request("norole", u64::from(*n))).is_ok();
+    let lives = |n: &u32| connection.exchange(&token_of("norole", u64::from(*n))).is_ok();
     let answered = (0..DIES_AT).take_while(lives).count();
     assert!(answered < DIES_AT as usize, "{worker} doesn't die");
     let new = poll(PATIENCE, || crew.workers().into_iter().find(|pid| !others.contains(pid)));
@@ -64,12 +61,12 @@ fn a_leader_of_before_hands_its_answer_to_nobody_else() {
     let crew = crew();
     let [first, second, third, dies] = crew.workers()[..] else { panic!("four workers") };
     let dies = spoil(&crew, dies);
-    let mut alice = begin(&crew, first, &request("alice", GATE));
+    let mut alice = begin(&crew, first, &token_of("alice", GATE));
     assert!(crew.resolver().wait_for_gate(1, PATIENCE));
     spoil(&crew, dies);
-    let mut bobs = vec![begin(&crew, second, &request("bob", GATE))];
+    let mut bobs = vec![begin(&crew, second, &token_of("bob", GATE))];
     assert!(crew.resolver().wait_for_gate(2, PATIENCE));
-    bobs.extend([second, third, first].map(|worker| begin(&crew, worker, &request("bob", GATE))));
+    bobs.extend([second, third, first].map(|worker| begin(&crew, worker, &token_of("bob", GATE))));
     assert_eq!(crew.resolver().at_gate(), 2);
     assert_eq!(crew.resolver().release(1), 1);
     assert_user(&mut alice, &crew, "alice");
@@ -85,12 +82,12 @@ fn a_follower_of_before_gets_nobody_elses_answer() {
     let crew = crew();
     let [first, second, third, dies] = crew.workers()[..] else { panic!("four workers") };
     let dies = spoil(&crew, dies);
-    let mut alices = vec![begin(&crew, first, &request("alice", GATE))];
+    let mut alices = vec![begin(&crew, first, &token_of("alice", GATE))];
     assert!(crew.resolver().wait_for_gate(1, PATIENCE));
-    alices.extend([second, third].map(|worker| begin(&crew, worker, &request("alice", GATE))));
+    alices.extend([second, third].map(|worker| begin(&crew, worker, &token_of("alice", GATE))));
     let new = spoil(&crew, dies);
     let mut bobs: Vec<_> =
-        [third, new, second].map(|worker| crew.begin(worker, &request("bob", SLOW))).into();
+        [third, new, second].map(|worker| crew.begin(worker, &token_of("bob", SLOW))).into();
     bobs.iter_mut().for_each(|bob| assert_user(bob, &crew, "bob"));
     crew.resolver().clear_faults();
     alices.iter_mut().for_each(|alice| assert_user(alice, &crew, "alice"));

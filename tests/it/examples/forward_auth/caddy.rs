@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::{
-    Endpoint, FOLDER, Fault, Kind, Pairs, Request, Response, ask_plain, forged, free_port, identity,
-    with_bearer,
+    Endpoint, FOLDER, Fault, Pairs, Request, Response, ask_plain, forged, free_port, identity, with_bearer,
 };
 use crate::harness::{PATIENCE, poll};
 
@@ -91,7 +90,7 @@ fn the_backend_gets_the_true_identity() {
 fn nothing_that_a_client_names_in_connection_takes_the_identity_away() {
     let endpoint = Endpoint::start();
     let Some(caddy) = Caddy::start(&endpoint, endpoint.users) else { return };
-    let alice = || with_bearer(&endpoint.stage.accounts().login("alice").bearer);
+    let alice = || endpoint.stage.alice();
     caddy.ask(&alice());
     let expected = at_backend(&endpoint);
     for names in [
@@ -122,9 +121,8 @@ fn what_else_a_client_names_in_connection_arrives() {
 fn the_request_itself_passes_as_it_is() {
     let endpoint = Endpoint::start();
     let Some(caddy) = Caddy::start(&endpoint, endpoint.users) else { return };
-    let token = endpoint.stage.accounts().mint("alice", Kind::Bearer);
     for body in [vec![], vec![b'x'; 100_000]] {
-        let request = Request { method: "POST".into(), target: "/a/b?c=d".into(), ..with_bearer(&token) };
+        let request = Request { method: "POST".into(), target: "/a/b?c=d".into(), ..endpoint.stage.alice() };
         let request = request.header("If-Match", "\"x\"");
         let request = request.header("Range", "bytes=1-").header("X-Forwarded-For", "203.0.113.9");
         assert_eq!(caddy.ask(&request.body(&body)).status, 200);
@@ -160,7 +158,7 @@ fn the_client_gets_refusals_and_failures_and_the_backend_nothing() {
     // Then without nginx.
     let Endpoint { stage, nginx, .. } = endpoint;
     nginx.finish();
-    let alice = with_bearer(&stage.accounts().login("alice").bearer);
+    let alice = stage.alice();
     assert_eq!(caddy.ask(&forged(alice)).status, 502);
     assert_eq!(stage.echo.requests(), []);
 }
