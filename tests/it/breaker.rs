@@ -94,7 +94,7 @@ fn where_it_is_off_calls_are_made_all_the_same() {
     // What comes of them is known everywhere.
     live.resolver.clear_faults();
     assert_ending(&send(&live.nginx, Wire::Http1, off()), 200, "valid", "resolved");
-    assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 200, "valid", "resolved");
+    live.assert_resolves(Wire::Http1);
     live.finish();
 }
 

@@ -28,7 +28,7 @@ mod workers;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::harness::{Builder, PATIENCE, Request, Response, Wire, send};
+use super::harness::{Builder, PATIENCE, Request, Response, Wire, send, to};
 use super::live::{Live, ending};
 use super::stage::{pairs, token_of};
 use super::standin::{Fault, Kind, Resolver};
@@ -52,11 +52,6 @@ fn cached(lines: &str) -> Live {
 /// As [`cached`], with its own times.
 fn built(lines: &str, change: impl FnOnce(Builder) -> Builder) -> Live {
     Live::build(Resolver::start(), &format!("{CACHE}\n{lines}"), |builder| change(builder.http(ZONES)))
-}
-
-/// That request, to another place.
-fn to(target: &str, request: &Request) -> Request {
-    Request { target: target.into(), ..request.clone() }
 }
 
 /// The `n`th good `session` cookie of that user.

@@ -4,8 +4,8 @@ mod bounds;
 mod flights;
 mod set_cookie;
 
-use super::harness::{Http1, PATIENCE, Request, Response, Wire, send};
-use super::live::{Live, assert_ending, ending};
+use super::harness::{Http1, PATIENCE, Request, Wire, send};
+use super::live::{Live, answers, assert_ending, ending};
 use super::standin::{Fault, Resolver};
 
 /// `n` equal requests, all suspended; the resolver waits at its gate with the one call.
@@ -19,9 +19,4 @@ fn flock(live: &Live, n: usize, request: &Request) -> Vec<Http1> {
     live.nginx.wait_until_in_hand(n);
     assert_eq!(live.resolver.call_count(), before + 1);
     all
-}
-
-/// The answers, the leader's first.
-fn answers(flock: Vec<Http1>) -> Vec<Response> {
-    flock.into_iter().map(|mut connection| connection.receive(b"GET").expect("an answer")).collect()
 }

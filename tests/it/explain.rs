@@ -5,7 +5,7 @@ mod decisions;
 mod failures;
 mod fingerprints;
 
-use super::harness::{Builder, Mark, Request, Response, Wire, send};
+use super::harness::{Builder, Mark, Request, Response, Wire, send, to};
 use super::live::Live;
 use super::standin::Resolver;
 
@@ -21,10 +21,6 @@ fn built(lines: &str, change: impl FnOnce(Builder) -> Builder) -> Live {
     let zone = "authgear_cache_zone zone=sessions:1m;";
     let lines = format!("authgear_cache sessions; authgear_cache_valid 10m;\n{lines}");
     Live::build(Resolver::start(), &lines, |builder| change(builder.http(zone)))
-}
-
-fn to(target: &str, request: &Request) -> Request {
-    Request { target: target.into(), ..request.clone() }
 }
 
 /// Sends a request, and returns its answer with what the log says of its decisions.

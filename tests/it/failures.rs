@@ -10,7 +10,7 @@ mod unreachable;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use super::harness::{PATIENCE, Request, Response, Wire, poll, send};
+use super::harness::{Request, Response, Wire, send};
 use super::live::{Live, assert_ending, ending, identity};
 use super::stage::pairs;
 use super::standin::{ConnectionFault, Fault, Resolver};
@@ -51,19 +51,6 @@ fn fail_with(live: &Live, wire: Wire, fault: &Fault, request: &Request) -> Respo
     let response = send(&live.nginx, wire, request);
     live.resolver.clear_faults();
     response
-}
-
-/// Requests are answered again: at once, but on a machine that is too busy to answer within a short timeout.
-#[track_caller]
-pub(crate) fn assert_recovers(live: &Live, wire: Wire) {
-    let answered = || (send(&live.nginx, wire, live.unique()).status == 200).then_some(());
-    assert!(poll(PATIENCE, answered).is_some(), "no call is answered any more");
-}
-
-/// The next request is answered as if nothing had happened.
-#[track_caller]
-fn assert_recovered(live: &Live, wire: Wire) {
-    assert_ending(&send(&live.nginx, wire, live.unique()), 200, "valid", "resolved");
 }
 
 /// A socket whose queue of connections is full: SYNs to it stay without an answer.

@@ -47,7 +47,7 @@ pub(crate) use http1::Http1;
 pub(crate) use http2::Http2;
 pub(crate) use in_hand::COUNTERS;
 pub(crate) use log::Mark;
-pub(crate) use message::{Request, Response};
+pub(crate) use message::{Request, Response, to};
 pub(crate) use nginx::Nginx;
 pub(crate) use ports::free_port;
 pub(crate) use rustix::process::Signal;

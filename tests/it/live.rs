@@ -2,7 +2,9 @@
 
 use std::ops::Deref;
 
-use super::harness::{Builder, COUNTERS, EchoReply, Http1, Nginx, Request, Response};
+use super::harness::{
+    Builder, COUNTERS, EchoReply, Http1, Nginx, PATIENCE, Request, Response, Wire, poll, send,
+};
 use super::stage::Stage;
 use super::standin::Resolver;
 
@@ -65,9 +67,28 @@ impl Live {
         connection
     }
 
+    /// A request with a credential of its own gets the answer that was asked for it.
+    #[track_caller]
+    pub(crate) fn assert_resolves(&self, wire: Wire) {
+        assert_ending(&send(&self.nginx, wire, self.unique()), 200, "valid", "resolved");
+    }
+
+    /// Requests are answered again: at once, but on a machine that is too busy to answer within a short timeout.
+    #[track_caller]
+    pub(crate) fn assert_recovers(&self, wire: Wire) {
+        let answered = || (send(&self.nginx, wire, self.unique()).status == 200).then_some(());
+        assert!(poll(PATIENCE, answered).is_some(), "no call is answered any more");
+    }
+
     pub(crate) fn finish(self) {
         self.nginx.finish();
     }
+}
+
+/// The answers to requests that wait, in their order.
+#[track_caller]
+pub(crate) fn answers(waiting: Vec<Http1>) -> Vec<Response> {
+    waiting.into_iter().map(|mut connection| connection.receive(b"GET").expect("an answer")).collect()
 }
 
 pub(crate) fn ending(response: &Response) -> Ending {

@@ -10,7 +10,9 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::harness::{Builder, Http1, Nginx, PATIENCE, Request, for_each_wire, in_background, poll, send};
+use crate::harness::{
+    Builder, Http1, Nginx, PATIENCE, Request, for_each_wire, in_background, poll, send, to,
+};
 use crate::stage::{Stage, token_of};
 use crate::standin::{Fault, Leaf, Pki, Resolver};
 use trace::{Call, Strace, Thread};
@@ -113,10 +115,6 @@ fn the_event_loop_waits_for_nothing_but_events() {
         assert_waits_for_events_alone(main, resolvers);
     }
     assert_others_did_the_work(&threads, &workers, resolvers);
-}
-
-fn to(target: &str, request: Request) -> Request {
-    Request { target: target.into(), ..request }
 }
 
 /// Misses at both resolvers, hits, and what is never resolved.

@@ -26,7 +26,7 @@ const TRUST: &str = "authgear_ssl_trusted_certificate {}/ca.pem;";
 #[track_caller]
 fn assert_works(live: &Live) {
     for_each_wire(|wire| {
-        assert_ending(&send(&live.nginx, wire, live.unique()), 200, "valid", "resolved");
+        live.assert_resolves(wire);
         assert!(live.resolver.last_call().is_some_and(|call| call.tls));
     });
 }
@@ -73,7 +73,7 @@ fn a_resolver_that_gets_a_good_certificate_is_asked_again() {
         let good = Resolver::builder().tls(Pki::shared().server(Leaf::Good)).listen(live.resolver.addr());
         let good = good.accounts(live.accounts()).start();
         for_each_wire(|wire| {
-            assert_ending(&send(&live.nginx, wire, live.unique()), 200, "valid", "resolved");
+            live.assert_resolves(wire);
         });
         assert_eq!((live.resolver.call_count(), good.call_count()), (0, 2));
         live.finish();

@@ -20,7 +20,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::harness::{Builder, Http1, Http2, PATIENCE, Request, Response, Signal, free_port, poll, process};
-use super::live::{Live, assert_ending, ending, identity};
+use super::live::{Live, answers, assert_ending, ending, identity};
 use super::standin::{Fault, Kind, Resolver};
 
 type Pid = i32;
@@ -205,12 +205,6 @@ impl Crew {
         drop(self.spare);
         self.live.finish();
     }
-}
-
-/// The answers, the leader's first.
-#[track_caller]
-fn answers(flock: Vec<Http1>) -> Vec<Response> {
-    flock.into_iter().map(|mut connection| connection.receive(b"GET").expect("an answer")).collect()
 }
 
 /// All are valid, for this user: the first made the call, the others followed.

@@ -1,6 +1,6 @@
 //! What one client's requests come to shuts no other client out.
 
-use super::{Fault, LONG, Live, REALIP, Request, Resolver, Wire, assert_ending, ending, send};
+use super::{Fault, LONG, Live, REALIP, Request, Resolver, Wire, ending, send};
 use crate::standin::Call;
 
 /// A request with a credential of its own, from this address.
@@ -85,6 +85,6 @@ fn odd_and_oversized_credentials_open_nothing() {
             assert_ne!(ending(&send(&live.nginx, Wire::Http1, &request)).2, "breaker");
         }
     }
-    assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 200, "valid", "resolved");
+    live.assert_resolves(Wire::Http1);
     live.finish();
 }

@@ -24,7 +24,7 @@ fn one_call_at_a_time_finds_out_whether_it_works_again() {
     live.resolver.clear_faults();
     let answered = || (send(&live.nginx, Wire::Http1, live.unique()).status == 200).then_some(());
     assert!(poll(PATIENCE, answered).is_some());
-    assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 200, "valid", "resolved");
+    live.assert_resolves(Wire::Http1);
     let line = live.nginx.wait_for_log("works again", PATIENCE);
     assert!(line.contains("[notice]") && line.contains(&live.resolver.url()), "{line}");
     assert!(
@@ -53,7 +53,7 @@ fn while_one_call_finds_out_the_others_do_not_wait() {
     live.resolver.clear_faults();
     let response = trying.expect("one").receive(b"GET").expect("an answer");
     assert_ending(&response, 200, "valid", "resolved");
-    assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 200, "valid", "resolved");
+    live.assert_resolves(Wire::Http1);
     live.finish();
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::harness::{Http1, Wire, burst, for_each_wire};
-use super::{Fault, Leaf, Live, PATIENCE, Pki, Resolver, Version, assert_answered, assert_ending, send};
+use super::{Fault, Leaf, Live, PATIENCE, Pki, Resolver, Version, assert_ending, send};
 
 pub(super) fn live(alpn: &[&str], lines: &str) -> Live {
     let folder = tempfile::tempdir().expect("a folder");
@@ -22,7 +22,7 @@ fn the_server_chooses_the_version() {
     {
         let live = live(alpn, "");
         for_each_wire(|wire| {
-            assert_answered(&live, wire);
+            live.assert_resolves(wire);
             assert_eq!(live.resolver.last_call().expect("a call").version, version);
         });
         assert_eq!(live.resolver.connections(), 1);
@@ -34,7 +34,7 @@ fn the_server_chooses_the_version() {
 fn all_calls_share_one_connection() {
     let live = live(&BOTH, "");
     for _ in 0..30 {
-        assert_answered(&live, Wire::Http1);
+        live.assert_resolves(Wire::Http1);
     }
     assert_eq!((live.resolver.call_count(), live.resolver.connections()), (30, 1));
     live.resolver.set_fault(Some(Fault::Gate));
@@ -77,7 +77,7 @@ fn where_host_and_authority_differ_the_call_is_http_1_1() {
     for lines in ["authgear_origin https://auth.example.com;", "authgear_ssl_name auth.example.com;"] {
         let live = live(&BOTH, lines);
         for_each_wire(|wire| {
-            assert_answered(&live, wire);
+            live.assert_resolves(wire);
             let call = live.resolver.last_call().expect("a call");
             assert_eq!(call.version, Version::Http1);
             assert_eq!(call.header_all("host").len(), 1);
@@ -95,14 +95,14 @@ fn where_host_and_authority_differ_the_call_is_http_1_1() {
 fn a_connection_that_is_sent_away_while_idle_is_replaced_unseen() {
     let live = live(&BOTH, "");
     for round in 0..6 {
-        assert_answered(&live, Wire::Http1);
+        live.assert_resolves(Wire::Http1);
         let closed = if round % 2 == 0 {
             live.resolver.close_idle_connections()
         } else {
             live.resolver.reset_idle_connections()
         };
         assert_eq!(closed, 1);
-        assert_answered(&live, Wire::Http1);
+        live.assert_resolves(Wire::Http1);
     }
     assert!(!live.nginx.error_log().contains("[error]"));
     live.finish();
@@ -112,10 +112,10 @@ fn a_connection_that_is_sent_away_while_idle_is_replaced_unseen() {
 fn goaway_and_refused_streams_are_retried_once_and_unseen() {
     let live = live(&BOTH, "");
     for fault in [Fault::GoAway, Fault::RefusedStream, Fault::CloseBeforeAnswer, Fault::ResetBeforeAnswer] {
-        assert_answered(&live, Wire::Http1);
+        live.assert_resolves(Wire::Http1);
         let before = live.resolver.call_count();
         live.resolver.push_fault(fault.clone());
-        assert_answered(&live, Wire::Http1);
+        live.assert_resolves(Wire::Http1);
         assert_eq!(live.resolver.call_count(), before + 2, "{fault:?}");
     }
     live.finish();
@@ -130,7 +130,7 @@ fn a_resolver_that_keeps_refusing_is_asked_twice() {
         assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 502, "error", "closed");
         assert_eq!(live.resolver.call_count(), before + 2, "{fault:?}");
         live.resolver.clear_faults();
-        assert_answered(&live, Wire::Http1);
+        live.assert_resolves(Wire::Http1);
     }
     live.finish();
 }
@@ -139,12 +139,12 @@ fn a_resolver_that_keeps_refusing_is_asked_twice() {
 fn a_stream_that_hangs_is_a_timeout_and_the_next_call_is_answered() {
     for fault in [Fault::Hang, Fault::HangInBody, Fault::HangConnection] {
         let live = live(&BOTH, "authgear_timeout 400ms;");
-        assert_answered(&live, Wire::Http1);
+        live.assert_resolves(Wire::Http1);
         live.resolver.push_fault(fault);
         assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 504, "error", "timeout");
         // The client may hear of it a moment before the call itself ends, and with it the dead connection.
         live.nginx.wait_for_log("timed out", PATIENCE);
-        assert_answered(&live, Wire::Http1);
+        live.assert_resolves(Wire::Http1);
         live.finish();
     }
 }
@@ -152,7 +152,7 @@ fn a_stream_that_hangs_is_a_timeout_and_the_next_call_is_answered() {
 #[test]
 fn a_dead_connection_is_noticed_by_pings_and_its_call_is_made_again() {
     let live = live(&BOTH, "authgear_timeout 60s;");
-    assert_answered(&live, Wire::Http1);
+    live.assert_resolves(Wire::Http1);
     live.resolver.push_fault(Fault::HangConnection);
     let mut client = Http1::connect(live.nginx.port()).expect("nginx accepts");
     client.set_timeout(Duration::from_secs(50));

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::super::harness::{Wire, burst};
-use super::{Fault, Live, PATIENCE, assert_answered};
+use super::{Fault, Live, PATIENCE};
 
 /// Requests of four clients, while something happens each time that so many calls have been made.
 fn under_load(live: &Live, total: usize, every: u64, happens: impl Fn() + Sync) {
@@ -72,13 +72,13 @@ fn no_request_is_lost_while_answers_fail_to_come_now_and_then() {
 fn a_resolver_that_was_away_is_found_again_at_once() {
     let live = Live::start();
     for _ in 0..3 {
-        assert_answered(&live, Wire::Http1);
+        live.assert_resolves(Wire::Http1);
         live.resolver.stop_listening();
         live.resolver.close_idle_connections();
         let response = super::send(&live.nginx, Wire::Http1, live.unique());
         super::assert_ending(&response, 502, "error", "connect");
         live.resolver.resume_listening();
-        assert_answered(&live, Wire::Http1);
+        live.assert_resolves(Wire::Http1);
     }
     live.finish();
 }

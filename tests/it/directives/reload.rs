@@ -20,14 +20,14 @@ fn a_bad_configuration_leaves_the_old_one_running() {
         let refusal = refusal.expect_err("it must be refused");
         assert!(refusal.starts_with(sentence), "{refusal}");
         for_each_wire(|wire| {
-            assert_ending(&send(&live.nginx, wire, live.unique()), 200, "valid", "resolved");
+            live.assert_resolves(wire);
         });
         // As it was: what was refused stays out of the next one.
         live.nginx.reload_with(|builder| builder.replace(&format!("{line} # here"), "# here"));
         live.nginx.wait_for_old_workers();
     }
     assert_ne!(live.nginx.worker_pids(), pids);
-    assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 200, "valid", "resolved");
+    live.assert_resolves(Wire::Http1);
     live.finish();
 }
 

@@ -52,7 +52,7 @@ fn told(live: &Live, line: &str) -> String {
 /// A request in each of these places is decided once, with this line.
 fn assert_all_decided(live: &Live, wire: Wire, table: &[(&str, &Request, u16, &str)]) {
     for (target, request, status, expected) in table {
-        let (response, lines) = ask(live, wire, &to(target, request));
+        let (response, lines) = ask(live, wire, &to(target, *request));
         assert_eq!(response.status, *status, "{target}: {response:?}");
         assert_eq!(lines.iter().map(|line| told(live, line)).collect::<Vec<_>>(), [*expected], "{target}");
     }

@@ -1,7 +1,7 @@
 //! What becomes of a request whose call failed, by `authgear_on_error`.
 
 use super::super::harness::{EchoReply, Wire, for_each_wire};
-use super::{Live, Resolver, SHORT, assert_ending, assert_recovered, cases, ending, fail_with, identity};
+use super::{Live, Resolver, SHORT, assert_ending, cases, ending, fail_with, identity};
 
 #[test]
 fn a_failure_is_a_502_and_a_timeout_a_504_and_the_next_request_is_answered() {
@@ -12,7 +12,7 @@ fn a_failure_is_a_502_and_a_timeout_a_504_and_the_next_request_is_answered() {
             let response = fail_with(&live, wire, &case.fault, &live.unique());
             assert_ending(&response, case.status, "error", case.reason);
             assert_eq!(live.resolver.call_count() - before, case.calls, "{:?}", case.fault);
-            assert_recovered(&live, wire);
+            live.assert_resolves(wire);
         }
     });
     live.finish();
@@ -49,7 +49,7 @@ fn a_status_given_is_used_for_every_failure() {
             assert_ending(&response, status, "error", case.reason);
             assert_eq!(response.all("www-authenticate"), Vec::<String>::new());
         }
-        assert_recovered(&live, Wire::Http1);
+        live.assert_resolves(Wire::Http1);
         live.finish();
     }
 }
@@ -73,7 +73,7 @@ fn anonymous_lets_every_request_through_without_any_identity() {
             assert_eq!(identity(&response), []);
             assert_eq!(response.header("x-user").as_deref(), Some("[]"));
             assert_eq!(response.header("x-valid").as_deref(), Some("[]"));
-            assert_recovered(&live, wire);
+            live.assert_resolves(wire);
         }
     });
     live.finish();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::harness::{Request, Wire, for_each_wire};
-use super::{Live, Resolver, assert_ending, assert_recovers, ending, send};
+use super::{Live, Resolver, assert_ending, ending, send};
 use crate::standin::raw::{RawServer, Said, Then};
 
 const TIMEOUT: Duration = Duration::from_millis(400);
@@ -57,7 +57,7 @@ fn what_drips_in_is_over_at_the_timeout() {
             );
             drop(waiting);
             server.say(None);
-            assert_recovers(&live, wire);
+            live.assert_recovers(wire);
         });
     }
     live.finish();
@@ -69,7 +69,7 @@ fn what_never_ends_is_over_by_the_timeout_and_fills_no_memory() {
     let live = live(&server);
     let chunked = format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n");
     server.say(None);
-    assert_recovers(&live, Wire::Http1);
+    live.assert_recovers(Wire::Http1);
     let before = live.nginx.rss();
     for (what, said) in [
         ("empty lines", endless("", "\r\n", None)),
@@ -93,7 +93,7 @@ fn what_never_ends_is_over_by_the_timeout_and_fills_no_memory() {
             assert!(started.elapsed() < SLACK, "{:?}", started.elapsed());
             server.say(None);
             // Not at once: the library reads a chunk's endless length a byte at a time, without a pause.
-            assert_recovers(&live, wire);
+            live.assert_recovers(wire);
         });
         let grown = live.nginx.rss().saturating_sub(before);
         assert!(grown < 16_000_000, "{grown} bytes");

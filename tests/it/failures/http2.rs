@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::harness::{Request, Wire, for_each_wire};
-use super::{Live, Resolver, assert_recovers, ending, identity, send};
+use super::{Live, Resolver, ending, identity, send};
 use crate::standin::raw::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PUSH_PROMISE, RST_STREAM, RawServer,
     SETTINGS, Said, Then, WINDOW_UPDATE, frame, head_of, line,
@@ -43,7 +43,7 @@ fn claim() -> Vec<u8> {
 fn assert_fails(timeout: &str, cases: Vec<(&str, Said)>, expected: &[(u16, &str)]) {
     let server = RawServer::http2(Pki::shared().server(Leaf::Good));
     let live = live(&server, timeout);
-    assert_recovers(&live, Wire::Http1);
+    live.assert_recovers(Wire::Http1);
     let before = live.nginx.rss();
     for (what, said) in cases {
         for_each_wire(|wire| {
@@ -59,7 +59,7 @@ fn assert_fails(timeout: &str, cases: Vec<(&str, Said)>, expected: &[(u16, &str)
             let open = send(&live.nginx, wire, open);
             assert_eq!((open.status, identity(&open)), (200, vec![]), "{what}");
             server.say(None);
-            assert_recovers(&live, wire);
+            live.assert_recovers(wire);
         });
         assert!(!live.nginx.error_log().contains("mallory"));
     }

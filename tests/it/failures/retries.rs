@@ -1,7 +1,7 @@
 //! One retry, where the head of an answer was not complete; none where it was.
 
 use super::super::harness::Wire;
-use super::{ConnectionFault, Fault, Live, assert_ending, assert_recovered, send};
+use super::{ConnectionFault, Fault, Live, assert_ending, send};
 
 #[test]
 fn a_connection_that_ends_before_an_answer_costs_one_more_call_and_nobody_sees_it() {
@@ -9,7 +9,7 @@ fn a_connection_that_ends_before_an_answer_costs_one_more_call_and_nobody_sees_i
     for fault in [Fault::CloseBeforeAnswer, Fault::ResetBeforeAnswer] {
         let before = live.resolver.call_count();
         live.resolver.push_fault(fault);
-        assert_recovered(&live, Wire::Http1);
+        live.assert_resolves(Wire::Http1);
         assert_eq!(live.resolver.call_count() - before, 2);
     }
     assert!(!live.nginx.error_log().contains("[error]"), "nothing to worry about");
@@ -41,7 +41,7 @@ fn connections_that_end_at_once_are_tried_twice() {
         assert!(status == 502 && ["closed", "connect"].contains(&reason.as_str()), "{response:?}");
         assert_eq!((live.resolver.connections(), live.resolver.call_count()), (2, 0));
         live.resolver.clear_faults();
-        assert_recovered(&live, Wire::Http1);
+        live.assert_resolves(Wire::Http1);
         live.finish();
     }
 }
@@ -55,7 +55,7 @@ fn an_answer_whose_head_broke_off_is_asked_for_once_more() {
         let response = send(&live.nginx, Wire::Http1, live.alice());
         assert_eq!((response.status, live.resolver.call_count()), (502, 2), "{fault:?}");
         live.resolver.clear_faults();
-        assert_recovered(&live, Wire::Http1);
+        live.assert_resolves(Wire::Http1);
         live.finish();
     }
 }
@@ -66,7 +66,7 @@ fn an_answer_whose_body_broke_off_is_not_asked_for_again() {
     live.resolver.push_fault(Fault::CloseInBody);
     let response = send(&live.nginx, Wire::Http1, live.alice());
     assert_eq!((response.status, live.resolver.call_count()), (502, 1));
-    assert_recovered(&live, Wire::Http1);
+    live.assert_resolves(Wire::Http1);
     live.finish();
 }
 

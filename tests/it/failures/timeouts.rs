@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::harness::{PATIENCE, Wire, for_each_wire};
 use super::super::stage::token_of;
-use super::{ConnectionFault, Fault, FullQueue, Live, Resolver, assert_ending, assert_recovered, send};
+use super::{ConnectionFault, Fault, FullQueue, Live, Resolver, assert_ending, send};
 
 /// Far more than any timeout of these tests, and far less than those that must not be waited for.
 const SLACK: Duration = Duration::from_secs(8);
@@ -21,7 +21,7 @@ fn a_call_ends_by_authgear_timeout_and_not_before() {
         assert!(waited >= Duration::from_millis(590) && waited < SLACK, "{waited:?}");
         assert!(live.resolver.wait_until_idle(PATIENCE), "the call itself has ended too");
         live.resolver.clear_faults();
-        assert_recovered(&live, wire);
+        live.assert_resolves(wire);
     });
     live.finish();
 }
@@ -59,9 +59,9 @@ fn the_retry_has_only_what_is_left_of_the_time() {
 fn a_slow_answer_in_time_is_an_answer() {
     let live = Live::with(Resolver::start(), "authgear_timeout 10s;");
     live.resolver.push_fault(Fault::SlowHead(Duration::from_millis(1)));
-    assert_recovered(&live, Wire::Http1);
+    live.assert_resolves(Wire::Http1);
     live.resolver.push_fault(Fault::Delay(Duration::from_millis(1200)));
-    assert_recovered(&live, Wire::Http1);
+    live.assert_resolves(Wire::Http1);
     live.finish();
 }
 
@@ -71,7 +71,7 @@ fn a_server_that_accepts_and_says_nothing_is_a_timeout() {
     live.resolver.set_connection_fault(Some(ConnectionFault::Hang));
     assert_ending(&send(&live.nginx, Wire::Http1, live.alice()), 504, "error", "timeout");
     live.resolver.clear_faults();
-    assert_recovered(&live, Wire::Http1);
+    live.assert_resolves(Wire::Http1);
     live.finish();
 }
 

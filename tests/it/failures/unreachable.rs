@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::harness::{PATIENCE, Request, Wire, burst, for_each_wire, free_port};
 use super::super::stage::token_of;
-use super::{Live, Resolver, assert_ending, assert_recovered, ending, identity, send};
+use super::{Live, Resolver, assert_ending, ending, identity, send};
 
 #[test]
 fn a_refused_connect_is_a_502_until_somebody_listens() {
@@ -15,7 +15,7 @@ fn a_refused_connect_is_a_502_until_somebody_listens() {
         let response = send(&live.nginx, wire, live.alice());
         assert_ending(&response, 502, "error", "connect");
         live.resolver.resume_listening();
-        assert_recovered(&live, wire);
+        live.assert_resolves(wire);
     });
     let line = live.nginx.wait_for_log("[error]", PATIENCE);
     assert!(line.contains(&live.resolver.url()) && line.contains("onnection refused"), "{line}");
@@ -63,7 +63,7 @@ fn a_name_of_the_hosts_file_is_found() {
     let resolver = Resolver::start();
     let port = resolver.addr().port();
     let live = Live::at(&format!("http://localhost:{port}"), resolver, "", |builder| builder);
-    assert_recovered(&live, Wire::Http1);
+    live.assert_resolves(Wire::Http1);
     let call = live.resolver.last_call().expect("a call");
     assert_eq!(call.text("host"), Some(format!("localhost:{port}").as_str()));
     assert_eq!(call.text("x-forwarded-host"), call.text("host"));
@@ -74,7 +74,7 @@ fn a_name_of_the_hosts_file_is_found() {
 fn an_ipv6_endpoint_is_reached() {
     let address = std::net::SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0));
     let live = Live::with(Resolver::builder().listen(address).start(), "");
-    assert_recovered(&live, Wire::Http1);
+    live.assert_resolves(Wire::Http1);
     let host = live.resolver.addr().to_string();
     assert_eq!(live.resolver.last_call().expect("a call").text("host"), Some(host.as_str()));
     live.finish();

@@ -1,5 +1,7 @@
 //! Requests and answers, the same for every version of HTTP.
 
+use std::borrow::Borrow;
+
 /// A request, down to bytes that no decent client would send. Nothing is checked, nothing is added but a Host
 /// and what frames the body.
 #[derive(Clone, Debug)]
@@ -99,6 +101,11 @@ impl Request {
         self.exact_names = true;
         self
     }
+}
+
+/// That request, to another place.
+pub(crate) fn to(target: &str, request: impl Borrow<Request>) -> Request {
+    Request { target: target.into(), ..request.borrow().clone() }
 }
 
 /// An answer.

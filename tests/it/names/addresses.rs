@@ -19,7 +19,7 @@ fn on_ipv6() -> Resolver {
 #[track_caller]
 fn assert_works(live: Live) {
     for_each_wire(|wire| {
-        assert_ending(&send(&live.nginx, wire, live.unique()), 200, "valid", "resolved");
+        live.assert_resolves(wire);
         // The next call is to look for an address again.
         live.resolver.close_idle_connections();
     });

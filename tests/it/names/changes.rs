@@ -2,16 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::super::failures::assert_recovers;
 use super::super::harness::{Wire, for_each_wire, send};
-use super::{HERE, Live, Memory, NOBODY, Names, Reply, Resolver, assert_ending};
+use super::{HERE, Memory, NOBODY, Names, Reply, Resolver, assert_ending};
 
 const THERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 97);
-
-#[track_caller]
-fn assert_answered(live: &Live, wire: Wire) {
-    assert_ending(&send(&live.nginx, wire, live.unique()), 200, "valid", "resolved");
-}
 
 /// The same accounts at another address, with the same port.
 fn moved(resolver: &Resolver) -> Resolver {
@@ -23,12 +17,12 @@ fn moved(resolver: &Resolver) -> Resolver {
 fn a_resolver_that_has_moved_is_found_with_its_next_connection() {
     let Some(names) = Names::start(Reply::Addresses(vec![HERE])) else { return };
     let live = names.live(Resolver::start(), "");
-    for_each_wire(|wire| assert_answered(&live, wire));
+    for_each_wire(|wire| live.assert_resolves(wire));
     let elsewhere = moved(&live.resolver);
     names.server.say(Reply::Addresses(vec![IpAddr::V4(THERE)]));
     live.resolver.stop_listening();
     live.resolver.close_idle_connections();
-    for_each_wire(|wire| assert_answered(&live, wire));
+    for_each_wire(|wire| live.assert_resolves(wire));
     assert_eq!((live.resolver.call_count(), elsewhere.call_count()), (2, 2));
     assert!(!live.nginx.error_log().contains("[error]"), "nobody is to see it");
     live.finish();
@@ -43,8 +37,8 @@ fn a_name_that_comes_into_being_is_found_soon() {
         let live = names.live(Resolver::start(), "authgear_breaker off;");
         assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 502, "error", "connect");
         names.server.say(Reply::Addresses(vec![HERE]));
-        assert_recovers(&live, Wire::Http1);
-        for_each_wire(|wire| assert_answered(&live, wire));
+        live.assert_recovers(Wire::Http1);
+        for_each_wire(|wire| live.assert_resolves(wire));
         live.finish();
     }
 }
@@ -56,7 +50,7 @@ fn addresses_are_remembered() {
     names.server.say_for(Reply::Addresses(vec![HERE]), Memory::Hour);
     let live = names.live(Resolver::start(), "");
     for wire in [Wire::Http1, Wire::Http2, Wire::Http1] {
-        assert_answered(&live, wire);
+        live.assert_resolves(wire);
         live.resolver.close_idle_connections();
         names.server.say(Reply::Addresses(vec![NOBODY]));
     }

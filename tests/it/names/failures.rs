@@ -2,25 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::failures::assert_recovers;
 use super::super::harness::{Request, Wire, for_each_wire, send};
-use super::{Fault, HERE, Live, Names, PATIENCE, Reply, Resolver, assert_ending};
+use super::{Fault, HERE, Names, PATIENCE, Reply, Resolver, assert_ending};
 
 /// Far more than any timeout of these tests, and far less than those that must not be waited for.
 const SLACK: Duration = Duration::from_secs(4);
 
 const SHORT: &str = "authgear_connect_timeout 300ms;\nauthgear_timeout 1s;";
 
-#[track_caller]
-fn assert_answered(live: &Live, wire: Wire) {
-    assert_ending(&send(&live.nginx, wire, live.unique()), 200, "valid", "resolved");
-}
-
 #[test]
 fn a_name_that_is_known_is_asked_for_once_and_its_connection_kept() {
     let Some(names) = Names::start(Reply::Addresses(vec![HERE])) else { return };
     let live = names.live(Resolver::start(), "");
-    for_each_wire(|wire| assert_answered(&live, wire));
+    for_each_wire(|wire| live.assert_resolves(wire));
     // One query a family.
     assert_eq!((names.server.queries(), live.resolver.connections()), (2, 1));
     live.finish();
@@ -46,8 +40,8 @@ fn what_the_name_server_refuses_to_tell_is_a_502_until_it_tells() {
         assert!(line.contains(&told) && line.contains(why), "{line}");
         assert_eq!(live.echo.requests().len(), 0);
         names.server.say(Reply::Addresses(vec![HERE]));
-        assert_recovers(&live, Wire::Http1);
-        for_each_wire(|wire| assert_answered(&live, wire));
+        live.assert_recovers(Wire::Http1);
+        for_each_wire(|wire| live.assert_resolves(wire));
         live.finish();
     }
 }
@@ -67,7 +61,7 @@ fn a_silent_name_server_is_a_504_in_time_and_holds_nobody_up() {
             drop(waiting);
         });
         names.server.say(Reply::Addresses(vec![HERE]));
-        assert_recovers(&live, Wire::Http1);
+        live.assert_recovers(Wire::Http1);
         live.finish();
     }
 }
@@ -77,9 +71,9 @@ fn a_silent_name_server_is_a_504_in_time_and_holds_nobody_up() {
 fn a_name_server_that_falls_silent_costs_no_call_whose_connection_is_kept() {
     let Some(names) = Names::start(Reply::Addresses(vec![HERE])) else { return };
     let live = names.live(Resolver::start(), SHORT);
-    assert_answered(&live, Wire::Http1);
+    live.assert_resolves(Wire::Http1);
     names.server.say(Reply::Silence);
-    for_each_wire(|wire| assert_answered(&live, wire));
+    for_each_wire(|wire| live.assert_resolves(wire));
     // One more connection needs the name, and fails alone.
     live.resolver.push_fault(Fault::Gate);
     let mut first = live.begin(&live.unique());
@@ -95,7 +89,7 @@ fn a_slow_name_server_is_waited_for_within_the_connect_timeout() {
     let late = Reply::Late(Duration::from_millis(300), vec![HERE]);
     let Some(names) = Names::start(late) else { return };
     let live = names.live(Resolver::start(), "authgear_connect_timeout 10s;\nauthgear_timeout 20s;");
-    assert_answered(&live, Wire::Http1);
+    live.assert_resolves(Wire::Http1);
     live.finish();
 }
 
@@ -107,7 +101,7 @@ fn a_name_of_the_hosts_file_needs_no_name_server() {
         let hosts = format!("127.0.0.1 {}\n", super::NAME);
         let Some(names) = Names::with_hosts(reply, &hosts) else { return };
         let live = names.live(Resolver::start(), "");
-        for_each_wire(|wire| assert_answered(&live, wire));
+        for_each_wire(|wire| live.assert_resolves(wire));
         live.finish();
     }
 }
@@ -120,7 +114,7 @@ fn a_name_of_the_hosts_file_needs_no_resolv_conf() {
         let Some(names) = Names::with_hosts(Reply::Silence, &hosts) else { return };
         std::fs::write(names.file("resolv.conf"), resolv_conf).expect("writable");
         let live = names.live(Resolver::start(), "");
-        for_each_wire(|wire| assert_answered(&live, wire));
+        for_each_wire(|wire| live.assert_resolves(wire));
         live.finish();
     }
 }
@@ -135,6 +129,6 @@ fn without_a_resolv_conf_other_names_are_unknown() {
         assert_ending(&send(&live.nginx, wire, live.unique()), 502, "error", "connect");
     });
     std::fs::write(names.file("resolv.conf"), names.server.resolv_conf()).expect("writable");
-    for_each_wire(|wire| assert_answered(&live, wire));
+    for_each_wire(|wire| live.assert_resolves(wire));
     live.finish();
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::harness::{Wire, poll, send};
+use super::super::harness::{Wire, poll};
 use super::{Crew, Fault, PATIENCE, Resolver, Signal, assert_ending, process};
 
 /// Opens soon, and for longer than a test takes.
@@ -69,6 +69,6 @@ fn who_dies_while_finding_out_is_followed_by_another() {
     crew.resolver().clear_faults();
     let answered = || (crew.ask(second, &crew.live.unique()).status == 200).then_some(());
     assert!(poll(PATIENCE, answered).is_some());
-    assert_ending(&send(&crew.live.nginx, Wire::Http1, crew.live.unique()), 200, "valid", "resolved");
+    crew.live.assert_resolves(Wire::Http1);
     crew.finish();
 }
