@@ -11,10 +11,9 @@ mod differences;
 use combinations::Case;
 
 use crate::harness::{
-    Builder, EchoReply, Http1, Nginx, Request, Response, Wire, burst, documented_auth_request, for_each_wire,
-    send,
+    Builder, Http1, Nginx, Request, Response, Wire, burst, documented_auth_request, for_each_wire, send,
 };
-use crate::stage::Stage;
+use crate::stage::{Pairs, Stage, identity_told};
 
 const ROLES: &str = "x-authgear-user-roles";
 
@@ -49,7 +48,7 @@ impl Sites {
 struct Fate {
     status: u16,
     /// Names in lower case, in order; empty where the backend wasn't asked.
-    identity: Vec<(String, String)>,
+    identity: Pairs,
     roles: Vec<String>,
 }
 
@@ -58,13 +57,9 @@ impl Fate {
         if response.status != 200 {
             return Self { status: response.status, identity: Vec::new(), roles: Vec::new() };
         }
-        let reply = EchoReply::of(response);
-        let mut identity: Vec<_> = reply.headers_folded().into_iter().collect();
-        identity.retain(|(name, value)| name.starts_with("x-authgear-") && !value.is_empty());
-        let mut identity: Vec<_> = identity.into_iter().map(|(name, v)| (name, v.to_owned())).collect();
-        identity.sort();
-        let (roles, identity) = identity.into_iter().partition(|(name, _)| name == ROLES);
-        let roles: Vec<(String, String)> = roles;
+        let mut identity = identity_told(response);
+        identity.retain(|(_, value)| !value.is_empty());
+        let (roles, identity): (Pairs, Pairs) = identity.into_iter().partition(|(name, _)| name == ROLES);
         Self { status: 200, identity, roles: roles.into_iter().map(|(_, value)| value).collect() }
     }
 

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::harness::{
     EchoReply, Http1, Http2, Nginx, PATIENCE, Request, Response, Tls, free_port, poll, process,
 };
-use crate::stage::{Stage, with_bearer};
+use crate::stage::{Pairs, Stage, identity_told, with_bearer};
 use crate::standin::{Fault, Kind, Pki, Resolver, echo};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/nginx-conf");
@@ -215,7 +215,7 @@ fn the_drop_in_gives_what_it_replaces() {
         Request::get("/").header("Cookie", format!("session={}", accounts.login("bob").session)),
         bad.clone(),
     ] {
-        let [expected, got] = [documented_port, port].map(|port| identity(&ask(port, &request)));
+        let [expected, got] = [documented_port, port].map(|port| compared(&ask(port, &request)));
         assert_eq!(got, expected, "{request:?}");
     }
     // What the drop-in has besides: roles, the clearing of a dead cookie, and a log that tells.
@@ -233,15 +233,10 @@ fn the_drop_in_gives_what_it_replaces() {
     module.finish();
 }
 
-/// The headers of identity, without empty ones and roles.
-fn identity(response: &Response) -> Vec<(String, String)> {
-    let reply = EchoReply::of(response);
-    let all = reply.headers_folded().into_iter().map(|(name, value)| (name, value.to_owned()));
-    let is_compared = |(name, value): &(String, String)| {
-        name.starts_with("x-authgear-") && name != "x-authgear-user-roles" && !value.is_empty()
-    };
-    let mut identity: Vec<_> = all.filter(is_compared).collect();
-    identity.sort();
+/// The identity headers but for empty ones and roles.
+fn compared(response: &Response) -> Pairs {
+    let mut identity = identity_told(response);
+    identity.retain(|(name, value)| name != "x-authgear-user-roles" && !value.is_empty());
     identity
 }
 

@@ -11,8 +11,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::harness::{Request, Response, Wire, send};
-use super::live::{Live, assert_ending, ending, identity};
-use super::stage::pairs;
+use super::live::{Live, assert_ending, ending};
+use super::stage::{identity_told, pairs};
 use super::standin::{ConnectionFault, Fault, Resolver};
 
 /// Short, where a test has to wait for it.

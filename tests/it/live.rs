@@ -2,9 +2,7 @@
 
 use std::ops::Deref;
 
-use super::harness::{
-    Builder, COUNTERS, EchoReply, Http1, Nginx, PATIENCE, Request, Response, Wire, poll, send,
-};
+use super::harness::{Builder, COUNTERS, Http1, Nginx, PATIENCE, Request, Response, Wire, poll, send};
 use super::stage::Stage;
 use super::standin::Resolver;
 
@@ -99,14 +97,4 @@ pub(crate) fn ending(response: &Response) -> Ending {
 #[track_caller]
 pub(crate) fn assert_ending(response: &Response, status: u16, result: &str, reason: &str) {
     assert_eq!(ending(response), (status, result.to_owned(), reason.to_owned()), "{response:?}");
-}
-
-/// The identity headers that a backend got, as careless backends read names, in order of the names.
-#[track_caller]
-pub(crate) fn identity(response: &Response) -> Vec<(String, String)> {
-    let echo = EchoReply::of(response);
-    let folded = echo.headers_folded().into_iter().map(|(name, value)| (name, value.to_owned()));
-    let mut identity: Vec<_> = folded.filter(|(name, _)| name.starts_with("x-authgear-")).collect();
-    identity.sort();
-    identity
 }

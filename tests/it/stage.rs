@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::harness::echo::fold;
 use super::harness::{Builder, EchoReply, Nginx, Request, Response, Wire, send};
 use super::standin::echo::{Echo, Http, Seen};
 use super::standin::{Accounts, Kind, Resolver};
@@ -148,18 +149,28 @@ pub(crate) fn by(user: &str, request: Request) -> Request {
     request.header("Authorization", format!("Bearer user:{user}:1"))
 }
 
-/// Every header (or CGI parameter) that a careless backend may take for an identity header, in alphabetical order:
-/// names in lower case, every byte that is no letter or digit a `-`, `HTTP_` of CGI apart.
-pub(crate) fn identity(seen: &Seen) -> Pairs {
-    let fold = |b: &u8| if b.is_ascii_alphanumeric() { char::from(b.to_ascii_lowercase()) } else { '-' };
-    let folded = seen.headers.iter().map(|(name, value)| {
-        let name: String = name.iter().map(fold).collect();
+/// Every header (or CGI parameter) that a careless backend may take for an identity header, in alphabetical order: names
+/// as [`fold`] has them, `HTTP_` of CGI apart.
+pub(crate) fn identity_among<N: AsRef<[u8]>, V: AsRef<[u8]>>(headers: &[(N, V)]) -> Pairs {
+    let folded = headers.iter().map(|(name, value)| {
+        let name = fold(name.as_ref());
         let name = name.strip_prefix("http-").map_or(name.clone(), str::to_owned);
-        (name, String::from_utf8_lossy(value).into_owned())
+        (name, String::from_utf8_lossy(value.as_ref()).into_owned())
     });
     let mut found: Pairs = folded.filter(|(name, _)| name.starts_with("x-authgear-")).collect();
     found.sort();
     found
+}
+
+/// Those that a backend has got.
+pub(crate) fn identity(seen: &Seen) -> Pairs {
+    identity_among(&seen.headers)
+}
+
+/// Those that a backend has got, as its answer tells the client.
+#[track_caller]
+pub(crate) fn identity_told(response: &Response) -> Pairs {
+    identity_among(&EchoReply::of(response).headers)
 }
 
 /// What [`identity`] is to be for that user: each header once, with the resolver's value.

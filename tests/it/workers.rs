@@ -20,7 +20,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::harness::{Builder, Http1, Http2, PATIENCE, Request, Response, Signal, free_port, poll, process};
-use super::live::{Live, answers, assert_ending, ending, identity};
+use super::live::{Live, answers, assert_ending, ending};
+use super::stage::identity_told;
 use super::standin::{Fault, Kind, Resolver};
 
 type Pid = i32;
@@ -213,7 +214,7 @@ fn assert_one_led(answers: &[Response], live: &Live, user: &str) {
     assert_is(&answers[0], live, user, "resolved");
     for answer in &answers[1..] {
         assert_is(answer, live, user, "coalesced");
-        assert_eq!(identity(answer), identity(&answers[0]));
+        assert_eq!(identity_told(answer), identity_told(&answers[0]));
     }
 }
 
@@ -221,6 +222,5 @@ fn assert_one_led(answers: &[Response], live: &Live, user: &str) {
 #[track_caller]
 fn assert_is(answer: &Response, live: &Live, user: &str, reason: &str) {
     assert_ending(answer, 200, "valid", reason);
-    let id = ("x-authgear-user-id".to_owned(), live.accounts().user(user).id);
-    assert!(identity(answer).contains(&id), "{answer:?}");
+    live.assert_is(user, answer);
 }

@@ -1,8 +1,8 @@
 //! The answers that mean something: valid, invalid, none.
 
 use super::super::harness::{Wire, for_each_wire};
-use super::super::live::{assert_ending, identity};
-use super::super::stage::{pairs, with_bearer};
+use super::super::live::assert_ending;
+use super::super::stage::{identity_told, pairs, with_bearer};
 use super::super::standin::{Fault, Kind};
 use super::{USER, VALID, answer, ask, for_each_resolver};
 
@@ -29,7 +29,7 @@ fn a_session_of_the_real_server_is_valid_with_every_header_that_is_not_empty() {
                     "x-authgear-user-verified",
                     if account.verified { "true" } else { "false" },
                 )]));
-                assert_eq!(identity(&response), expected, "an empty amr is left out");
+                assert_eq!(identity_told(&response), expected, "an empty amr is left out");
             }
         });
     });
@@ -74,7 +74,7 @@ fn each_known_form_is_read_for_what_it_is() {
                 let mut expected = pairs(headers);
                 expected.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
                 expected.sort();
-                assert_eq!(identity(&response), expected, "{fault:?}");
+                assert_eq!(identity_told(&response), expected, "{fault:?}");
             }
         });
     });
@@ -88,7 +88,7 @@ fn answers_before_the_answer_are_passed_over() {
         for fault in [Fault::OneHundredContinue, Fault::EarlyHints(claims.clone())] {
             let response = ask(live, Wire::Http1, fault);
             assert_ending(&response, 200, "valid", "resolved");
-            assert!(identity(&response).contains(&("x-authgear-user-id".to_owned(), id.clone())));
+            assert!(identity_told(&response).contains(&("x-authgear-user-id".to_owned(), id.clone())));
             assert!(response.informational.is_empty(), "nothing of it is the client's business");
         }
         // Nor do they lend an identity to an answer that has none.
@@ -107,7 +107,7 @@ fn early_hints_and_trailers_lend_no_identity() {
             let request = with_bearer("x");
             let response = super::send(&live.nginx, Wire::Http1, &request);
             assert_ending(&response, 200, "none", "resolved");
-            assert_eq!(identity(&response), []);
+            assert_eq!(identity_told(&response), []);
         }
     });
 }
@@ -143,7 +143,7 @@ fn an_answer_that_ends_with_its_connection_is_read_to_its_end() {
         let response = ask(&live, Wire::Http1, Fault::Garbage(bytes));
         assert_ending(&response, 200, "valid", "resolved");
         assert_eq!(
-            identity(&response),
+            identity_told(&response),
             pairs(&[("x-authgear-session-valid", "true"), ("x-authgear-user-id", "alice")])
         );
     }

@@ -1,8 +1,7 @@
 //! The backend can't tell a hit from a miss.
 
 use super::super::harness::{Request, Response, for_each_wire, send};
-use super::super::live::identity;
-use super::super::stage::{identity as seen_identity, identity_of, pairs};
+use super::super::stage::{identity, identity_of, identity_told, pairs};
 use super::super::standin::echo::Seen;
 use super::super::standin::{Fault, Kind};
 use super::{Live, Wire, cached, token_of, told, with_headers};
@@ -63,7 +62,7 @@ fn each_user_is_the_same_from_the_cache() {
             let n = u64::from(wire == Wire::Http2);
             let seen = assert_same(&live, wire, &forged(token_of(&user, n)));
             let wanted = if user == "disabled" { vec![] } else { identity_of(&user) };
-            let found = seen_identity(&seen);
+            let found = identity(&seen);
             assert!(user == "disabled" || found == wanted, "{user}: {found:?}");
         }
     });
@@ -79,11 +78,11 @@ fn each_kind_of_answer_and_credential_is_the_same_from_the_cache() {
         }
     }
     let unknown = Request::get("/").header("Authorization", "Bearer of nothing");
-    assert_eq!(seen_identity(&assert_same(&live, Wire::Http1, &unknown)), []);
+    assert_eq!(identity(&assert_same(&live, Wire::Http1, &unknown)), []);
     let dead = Request::get("/").header("Cookie", "session=dead");
     let seen = assert_same(&live, Wire::Http2, &dead);
     assert_eq!(
-        seen_identity(&seen),
+        identity(&seen),
         pairs(&[("x-authgear-session-valid", "false")]),
         "an invalid session is one from the cache as well"
     );
@@ -109,7 +108,7 @@ fn headers_and_values_that_nobody_knows_yet_are_the_same_from_the_cache() {
             n += 1;
             live.resolver.push_fault(with_headers(headers));
             let seen = assert_same(&live, wire, &token_of("alice", n));
-            let found = seen_identity(&seen);
+            let found = identity(&seen);
             assert!(found.len() >= at_least, "{} in {found:?}", found.len());
             for (name, value) in
                 headers.iter().filter(|(name, value)| *name != "X-Other" && !value.is_empty())
@@ -149,7 +148,7 @@ fn a_hit_tells_the_client_no_more_than_a_miss() {
         let miss = apart_from_that(send(&live.nginx, wire, &request), " MISS");
         assert_eq!(apart_from_that(send(&live.nginx, wire, &request), " HIT"), miss);
     });
-    assert_eq!(identity(&send(&live.nginx, Wire::Http1, live.alice())).len(), 7);
+    assert_eq!(identity_told(&send(&live.nginx, Wire::Http1, live.alice())).len(), 7);
     live.finish();
 }
 
@@ -187,7 +186,7 @@ fn a_client_s_own_are_replaced_by_a_hit_where_they_are_not_stripped() {
             for end in [" MISS", " HIT", " HIT"] {
                 let request = forged(token_of(user, wire as u64));
                 let (seen, _) = ask(&live, wire, &request, end);
-                assert_eq!(seen_identity(&seen), wanted);
+                assert_eq!(identity(&seen), wanted);
             }
         }
     });

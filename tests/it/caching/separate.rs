@@ -1,7 +1,7 @@
 //! An answer is for the very same credentials, byte for byte, and for the same resolver.
 
 use super::super::harness::{Request, for_each_wire, send};
-use super::super::live::identity;
+use super::super::stage::identity_told;
 use super::super::standin::{Kind, Resolver};
 use super::{Live, Wire, ask, ask_counting, cached, to};
 
@@ -46,7 +46,7 @@ fn different() -> Vec<(Request, Option<&'static str>)> {
 
 /// Whose identity the backend gets.
 fn user_of(live: &Live, wire: Wire, request: &Request) -> Option<String> {
-    let headers = identity(&send(&live.nginx, wire, request));
+    let headers = identity_told(&send(&live.nginx, wire, request));
     headers.into_iter().find(|(name, _)| name == "x-authgear-user-id").map(|(_, id)| id)
 }
 

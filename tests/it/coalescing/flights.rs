@@ -1,6 +1,6 @@
 //! Equal requests in one worker share one call.
 
-use super::super::live::identity;
+use super::super::stage::identity_told;
 use super::super::standin::Kind;
 use super::{Fault, Live, PATIENCE, Resolver, Wire, answers, assert_ending, ending, flock, send};
 
@@ -14,11 +14,11 @@ fn equal_requests_cost_one_call_and_all_get_its_answer() {
     live.resolver.clear_faults();
     let answers = answers(waiting);
     assert_ending(&answers[0], 200, "valid", "resolved");
-    let identity_of_leader = identity(&answers[0]);
+    let identity_of_leader = identity_told(&answers[0]);
     assert!(identity_of_leader.len() >= 6, "{identity_of_leader:?}");
     for answer in &answers[1..] {
         assert_ending(answer, 200, "valid", "coalesced");
-        assert_eq!(identity(answer), identity_of_leader);
+        assert_eq!(identity_told(answer), identity_of_leader);
     }
     assert_eq!(live.resolver.call_count(), 1);
     live.finish();
@@ -72,7 +72,7 @@ fn different_credentials_are_different_calls() {
     for (answer, (request, user)) in answers(waiting).iter().zip(&requests) {
         assert_ending(answer, 200, "valid", "resolved");
         let id = ("x-authgear-user-id".to_owned(), live.accounts().user(user).id);
-        assert!(identity(answer).contains(&id), "{request:?}");
+        assert!(identity_told(answer).contains(&id), "{request:?}");
     }
     live.finish();
 }

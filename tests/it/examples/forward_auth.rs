@@ -7,8 +7,7 @@ use super::{
     Example, FOLDER, Fault, Kind, Nginx, Request, Response, Stage, ask_plain, free_port, with_bearer,
 };
 use crate::harness::http1::encode;
-use crate::stage::{Pairs, identity, identity_of};
-use crate::standin::echo::Seen;
+use crate::stage::{Pairs, identity, identity_among, identity_of};
 
 /// The example runs.
 struct Endpoint {
@@ -70,8 +69,7 @@ fn forged(request: Request) -> Request {
 
 /// The identity headers of an answer.
 fn told(response: &Response) -> Pairs {
-    let headers = response.headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone()));
-    identity(&Seen { headers: headers.collect(), ..Seen::default() })
+    identity_among(&response.headers)
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What becomes of a request whose call failed, by `authgear_on_error`.
 
 use super::super::harness::{EchoReply, Wire, for_each_wire};
-use super::{Live, Resolver, SHORT, assert_ending, cases, ending, fail_with, identity};
+use super::{Live, Resolver, SHORT, assert_ending, cases, ending, fail_with, identity_told};
 
 #[test]
 fn a_failure_is_a_502_and_a_timeout_a_504_and_the_next_request_is_answered() {
@@ -70,7 +70,7 @@ fn anonymous_lets_every_request_through_without_any_identity() {
                 .header("X-Authgear-User-Roles", "admin");
             let response = fail_with(&live, wire, &case.fault, &forged);
             assert_ending(&response, 200, "error", case.reason);
-            assert_eq!(identity(&response), []);
+            assert_eq!(identity_told(&response), []);
             assert_eq!(response.header("x-user").as_deref(), Some("[]"));
             assert_eq!(response.header("x-valid").as_deref(), Some("[]"));
             live.assert_resolves(wire);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::harness::{Request, Wire, for_each_wire};
-use super::{Live, Resolver, ending, identity, send};
+use super::{Live, Resolver, ending, identity_told, send};
 use crate::standin::raw::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PUSH_PROMISE, RST_STREAM, RawServer,
     SETTINGS, Said, Then, WINDOW_UPDATE, frame, head_of, line,
@@ -57,7 +57,7 @@ fn assert_fails(timeout: &str, cases: Vec<(&str, Said)>, expected: &[(u16, &str)
             // Where a failure lets it through the backend gets no identity either.
             let open = Request { target: b"/anonymous".into(), ..live.unique() };
             let open = send(&live.nginx, wire, open);
-            assert_eq!((open.status, identity(&open)), (200, vec![]), "{what}");
+            assert_eq!((open.status, identity_told(&open)), (200, vec![]), "{what}");
             server.say(None);
             live.assert_recovers(wire);
         });

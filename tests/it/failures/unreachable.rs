@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::harness::{PATIENCE, Request, Wire, burst, for_each_wire, free_port};
 use super::super::stage::token_of;
-use super::{Live, Resolver, assert_ending, ending, identity, send};
+use super::{Live, Resolver, assert_ending, ending, identity_told, send};
 
 #[test]
 fn a_refused_connect_is_a_502_until_somebody_listens() {
@@ -29,7 +29,7 @@ fn a_refused_connect_passes_as_anonymous_where_that_is_wanted() {
     let forged = live.alice().header("X-Authgear-User-Id", "mallory");
     let response = send(&live.nginx, Wire::Http1, &forged);
     assert_ending(&response, 200, "error", "connect");
-    assert_eq!(identity(&response), []);
+    assert_eq!(identity_told(&response), []);
     live.finish();
 }
 

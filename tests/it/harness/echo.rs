@@ -61,15 +61,14 @@ impl EchoReply {
         named.map(|(_, value)| value.as_str()).collect()
     }
 
-    /// Names as a careless backend reads them: lower-case, every byte that is no letter or digit a `-`. A backend
-    /// behind CGI could not tell `X_Authgear.User-Id` from the true name.
+    /// All headers, with names as [`fold`] has them.
     pub(crate) fn headers_folded(&self) -> Vec<(String, &str)> {
-        self.headers.iter().map(|(name, value)| (fold(name), value.as_str())).collect()
+        self.headers.iter().map(|(name, value)| (fold(name.as_bytes()), value.as_str())).collect()
     }
 
     /// Every header that a careless backend may take for this one, `HTTP_` of CGI apart.
     pub(crate) fn all_folded(&self, name: &str) -> Vec<&str> {
-        let wanted = fold(name);
+        let wanted = fold(name.as_bytes());
         let is_wanted = |name: &str| name == wanted || name.strip_prefix("http-") == Some(&wanted);
         self.headers_folded()
             .into_iter()
@@ -79,11 +78,11 @@ impl EchoReply {
     }
 }
 
-fn fold(name: &str) -> String {
-    let fold = |c: char| {
-        if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }
-    };
-    name.chars().map(fold).collect()
+/// A name as a careless backend reads it: in lower case, and `-` for each byte that is no letter or digit. A backend
+/// behind CGI could not tell `X_Authgear.User-Id` from the true name.
+pub(crate) fn fold(name: &[u8]) -> String {
+    let fold = |b: &u8| if b.is_ascii_alphanumeric() { char::from(b.to_ascii_lowercase()) } else { '-' };
+    name.iter().map(fold).collect()
 }
 
 fn split(line: &str) -> Option<(String, String)> {

@@ -1,8 +1,8 @@
 //! Credentials above 16 KiB are invalid without a call.
 
 use super::super::harness::{Request, for_each_wire};
-use super::super::live::{Live, assert_ending, identity};
-use super::super::stage::{token_of, with_bearer};
+use super::super::live::{Live, assert_ending};
+use super::super::stage::{identity_told, token_of, with_bearer};
 use super::super::standin::Resolver;
 use super::{no_call, one_call};
 
@@ -29,7 +29,7 @@ fn sixteen_kibibytes_are_sent_and_one_byte_more_is_invalid() {
         let response = no_call(&live, wire, &bearer(LIMIT + 1));
         assert_eq!(super::super::live::ending(&response).1, "invalid");
         let expected = vec![("x-authgear-session-valid".to_owned(), "false".to_owned())];
-        assert_eq!(identity(&response), expected, "as if the resolver had said it");
+        assert_eq!(identity_told(&response), expected, "as if the resolver had said it");
     });
     live.finish();
 }

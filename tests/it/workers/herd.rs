@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::stage::token_of;
-use super::{Crew, Fault, Http1, Http2, PATIENCE, PATIENT, Pid, Response};
-use super::{answers, assert_ending, assert_is, ending, identity};
+use super::{Crew, Fault, Http1, Http2, PATIENCE, PATIENT, Pid, Response, identity_told};
+use super::{answers, assert_ending, assert_is, ending};
 
 /// How many answers each worker gave.
 fn by_worker(answers: &[Response]) -> BTreeMap<String, usize> {
@@ -73,7 +73,7 @@ fn a_herd_over_four_workers_costs_one_call() {
         let answers = herd.answers();
         for answer in &answers {
             assert_ending(answer, 200, "valid", &ending(answer).2);
-            assert_eq!(identity(answer), identity(&answers[0]));
+            assert_eq!(identity_told(answer), identity_told(&answers[0]));
         }
         assert_eq!(by_worker(&answers).into_values().collect::<Vec<_>>(), [80; 4]);
         let expected = [("coalesced".to_owned(), Herd::size(&workers) - 1), ("resolved".to_owned(), 1)];

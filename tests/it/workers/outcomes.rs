@@ -199,7 +199,7 @@ fn large_outcomes_reach_the_followers_in_other_workers() {
     crew.resolver().open_gate();
     let all = answers(waiting);
     super::assert_one_led(&all, &crew.live, "alice");
-    assert!(super::identity(&all[5]).contains(&("x-authgear-user-roles".into(), roles)));
+    assert!(super::identity_told(&all[5]).contains(&("x-authgear-user-roles".into(), roles)));
     assert_eq!(crew.resolver().call_count(), 1);
 
     let challenge = "c".repeat(15 * 1024);

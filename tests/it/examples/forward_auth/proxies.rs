@@ -6,9 +6,9 @@ use std::path::Path;
 
 use yaml_rust2::{Yaml, YamlLoader};
 
-use super::{Endpoint, FOLDER, Fault, Pairs, Request, Response, ask_plain, forged, identity};
+use super::{Endpoint, FOLDER, Fault, Pairs, Request, Response, ask_plain, forged};
 use crate::harness::message::{Body, Field};
-use crate::standin::echo::Seen;
+use crate::stage::identity_among;
 
 /// The address of the client, as the proxy sees it.
 const CLIENT: &str = "198.51.100.7";
@@ -195,7 +195,7 @@ fn checked_envoy(config: &Yaml) -> &Yaml {
 
 /// The identity that a careless backend would read.
 fn identity_at_backend(outcome: Outcome) -> Pairs {
-    identity(&Seen { headers: outcome.expect("it passes"), ..Seen::default() })
+    identity_among(&outcome.expect("it passes"))
 }
 
 #[test]
