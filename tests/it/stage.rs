@@ -58,7 +58,7 @@ impl Stage {
         ))
     }
 
-    /// nginx that resolves everything, in whichever server, and passes it to the echo.
+    /// The same by a line at the level http, so in each server that a test adds, and without `/open/`.
     pub(crate) fn site(&self) -> Builder {
         Nginx::builder().http(self.resolve()).server(format!("location / {{ {} }}", self.pass()))
     }
@@ -74,6 +74,7 @@ impl Stage {
         Request::get("/").header(name, value)
     }
 
+    /// The one that most tests send.
     pub(crate) fn alice(&self) -> Request {
         self.request_of("alice", Kind::Bearer)
     }
@@ -81,7 +82,7 @@ impl Stage {
     /// A request with a good credential of alice's that no other request here has.
     pub(crate) fn unique(&self) -> Request {
         let n = self.used.fetch_add(1, Ordering::Relaxed);
-        token_of("alice", n)
+        token_of("alice", format_args!("unique-{n}"))
     }
 
     /// What the backend got. The request must be answered with 200, and reach the backend once.
@@ -139,12 +140,12 @@ pub(crate) fn with_bearer(token: &str) -> Request {
     Request::get("/").header("Authorization", format!("Bearer {token}"))
 }
 
-/// A request with the `n`th good bearer token of that user. Every stand-in knows these.
+/// A request with the `n`th good bearer token of that user, whatever `n` is. Every stand-in knows these.
 pub(crate) fn token_of(user: &str, n: impl Display) -> Request {
     with_bearer(&format!("user:{user}:{n}"))
 }
 
-/// That request, with the first of these tokens as well.
+/// That request, with such a token as well.
 pub(crate) fn by(user: &str, request: Request) -> Request {
     request.header("Authorization", format!("Bearer user:{user}:1"))
 }
@@ -162,12 +163,12 @@ pub(crate) fn identity_among<N: AsRef<[u8]>, V: AsRef<[u8]>>(headers: &[(N, V)])
     found
 }
 
-/// Those that a backend has got.
+/// The same of what a backend has got.
 pub(crate) fn identity(seen: &Seen) -> Pairs {
     identity_among(&seen.headers)
 }
 
-/// Those that a backend has got, as its answer tells the client.
+/// The same of what a backend has got, as its answer tells the client.
 #[track_caller]
 pub(crate) fn identity_told(response: &Response) -> Pairs {
     identity_among(&EchoReply::of(response).headers)

@@ -41,8 +41,7 @@ fn the_format_of_the_manual_tells_of_each_kind_of_decision() {
     let live = live();
     let id = live.accounts().user("alice").id;
     for_each_wire(|wire| {
-        // Of nobody else's, whom `unique` numbers from 0.
-        let n = 1000 + wire as usize;
+        let n = wire as usize;
         let alice = token_of("alice", n);
         let other = token_of("norole", n);
         let miss = format!("{id} result=valid reason=resolved cache=MISS credential=bearer time=T");

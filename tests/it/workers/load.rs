@@ -12,7 +12,7 @@ use super::{Crew, ending};
 
 const USERS: [&str; 3] = ["alice", "bob", "norole"];
 
-/// So many tokens each user has: few enough for clients to meet at them. They are none of [`Stage::unique`](crate::stage::Stage::unique)'s.
+/// So many tokens each user has: few enough for clients to meet at them. Tests use other numbers.
 const TOKENS: u64 = 2;
 const FIRST_TOKEN: u64 = 1_000_000;
 
