@@ -1,4 +1,7 @@
 //! Integration tests: a real nginx, driven from outside over its ports, signals and log.
+//!
+//! `harness` starts nginx and speaks to it. `stage` has what a test puts around an nginx: the stand-in resolver, a backend, and
+//! users who ask. `live` is a stage with one nginx on it, which tells the client how each request ended.
 
 #![allow(unreachable_pub, reason = "modules that several programs share say what they offer them")]
 #![allow(
