@@ -106,6 +106,12 @@ fn wait_until(since: Instant, time: Duration) {
     thread::sleep(until.saturating_duration_since(Instant::now()));
 }
 
+/// Has an old answer to this request in the cache.
+#[track_caller]
+fn age(live: &Live, request: &Request) {
+    wait_until(fill(live, request), MOMENT);
+}
+
 /// The normal answer with these in place of its headers of the same names.
 fn with_headers(headers: &[(&str, &str)]) -> Fault {
     Fault::Headers(pairs(headers))

@@ -119,14 +119,14 @@ fn an_answer_is_kept_no_longer_than_it_says_itself() {
     let filled = filled.expect("the machine is quick enough once in ten times");
     // A long bound doesn't make short times longer.
     live.resolver.push_fault(with_headers(&[(CONTROL, "max-age=600")]));
-    let short = to("/short/", &token_of("bob", 1));
+    let short = to("/short/", token_of("bob", 1));
     wait_until(fill(&live, &short), MOMENT);
     assert_asked(&live, &short, "200 valid resolved EXPIRED");
     wait_until(filled, Duration::from_secs(1));
     live.resolver.set_fault(Some(Fault::Status(503)));
     for n in 0..4 {
         // Past its own bound it is no stale answer either.
-        assert_asked(&live, &to("/stale/", &token_of("alice", n)), "502 error status EXPIRED");
+        assert_asked(&live, &to("/stale/", token_of("alice", n)), "502 error status EXPIRED");
         assert_asked(&live, &token_of("alice", n), "502 error status EXPIRED");
     }
     live.resolver.clear_faults();

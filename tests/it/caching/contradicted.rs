@@ -45,7 +45,7 @@ fn what_the_resolver_has_said_since_then_counts_when_it_fails() {
         let told = ask(&live, &request);
         assert!(told.starts_with("502 error status "), "{what}: {told}");
         // Unlike what it has not contradicted.
-        assert_eq!(ask(&live, &to("/error/", &token_of("bob", 1))), "200 valid stale STALE");
+        assert_eq!(ask(&live, &to("/error/", token_of("bob", 1))), "200 valid stale STALE");
         live.resolver.clear_faults();
     }
     live.finish();

@@ -47,7 +47,7 @@ fn requests_that_need_no_answer_have_nothing_to_do_with_the_cache() {
         assert_asked(&live, &Request::get("/"), "200 none no_credential -");
         assert_asked(&live, &basic, "200 none no_credential -");
         assert_asked(&live, &large, "200 invalid too_large -");
-        assert_asked(&live, &to("/off/", &live.alice()), "200 - off -");
+        assert_asked(&live, &to("/off/", live.alice()), "200 - off -");
     }
     assert_eq!(live.resolver.call_count(), 0);
     live.finish();
@@ -58,7 +58,7 @@ fn a_location_without_a_cache_neither_reads_nor_keeps() {
     let live = cached("location /bypass/ { authgear_cache off; {pass} }");
     let bypass = |request: &Request| assert_eq!(ask_counting(&live, &to("/bypass/", request)).1, 1);
     bypass(&token_of("alice", 1));
-    assert_asked(&live, &to("/bypass/", &token_of("alice", 1)), "200 valid resolved BYPASS");
+    assert_asked(&live, &to("/bypass/", token_of("alice", 1)), "200 valid resolved BYPASS");
     assert_asked(&live, &token_of("alice", 1), "200 valid resolved MISS");
     assert_asked(&live, &token_of("alice", 1), "200 valid hit HIT");
     bypass(&token_of("alice", 1));
@@ -83,7 +83,7 @@ fn without_a_cache_nothing_is_kept() {
 #[test]
 fn an_answer_that_is_too_old_is_told_from_none() {
     let live = cached(&format!("location /short/ {{ {SHORT} {{pass}} }}"));
-    let request = to("/short/", &live.alice());
+    let request = to("/short/", live.alice());
     assert_asked(&live, &request, "200 valid resolved MISS");
     for _ in 0..2 {
         super::wait_until(live.resolver.last_call().expect("a call").at, super::MOMENT);

@@ -39,7 +39,7 @@ fn a_time_of_nothing_keeps_that_kind_out_and_no_other() {
             for (request, result) in kinds(&live).iter().zip(RESULTS) {
                 // Different for each location: what one keeps another reads.
                 let request =
-                    to(&format!("/{own}/"), &request.clone().header("Cookie", format!("app_session={own}")));
+                    to(&format!("/{own}/"), request.clone().header("Cookie", format!("app_session={own}")));
                 let calls = if own == result { [1, 1, 1] } else { [1, 0, 0] };
                 assert_eq!(calls.map(|_| ask_counting(&live, &request).1), calls, "{result} in {own}");
                 // Nor did it keep what others would have read.

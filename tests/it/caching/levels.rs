@@ -86,7 +86,7 @@ fn stale_windows_are_inherited_as_a_whole() {
         ("/off/", "502 error status EXPIRED"),
         ("/updating/", "502 error status EXPIRED"),
     ] {
-        assert_eq!(super::ask(&live, &to(target, &live.alice())), expected, "{target}");
+        assert_eq!(super::ask(&live, &to(target, live.alice())), expected, "{target}");
     }
     live.finish();
 }

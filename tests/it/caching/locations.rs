@@ -52,17 +52,17 @@ fn no_reload_makes_an_answer_younger() {
     live.nginx.wait_for_old_workers();
     live.accounts().revoke(&live.accounts().login("alice").bearer);
     assert_asked(&live, &live.alice(), "200 valid hit HIT");
-    assert_asked(&live, &to("/short/", &live.alice()), "200 none resolved EXPIRED");
+    assert_asked(&live, &to("/short/", live.alice()), "200 none resolved EXPIRED");
     live.finish();
 }
 
 #[test]
 fn a_location_with_long_times_reads_what_one_with_short_times_kept() {
     let live = live();
-    let at = fill(&live, &to("/short/", &live.alice()));
+    let at = fill(&live, &to("/short/", live.alice()));
     wait_until(at, MOMENT);
     assert_asked(&live, &live.alice(), "200 valid hit HIT");
-    assert_asked(&live, &to("/short/", &live.alice()), "200 valid resolved EXPIRED");
+    assert_asked(&live, &to("/short/", live.alice()), "200 valid resolved EXPIRED");
     live.finish();
 }
 
@@ -72,7 +72,7 @@ fn a_time_that_is_not_over_is_a_hit() {
     // Only on a machine that stands still for 5 s is the answer too old.
     for n in 0..3 {
         fill(&live, &token_of("alice", n));
-        assert_asked(&live, &to("/five/", &token_of("alice", n)), "200 valid hit HIT");
+        assert_asked(&live, &to("/five/", token_of("alice", n)), "200 valid hit HIT");
     }
     live.finish();
 }
@@ -82,8 +82,8 @@ fn an_answer_is_as_old_as_its_question() {
     let live = live();
     // The answer takes longer than it may be used.
     live.resolver.push_fault(Fault::Delay(2 * MOMENT));
-    fill(&live, &to("/short/", &token_of("alice", 1)));
-    assert_asked(&live, &to("/short/", &token_of("alice", 1)), "200 valid resolved EXPIRED");
+    fill(&live, &to("/short/", token_of("alice", 1)));
+    assert_asked(&live, &to("/short/", token_of("alice", 1)), "200 valid resolved EXPIRED");
     live.finish();
 }
 
@@ -131,8 +131,8 @@ fn stale_windows_begin_when_the_reading_location_s_time_is_over() {
     let at = fill(&live, &live.alice());
     wait_until(at, MOMENT);
     live.resolver.set_fault(Some(Fault::Status(500)));
-    assert_asked(&live, &to("/stale/", &live.alice()), "200 valid stale STALE");
-    assert_asked(&live, &to("/short/", &live.alice()), "502 error status EXPIRED");
+    assert_asked(&live, &to("/stale/", live.alice()), "200 valid stale STALE");
+    assert_asked(&live, &to("/short/", live.alice()), "502 error status EXPIRED");
     assert_asked(&live, &live.alice(), "200 valid hit HIT");
     live.finish();
 }

@@ -57,7 +57,7 @@ fn a_request_s_own_answer_takes_no_other_call_and_arrives_once() {
                 for way in ways(start, end) {
                     n += 1;
                     live.echo.clear();
-                    let response = send(&live.nginx, wire, to(&way, &token_of("alice", n)));
+                    let response = send(&live.nginx, wire, to(&way, token_of("alice", n)));
                     let seen = live.echo.requests();
                     assert_eq!((response.status, seen.len()), (200, 1), "{way}");
                     assert_eq!(identity(&seen[0]), identity_of("alice"), "{way}");
@@ -76,7 +76,7 @@ fn a_hit_is_one_in_each_location_of_the_same_rules() {
     for way in ways("cached", "cached") {
         for wire in [super::Wire::Http1, super::Wire::Http2] {
             live.echo.clear();
-            assert_eq!(told(&send(&live.nginx, wire, to(&way, &live.alice()))), "200 valid hit HIT");
+            assert_eq!(told(&send(&live.nginx, wire, to(&way, live.alice()))), "200 valid hit HIT");
             assert_eq!(identity(&live.echo.last().expect("passed")), identity_of("alice"));
         }
     }
@@ -100,7 +100,7 @@ fn a_hit_is_none_where_the_rules_are_others() {
     live.accounts().update("alice", |alice| alice.roles = vec!["newer".into()]);
     for (n, (way, expected)) in (0..).zip(&cases) {
         live.echo.clear();
-        let counted = ask_counting(&live, &to(way, &token_of("alice", n)));
+        let counted = ask_counting(&live, &to(way, token_of("alice", n)));
         assert_eq!(counted, ((*expected).to_owned(), 1), "{way}");
         // The newer answer is what the backend gets, and nothing of the older one.
         let seen = live.echo.last().expect("passed");
@@ -115,7 +115,7 @@ fn a_hit_is_taken_along_to_where_nothing_is_resolved() {
     fill(&live, &live.alice());
     for way in ways("cached", "unresolved") {
         live.echo.clear();
-        let (_, calls) = ask_counting(&live, &to(&way, &live.alice()));
+        let (_, calls) = ask_counting(&live, &to(&way, live.alice()));
         assert_eq!((identity(&live.echo.last().expect("passed")), calls), (identity_of("alice"), 0), "{way}");
     }
     live.finish();
@@ -127,7 +127,7 @@ fn where_resolving_begins_later_the_cache_is_that_location_s() {
     fill(&live, &live.alice());
     for (end, expected) in [("cached", "hit HIT"), ("off", "resolved BYPASS"), ("other", "resolved MISS")] {
         let way = format!("/unresolved-{end}/");
-        assert_asked(&live, &to(&way, &live.alice()), &format!("200 valid {expected}"));
+        assert_asked(&live, &to(&way, live.alice()), &format!("200 valid {expected}"));
     }
     live.finish();
 }
@@ -148,7 +148,7 @@ fn an_old_answer_is_given_only_where_the_location_allows_it() {
     fill_all(&live, cases.len());
     live.resolver.set_fault(Some(Fault::Status(500)));
     for (n, (way, expected)) in (0..).zip(&cases) {
-        let (told, calls) = ask_counting(&live, &to(way, &token_of("alice", n)));
+        let (told, calls) = ask_counting(&live, &to(way, token_of("alice", n)));
         assert!(told.starts_with(expected) && calls == 1, "{way}: {told}, {calls}");
     }
     live.finish();
@@ -163,7 +163,7 @@ fn a_login_page_is_not_resolved_again_from_another_cache() {
     );
     let none = super::Request::get("/private/").header("Authorization", "Bearer unknown");
     assert_eq!(ask_counting(&live, &none).1, 1);
-    assert_eq!(ask(&live, &to("/private/", &live.alice())), "200 valid resolved MISS");
-    assert_eq!(ask(&live, &to("/private/", &live.alice())), "200 valid hit HIT");
+    assert_eq!(ask(&live, &to("/private/", live.alice())), "200 valid resolved MISS");
+    assert_eq!(ask(&live, &to("/private/", live.alice())), "200 valid hit HIT");
     live.finish();
 }

@@ -97,7 +97,7 @@ fn what_is_refused_is_kept_as_well() {
 #[test]
 fn a_role_that_is_taken_away_counts_until_the_answer_is_old() {
     let live = live();
-    let request = to("/short/", &token_of("alice", 1));
+    let request = to("/short/", token_of("alice", 1));
     let at = fill(&live, &request);
     live.accounts().update("alice", |alice| alice.roles.clear());
     assert_asked(&live, &to("/admin/", &request), "200 valid hit HIT");
@@ -110,7 +110,7 @@ fn a_role_that_is_taken_away_counts_until_the_answer_is_old() {
 #[test]
 fn a_role_that_is_given_counts_when_the_answer_is_old() {
     let live = live();
-    let request = to("/short/", &token_of("norole", 1));
+    let request = to("/short/", token_of("norole", 1));
     assert_asked(&live, &request, "403 valid require_role MISS");
     let at = live.resolver.last_call().expect("a call").at;
     live.accounts().update("norole", |user| user.roles = vec!["admin".into()]);
@@ -156,13 +156,13 @@ fn satisfy_any_lets_in_by_cached_answers_what_is_required_and_nothing_else() {
          location /resolved/ { satisfy any; deny all; {pass} }",
     );
     for cache in ["resolved MISS", "hit HIT"] {
-        assert_asked(&live, &to("/any/", &live.alice()), &format!("200 valid {cache}"));
+        assert_asked(&live, &to("/any/", live.alice()), &format!("200 valid {cache}"));
     }
-    assert_asked(&live, &to("/any/", &token_of("bob", 1)), "403 valid require_role MISS");
-    assert_asked(&live, &to("/any/", &token_of("bob", 1)), "403 valid require_role HIT");
+    assert_asked(&live, &to("/any/", token_of("bob", 1)), "403 valid require_role MISS");
+    assert_asked(&live, &to("/any/", token_of("bob", 1)), "403 valid require_role HIT");
     // Resolving alone lets nobody in, from the cache neither.
     for _ in 0..2 {
-        let told = ask(&live, &to("/resolved/", &live.alice()));
+        let told = ask(&live, &to("/resolved/", live.alice()));
         assert!(told.starts_with("403 "), "{told}");
     }
     live.finish();

@@ -81,7 +81,7 @@ fn what_the_resolver_is_not_sent_makes_no_difference() {
         cookie(&line).header("X-Forwarded-For", "192.0.2.1").header("X-Forwarded-Host", "other.example"),
         cookie(&line).host("Other.Example:80"),
         Request { method: b"POST".to_vec(), ..cookie(&line) }.body("body"),
-        to("/another?query", &cookie(&line)),
+        to("/another?query", cookie(&line)),
         cookie(&line).http10(),
     ] {
         assert_eq!(ask_counting(&live, &request), ("200 valid hit HIT".to_owned(), 0), "{request:?}");

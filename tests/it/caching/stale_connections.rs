@@ -1,15 +1,9 @@
 //! `authgear_cache_use_stale error=` when the connection is what fails.
 
-use super::super::harness::Request;
 use super::super::standin::{Fault, Leaf, Pki, Resolver};
-use super::{CACHE, Live, MOMENT, SHORT, ZONES, ask, assert_asked, built, fill, to, token_of, wait_until};
+use super::{CACHE, Live, SHORT, ZONES, age, ask, assert_asked, built, to, token_of};
 
 const STALE: &str = "200 valid stale STALE";
-
-fn age(live: &Live, request: &Request) {
-    let at = fill(live, request);
-    wait_until(at, MOMENT);
-}
 
 #[test]
 fn an_old_answer_is_given_when_the_resolver_can_t_be_reached() {
@@ -46,7 +40,7 @@ fn connections_of_http_2_are_lost_as_well() {
     }
     age(&live, &token_of("bob", 1));
     live.resolver.set_fault(Some(Fault::HangConnection));
-    assert_asked(&live, &to("/brief/", &token_of("bob", 1)), STALE);
+    assert_asked(&live, &to("/brief/", token_of("bob", 1)), STALE);
     live.resolver.clear_faults();
     live.finish();
 }

@@ -36,7 +36,7 @@ fn age(live: &Live, requests: &[Request]) {
 
 /// What becomes of old answers when the call for the `n`th request meets the `n`th fault, all at the same time.
 fn with_faults(live: &Live, target: &str, faults: &[Fault]) -> Vec<String> {
-    let requests: Vec<_> = (0..).zip(faults).map(|(n, _)| to(target, &token_of("alice", n))).collect();
+    let requests: Vec<_> = (0..).zip(faults).map(|(n, _)| to(target, token_of("alice", n))).collect();
     age(live, &requests);
     let by_number = faults.to_vec();
     live.resolver.set_rule(move |call: &Call| {
@@ -130,7 +130,7 @@ fn a_user_who_keeps_a_session_locked_gets_no_more_than_its_own_old_answer() {
     live.resolver.push_fault(Fault::Gate);
     let mut locks = live.begin(&token_of("alice", 1).header("Cookie", "session=x"));
     assert!(live.resolver.wait_for_gate(1, PATIENCE));
-    assert_asked(&live, &to("/plain/", &token_of("alice", 1)), "502 error status EXPIRED");
+    assert_asked(&live, &to("/plain/", token_of("alice", 1)), "502 error status EXPIRED");
     assert_asked(&live, &token_of("alice", 1), STALE);
     assert_asked(&live, &token_of("bob", 1), "200 valid resolved EXPIRED");
     live.resolver.open_gate();
@@ -142,7 +142,7 @@ fn a_user_who_keeps_a_session_locked_gets_no_more_than_its_own_old_answer() {
 #[test]
 fn clients_that_make_too_many_calls_get_nothing_old_by_it() {
     let live = live();
-    let request = to("/stale/one/", &live.alice());
+    let request = to("/stale/one/", live.alice());
     age(&live, std::slice::from_ref(&request));
     live.resolver.set_fault(Some(Fault::Gate));
     let mut held = live.begin(&token_of("bob", 1));
@@ -150,7 +150,7 @@ fn clients_that_make_too_many_calls_get_nothing_old_by_it() {
     // Calls for sessions that were valid are counted by themselves: this one is looked at again all the same.
     let mut renewal = live.begin(&request);
     assert!(live.resolver.wait_for_gate(2, PATIENCE));
-    assert_eq!(ask(&live, &to("/stale/one/", &token_of("bob", 2))), "502 error overload MISS");
+    assert_eq!(ask(&live, &to("/stale/one/", token_of("bob", 2))), "502 error overload MISS");
     live.resolver.clear_faults();
     assert_eq!(told(&held.receive(b"GET").expect("an answer")), "200 valid resolved MISS");
     assert_eq!(told(&renewal.receive(b"GET").expect("an answer")), "200 valid resolved EXPIRED");
@@ -162,7 +162,7 @@ fn clients_that_make_too_many_calls_get_nothing_old_by_it() {
 fn an_old_answer_is_given_when_calls_for_old_sessions_are_too_many() {
     let live = live();
     let requests: Vec<_> =
-        (0..17).map(|n| to("/stale/one/", &token_of(if n < 9 { "alice" } else { "bob" }, n))).collect();
+        (0..17).map(|n| to("/stale/one/", token_of(if n < 9 { "alice" } else { "bob" }, n))).collect();
     age(&live, &requests);
     live.resolver.set_fault(Some(Fault::Gate));
     let (last, others) = requests.split_last().expect("some");
@@ -261,7 +261,7 @@ fn a_location_whose_time_is_nothing_gives_nothing_old() {
     let live = Live::build(Resolver::start(), &lines, |builder| builder.http(ZONES));
     fill(&live, &live.alice());
     live.resolver.set_fault(Some(Fault::Status(500)));
-    let told = ask(&live, &to("/none/", &live.alice()));
+    let told = ask(&live, &to("/none/", live.alice()));
     assert!(told.starts_with("502 error status "), "{told}");
     assert_asked(&live, &live.alice(), "200 valid hit HIT");
     live.finish();

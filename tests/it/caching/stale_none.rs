@@ -37,7 +37,7 @@ fn a_hiccup_leaves_the_valid_answer_in_the_cache() {
 #[test]
 fn a_hiccup_in_the_background_is_not_noticed() {
     let live = with_old_answer();
-    let request = to("/updating/", &session_of(&live, "alice", 1));
+    let request = to("/updating/", session_of(&live, "alice", 1));
     live.resolver.set_fault(Some(Fault::NoHeadersFor200));
     for calls in 2..4 {
         assert_asked(&live, &request, "200 valid stale UPDATING");

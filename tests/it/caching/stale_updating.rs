@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::harness::{Request, for_each_wire, poll, send};
 use super::super::standin::Fault;
 use super::{
-    Live, MOMENT, PATIENCE, SHORT, ask, assert_asked, cached, fill, session_of, to, token_of, told,
+    Live, MOMENT, PATIENCE, SHORT, age, ask, assert_asked, cached, fill, session_of, to, token_of, told,
     wait_until,
 };
 
@@ -27,12 +27,6 @@ fn live() -> Live {
     ))
 }
 
-/// An old answer of this request's in the cache.
-fn age(live: &Live, request: &Request) {
-    let at = fill(live, request);
-    wait_until(at, MOMENT);
-}
-
 /// Waits until this is what becomes of a request.
 #[track_caller]
 fn wait_for(live: &Live, request: &Request, expected: &str) {
@@ -48,7 +42,7 @@ fn wait_for(live: &Live, request: &Request, expected: &str) {
 fn the_old_answer_comes_at_once_and_one_call_is_made_however_many_ask() {
     let live = live();
     for_each_wire(|wire| {
-        let request = to("/old/", &token_of("alice", wire as u64));
+        let request = to("/old/", token_of("alice", wire as u64));
         age(&live, &request);
         let before = live.resolver.call_count();
         live.resolver.set_fault(Some(Fault::Gate));
@@ -91,7 +85,7 @@ fn the_answer_of_the_background_call_is_used_from_then_on() {
 fn the_background_call_is_made_for_the_client_that_asks_now() {
     let live = live();
     let client = |address: &str, agent: &str, n| {
-        to("/old/", &token_of("alice", n)).header("X-Client", address).header("User-Agent", agent)
+        to("/old/", token_of("alice", n)).header("X-Client", address).header("User-Agent", agent)
     };
     for n in 0..2 {
         let at = fill(&live, &client("192.0.2.1", "the first/1", n));
@@ -115,7 +109,7 @@ fn a_session_with_an_idle_timeout_lives_on_by_background_calls() {
     let live = live();
     let accounts = live.accounts();
     accounts.set_idle_timeout(Some(Duration::from_secs(3600)));
-    let request = to("/old/", &live.request_of("alice", super::Kind::Session));
+    let request = to("/old/", live.request_of("alice", super::Kind::Session));
     age(&live, &request);
     for calls in 2..5 {
         // Three times this would be the end of it.
@@ -169,7 +163,7 @@ fn a_background_call_that_fails_leaves_the_old_answer_until_the_window_ends() {
 #[test]
 fn a_resolver_that_hangs_is_asked_again_when_its_time_is_over() {
     let live = live();
-    let request = to("/old/brief/", &live.alice());
+    let request = to("/old/brief/", live.alice());
     age(&live, &request);
     live.resolver.set_fault(Some(Fault::Hang));
     let called = poll(PATIENCE, || {
@@ -232,8 +226,8 @@ fn an_old_answer_meets_what_is_required() {
 fn background_calls_have_room_of_their_own_and_without_it_nothing_old_is_given() {
     let live = live();
     // As many as one user has sessions in the cache, and one of another's.
-    let alices: Vec<_> = (0..16).map(|n| to("/old/one/", &token_of("alice", n))).collect();
-    let carol = to("/old/one/", &token_of("norole", 1));
+    let alices: Vec<_> = (0..16).map(|n| to("/old/one/", token_of("alice", n))).collect();
+    let carol = to("/old/one/", token_of("norole", 1));
     alices.iter().for_each(|alice| age(&live, alice));
     age(&live, &carol);
     live.resolver.set_fault(Some(Fault::Gate));
@@ -255,7 +249,7 @@ fn background_calls_have_room_of_their_own_and_without_it_nothing_old_is_given()
 fn an_answer_that_a_client_may_have_brought_about_renews_nothing() {
     for fault in [Fault::Status(403), Fault::Status(429), Fault::Garbage(b"x\r\n\r\n".to_vec())] {
         let live = live();
-        let request = to("/old/", &live.alice());
+        let request = to("/old/", live.alice());
         age(&live, &request);
         live.resolver.set_fault(Some(fault));
         assert_asked(&live, &request, UPDATING);

@@ -86,7 +86,7 @@ fn what_says_no_end_is_kept() {
 fn a_token_s_end_makes_no_time_longer() {
     let live = cached(&format!("location /short/ {{ {SHORT} {{pass}} }}"));
     let jwt = live.accounts().jwt("alice", &live.resolver.url(), now(&live) + 100_000);
-    let request = to("/short/", &with_bearer(&jwt));
+    let request = to("/short/", with_bearer(&jwt));
     wait_until(fill(&live, &request), MOMENT);
     assert_asked(&live, &request, "200 valid resolved EXPIRED");
     live.finish();

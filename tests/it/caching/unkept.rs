@@ -66,7 +66,7 @@ fn with_faults(live: &Live, faults: Vec<Fault>, request: impl Fn(u64) -> Request
 fn failures_are_not_kept() {
     let live = cached("authgear_breaker off; location /brief/ { authgear_timeout 300ms; {pass} }");
     for (faults, target, user) in [(failures(), "/", "alice"), (silences(), "/brief/", "bob")] {
-        let request = |n| to(target, &token_of(user, n));
+        let request = |n| to(target, token_of(user, n));
         for (fault, response) in faults.iter().zip(with_faults(&live, faults.clone(), request)) {
             assert_eq!(told(&response).split(' ').nth(1), Some("error"), "{fault:?}: {response:?}");
         }
@@ -99,10 +99,10 @@ fn requests_beyond_the_bound_leave_nothing_behind() {
     live.resolver.set_fault(Some(Fault::Gate));
     let mut first = live.begin(&token_of("alice", 1));
     assert!(live.resolver.wait_for_gate(1, PATIENCE));
-    assert_asked(&live, &to("/one/", &token_of("alice", 2)), "502 error overload MISS");
+    assert_asked(&live, &to("/one/", token_of("alice", 2)), "502 error overload MISS");
     live.resolver.clear_faults();
     assert_eq!(told(&first.receive(b"GET").expect("an answer")), "200 valid resolved MISS");
-    assert_asked(&live, &to("/one/", &token_of("alice", 2)), "200 valid resolved MISS");
+    assert_asked(&live, &to("/one/", token_of("alice", 2)), "200 valid resolved MISS");
     live.finish();
 }
 

@@ -101,7 +101,7 @@ fn the_backend_gets_the_same_from_each_worker() {
 fn an_old_answer_in_one_worker_is_replaced_by_what_the_other_learns() {
     let live = live(&format!("location /short/ {{ {SHORT} {{pass}} }}"));
     let [one, two] = connections(&live);
-    let short = to("/short/", &token_of("alice", 1));
+    let short = to("/short/", token_of("alice", 1));
     // Both have it in their own memory.
     assert_eq!(ask(&one, &short), "200 valid resolved MISS");
     assert_eq!(ask(&two, &token_of("alice", 1)), "200 valid hit HIT");
@@ -125,7 +125,7 @@ fn an_old_answer_in_one_worker_is_replaced_by_what_the_other_learns() {
 fn no_worker_gives_an_answer_that_is_too_old_whoever_asked_for_it() {
     let live = live(&format!("location /short/ {{ {SHORT} {{pass}} }}"));
     let [one, two] = connections(&live);
-    let short = to("/short/", &token_of("alice", 1));
+    let short = to("/short/", token_of("alice", 1));
     assert_eq!(ask(&one, &token_of("alice", 1)), "200 valid resolved MISS");
     wait_until(live.resolver.last_call().expect("a call").at, MOMENT);
     // From the zone, and from what it has remembered since then.
@@ -155,7 +155,7 @@ fn equal_requests_over_many_connections_cost_one_call() {
 fn a_background_call_of_one_worker_is_for_both() {
     let live = live(&format!("location /old/ {{ {SHORT} authgear_cache_use_stale updating=10m; {{pass}} }}"));
     let [one, two] = connections(&live);
-    let old = to("/old/", &token_of("alice", 1));
+    let old = to("/old/", token_of("alice", 1));
     assert_eq!(ask(&one, &old), "200 valid resolved MISS");
     wait_until(live.resolver.last_call().expect("a call").at, MOMENT);
     live.accounts().update("alice", |alice| alice.roles = vec!["later".into()]);

@@ -115,7 +115,7 @@ fn each_failure_has_a_line() {
 fn a_request_for_which_no_call_is_made_has_a_line() {
     let live = debugged(LOCATIONS);
     live.resolver.set_fault(Some(Fault::Gate));
-    let held = live.begin(&to("/one/", &token_of("alice", 100)));
+    let held = live.begin(&to("/one/", token_of("alice", 100)));
     assert!(live.resolver.wait_for_gate(1, PATIENCE));
     for_each_wire(|wire| {
         let overload = "error overload MISS bearer - 502";
@@ -123,7 +123,7 @@ fn a_request_for_which_no_call_is_made_has_a_line() {
     });
     drop(held);
     live.resolver.set_fault(Some(Fault::Status(503)));
-    assert_eq!(ask(&live, Wire::Http1, &to("/broken/", &token_of("alice", 101))).0.status, 502);
+    assert_eq!(ask(&live, Wire::Http1, &to("/broken/", token_of("alice", 101))).0.status, 502);
     for_each_wire(|wire| {
         let breaker = "error breaker MISS bearer - 502";
         assert_all_decided(&live, wire, &[("/broken/", &token_of("alice", wire as usize), 502, breaker)]);
@@ -137,7 +137,7 @@ fn an_old_answer_has_a_line() {
     for_each_wire(|wire| {
         let n = wire as usize;
         for (target, user) in [("/old/stale/", "alice"), ("/old/updating/", "bob")] {
-            assert_eq!(send(&live.nginx, wire, to(target, &token_of(user, n))).status, 200);
+            assert_eq!(send(&live.nginx, wire, to(target, token_of(user, n))).status, 200);
         }
         std::thread::sleep(MOMENT);
         live.resolver.set_fault(Some(Fault::Status(503)));
@@ -196,7 +196,7 @@ fn at_other_levels_there_is_none() {
         let live = built(LOCATIONS, |builder| builder.error_log_level(level));
         for_each_wire(|wire| {
             for target in ["/", "/off/", "/valid/", "/admin/"] {
-                send(&live.nginx, wire, to(target, &live.alice()));
+                send(&live.nginx, wire, to(target, live.alice()));
             }
         });
         assert!(!live.nginx.error_log().contains(DECIDED), "{level}");

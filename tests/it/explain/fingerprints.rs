@@ -38,7 +38,7 @@ fn the_same_credentials_have_the_same_one_and_others_another() {
     // A reload keeps it, and another resolver has other answers.
     live.nginx.reload();
     let here = fingerprint(Wire::Http1, &live.alice());
-    let prefixed = fingerprint(Wire::Http1, &to("/prefixed/", &live.alice()));
+    let prefixed = fingerprint(Wire::Http1, &to("/prefixed/", live.alice()));
     assert!(seen.contains(&here) && seen.insert(prefixed));
     live.finish();
 }
