@@ -49,6 +49,8 @@ fn a_reload_lets_waiting_requests_finish() {
     stage.resolver.open_gate();
     waiting.assert_served(&stage);
     nginx.wait_for_old_workers();
+    // It knows those credentials as well, and was not asked about them.
+    assert_eq!(other.call_count(), 1);
     nginx.finish();
 }
 
