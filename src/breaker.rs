@@ -3,7 +3,7 @@
 //! The state is in memory that all workers share. The caller holds its lock, under which nothing here panics, allocates or takes
 //! long. Whatever the memory holds is a state that can be worked with, so nothing in it counts as damage.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::cache_key::ResolverId;
 use crate::client::Client;
@@ -12,6 +12,9 @@ use crate::freshness::Millis;
 /// A resolver's circuit is in one of so many places, which its id names.
 const WAYS: usize = 8;
 const SETS: usize = 64;
+
+/// So many clients whose calls fail may be at fault themselves. When there are more, the resolver is.
+const SUSPECTS: usize = 4;
 
 /// What the circuits take of the memory.
 pub const BYTES: usize = SETS * WAYS * size_of::<Circuit>();
@@ -57,6 +60,8 @@ pub enum Says {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
     pub fails: u32,
+    /// How many clients' calls they were; `None` for so many that all clients are shut out.
+    pub clients: Option<u32>,
     /// When the first of them came.
     pub since: Millis,
     /// How many requests were told so without a call.
@@ -68,19 +73,28 @@ pub struct Row {
 #[repr(C)]
 struct Circuit {
     resolver: [u8; 32],
-    /// Whose calls failed, if all were of one client.
-    client: Client,
+    /// The clients whose calls failed last, each in the place after that of the one before it.
+    suspects: [Client; SUSPECTS],
     since: Millis,
-    /// When the last failure came.
-    failed: Millis,
     /// When the last success came.
     succeeded: Millis,
-    /// A call is being made to see whether the resolver works again, and is over by then.
-    trying_until: Millis,
     refused: u64,
+    of_suspects: Lane,
+    of_others: Lane,
     fails: u32,
-    /// Whether the calls that failed were of several clients.
-    is_of_several: u32,
+    /// How many suspects there have been.
+    suspected: u32,
+}
+
+/// Calls that see whether the resolver works again. Suspects have theirs apart from the others: who makes its own calls fail
+/// neither takes the place of somebody whose call would not, nor has the others wait for longer.
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+struct Lane {
+    /// When the last failure came.
+    failed: Millis,
+    /// A call is being made, and is over by then.
+    trying_until: Millis,
 }
 
 /// The circuits in a piece of memory.
@@ -105,21 +119,24 @@ impl<'a> Circuits<'a> {
         if circuit.fails < breaker.max_fails {
             return true;
         }
-        let is_open = attempt.now < circuit.failed.saturating_add(breaker.fail_timeout);
-        let is_trying = attempt.now < circuit.trying_until;
-        if is_trying || is_open && !circuit.is_blind_to(attempt.client) {
-            circuit.refused = circuit.refused.saturating_add(1);
-            return false;
+        let is_suspect = circuit.suspects().contains(&attempt.client.network());
+        if !is_suspect && !circuit.is_of_many() {
+            return true;
         }
-        circuit.trying_until = attempt.until;
-        true
+        let lane = if is_suspect { &mut circuit.of_suspects } else { &mut circuit.of_others };
+        if lane.admits(attempt, breaker.fail_timeout) {
+            return true;
+        }
+        circuit.refused = circuit.refused.saturating_add(1);
+        false
     }
 
     /// Takes note of a call's end. Returns the row of failures that it lengthened, or ended.
     pub fn note(&mut self, resolver: &ResolverId, ended: Ended) -> Option<Row> {
         match ended.says {
             Says::Nothing => {
-                self.find(resolver)?.trying_until = 0;
+                let circuit = self.find(resolver)?;
+                (circuit.of_suspects.trying_until, circuit.of_others.trying_until) = (0, 0);
                 None
             }
             Says::Works => {
@@ -153,7 +170,7 @@ impl<'a> Circuits<'a> {
     /// A resolver that isn't there yet takes the place of the one that was heard of least recently.
     fn find_or_add(&mut self, resolver: &ResolverId) -> Option<&mut Circuit> {
         let is_another = |circuit: &Circuit| circuit.resolver != *resolver.as_bytes();
-        let heard = |circuit: &Circuit| circuit.failed.max(circuit.succeeded);
+        let heard = |circuit: &Circuit| circuit.of_suspects.failed.max(circuit.succeeded);
         let set = self.set(resolver)?.iter_mut();
         let circuit = set.min_by_key(|circuit| (is_another(circuit), heard(circuit)))?;
         if is_another(circuit) {
@@ -170,37 +187,56 @@ impl<'a> Circuits<'a> {
 
 impl Circuit {
     fn new(resolver: &ResolverId) -> Self {
-        Self {
-            resolver: *resolver.as_bytes(),
-            client: Client::UNKNOWN,
-            since: 0,
-            failed: 0,
-            succeeded: 0,
-            trying_until: 0,
-            refused: 0,
-            fails: 0,
-            is_of_several: 0,
-        }
+        Self { resolver: *resolver.as_bytes(), ..Self::new_zeroed() }
     }
 
-    /// Whether it was one client's calls that failed, and this isn't that client: it may be at fault, by what a firewall before
-    /// the resolver makes of it, and is not to shut others out.
-    fn is_blind_to(&self, client: Client) -> bool {
-        self.is_of_several == 0 && self.client != client
+    fn suspects(&self) -> &[Client] {
+        let number = usize::try_from(self.suspected).unwrap_or(SUSPECTS).min(SUSPECTS);
+        self.suspects.get(..number).unwrap_or(&[])
+    }
+
+    /// Whether so many clients' calls failed that none of them is at fault. Of fewer each may be, by what a firewall before the
+    /// resolver makes of it, and is not to shut others out.
+    fn is_of_many(&self) -> bool {
+        usize::try_from(self.suspected).is_ok_and(|suspected| suspected > SUSPECTS)
     }
 
     fn fail(&mut self, ended: Ended) {
         if self.fails == 0 {
-            (self.since, self.client, self.is_of_several) = (ended.now, ended.client, 0);
-        } else if self.client != ended.client {
-            self.is_of_several = 1;
+            self.since = ended.now;
         }
         self.fails = self.fails.saturating_add(1);
-        (self.failed, self.trying_until) = (ended.now, 0);
+        let failed = Lane { failed: ended.now, trying_until: 0 };
+        self.of_suspects = failed;
+        let client = ended.client.network();
+        if !self.suspects().contains(&client) {
+            self.of_others = failed;
+            self.suspect(client);
+        }
+    }
+
+    fn suspect(&mut self, client: Client) {
+        let place = usize::try_from(self.suspected).unwrap_or(0) % SUSPECTS;
+        if let Some(suspect) = self.suspects.get_mut(place) {
+            *suspect = client;
+        }
+        self.suspected = self.suspected.saturating_add(1);
     }
 
     fn row(&self) -> Row {
-        Row { fails: self.fails, since: self.since, refused: self.refused }
+        let clients = (!self.is_of_many()).then_some(self.suspected);
+        Row { fails: self.fails, clients, since: self.since, refused: self.refused }
+    }
+}
+
+impl Lane {
+    fn admits(&mut self, attempt: Attempt, fail_timeout: Millis) -> bool {
+        let is_over = attempt.now >= self.failed.saturating_add(fail_timeout);
+        let admits = is_over && attempt.now >= self.trying_until;
+        if admits {
+            self.trying_until = attempt.until;
+        }
+        admits
     }
 }
 

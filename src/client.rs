@@ -21,6 +21,17 @@ impl From<IpAddr> for Client {
 impl Client {
     /// Whoever has no address, behind a Unix domain socket. No client has this one (RFC 4291 §2.5.2).
     pub const UNKNOWN: Self = Self([0; 16]);
+
+    /// The same for an IPv4 address; of an IPv6 network the /48 that it is in, which is what a site is given at the most (RFC 6177).
+    #[must_use]
+    pub fn network(self) -> Self {
+        let address = Ipv6Addr::from(self.0);
+        if address.to_ipv4_mapped().is_some() {
+            self
+        } else {
+            Self((address.to_bits() >> 80 << 80).to_be_bytes())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -37,6 +48,9 @@ mod tests {
         assert_ne!(client("192.0.2.1"), client("192.0.2.2"));
         assert_eq!(client("2001:db8::1"), client("2001:db8::ffff:0:0:2"));
         assert_ne!(client("2001:db8::1"), client("2001:db8:0:1::1"));
+        assert_eq!(client("2001:db8:0:1::1").network(), client("2001:db8:0:ffff::1").network());
+        assert_ne!(client("2001:db8:0:1::1").network(), client("2001:db8:1:1::1").network());
+        assert_eq!(client("192.0.2.1").network(), client("192.0.2.1"));
         // An IPv6 network is never an IPv4 address.
         assert_ne!(client("::1"), client("0.0.0.1"));
     }

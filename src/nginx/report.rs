@@ -46,25 +46,31 @@ fn opened(call: &Called) -> Option<(Breaker, Row)> {
 }
 
 fn in_words(call: &Called) -> String {
-    let Some(Row { fails: fails @ 2.., since, refused }) = call.row else { return String::new() };
+    let Some(Row { fails: fails @ 2.., clients, since, refused }) = call.row else { return String::new() };
     let ago = clock::boot().saturating_sub(since) / 1000;
     let calls = format!(", {fails} calls in a row since {ago}s ago");
     match opened(call) {
         None => calls,
         Some((Breaker { fail_timeout, .. }, _)) => {
             let time = Time(fail_timeout);
+            let of = match clients {
+                None => String::new(),
+                Some(1) => " of the client whose calls failed".to_owned(),
+                Some(clients) => format!(" of the {clients} clients whose calls failed"),
+            };
             format!(
-                "{calls}, {refused} requests were decided without one; no calls for {time} by \"authgear_breaker\""
+                "{calls}, {refused} requests were decided without one; no calls{of} for {time} by \"authgear_breaker\""
             )
         }
     }
 }
 
 fn works_again(call: &Called) {
-    let Some((_, Row { fails, since, refused })) = opened(call) else { return };
+    let Some((_, Row { fails, since, refused, .. })) = opened(call) else { return };
+    let Some(unsaid) = unsaid(call.target.id(), "works") else { return };
     let (endpoint, after) = (call.target.endpoint(), clock::boot().saturating_sub(since) / 1000);
     log::cycle().notice(format_args!(
-        "resolver \"{endpoint}\" works again after {after}s: {fails} calls had failed, {refused} requests were decided without one"
+        "resolver \"{endpoint}\" works again after {after}s: {fails} calls had failed, {refused} requests were decided without one{unsaid}"
     ));
 }
 
