@@ -145,26 +145,39 @@ build_module_under_sanitizers() {
 
 # Runs the integration tests with each nginx under valgrind, for its errors and definite leaks. What takes thirty times as long
 # runs into its timeouts, so that many tests fail: it is the reports that count, and the tests' verdicts don't. Those under
-# valgrind that do count are part of every run (tests/it/memory.rs), and what they suppress is suppressed here.
+# valgrind that do count are part of every run (tests/it/memory.rs), and what they suppress is suppressed here. Many tests wait
+# most of the time, so several run on each processor.
 check_valgrind() {
     local reports=$TARGET_DIR/valgrind/reports module=$TARGET_DIR/valgrind/$MODULE_FILE words found processes
     install_packages valgrind
-    # It has symbols, and the allocator that valgrind knows.
-    build_module dev "$module" --no-default-features --features export-modules,fault-injection
+    build_module_for_valgrind "$module"
     rm -rf "$reports"
     mkdir -p "$reports"
     words="valgrind --quiet --leak-check=full --show-leak-kinds=definite --num-callers=40 --fair-sched=yes"
     words+=" --log-file=$reports/%p --suppressions=$ROOT/tests/it/memory/valgrind.supp"
     env --unset=AUTHGEAR_VALGRIND --unset=AUTHGEAR_STRACE AUTHGEAR_TEST_SLOW=5 AUTHGEAR_NGINX_RUNNER="$words" \
         AUTHGEAR_MODULE="$module" AUTHGEAR_FAULT_MODULE="$module" \
-        cargo test --locked --no-default-features --test it -- --skip fuzz:: "$@" >&2 || true
+        cargo test --locked --no-default-features --test it -- --skip fuzz:: --test-threads=$(($(nproc) * 3)) "$@" >&2 || true
     processes=$(find "$reports" -type f | wc -l)
     ((processes > 0)) || die "nothing ran under valgrind: see above"
-    found=$(find "$reports" -type f -size +0)
+    # What starts without a descriptor to spare says so.
+    found=$(grep -rlv 'Valgrind: failed to move log file descriptor' "$reports") || true
     say "valgrind watched $processes processes"
     [[ -z $found ]] || {
         # shellcheck disable=SC2086 # one word a report
         head -n 60 $found >&2
         die "valgrind found something, see above; its reports are in $reports"
     }
+}
+
+# build_module_for_valgrind TO. With assertions and the allocator that valgrind knows, and optimized, or the run takes hours.
+# Reports name functions: to read their lines would cost each of some thousand processes as much as all else that it does.
+build_module_for_valgrind() {
+    local to=$1
+    CARGO_TARGET_DIR=$TARGET_DIR/valgrind/cargo \
+        cargo build --locked --lib --release --no-default-features --features export-modules,fault-injection \
+        --config 'profile.release.lto=false' --config 'profile.release.codegen-units=16' \
+        --config 'profile.release.debug-assertions=true' --config 'profile.release.strip="debuginfo"'
+    cp "$TARGET_DIR/valgrind/cargo/release/libnginx_authgear.so" "$to.new"
+    mv "$to.new" "$to"
 }
