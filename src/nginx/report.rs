@@ -53,13 +53,13 @@ fn in_words(call: &Called) -> String {
         None => calls,
         Some((Breaker { fail_timeout, .. }, _)) => {
             let time = Time(fail_timeout);
-            let of = match clients {
+            let whom = match clients {
                 None => String::new(),
-                Some(1) => " of the client whose calls failed".to_owned(),
-                Some(clients) => format!(" of the {clients} clients whose calls failed"),
+                Some(1) => " for the client whose calls failed".to_owned(),
+                Some(clients) => format!(" for the {clients} clients whose calls failed"),
             };
             format!(
-                "{calls}, {refused} requests were decided without one; no calls{of} for {time} by \"authgear_breaker\""
+                "{calls}, {refused} requests were decided without one; no calls for {time} by \"authgear_breaker\"{whom}"
             )
         }
     }

@@ -1,6 +1,10 @@
 //! What one client's requests come to shuts no other client out.
 
-use super::{Fault, LONG, Live, REALIP, Request, Resolver, Wire, ending, send};
+use std::time::{Duration, Instant};
+
+use super::{Fault, LONG, Live, PATIENCE, REALIP, Request, Resolver, Wire, assert_ending, ending, send};
+use crate::harness::poll;
+use crate::live::answers;
 use crate::standin::Call;
 
 /// A request with a credential of its own, from this address.
@@ -38,13 +42,14 @@ fn a_client_whose_calls_are_dropped_shuts_itself_out_alone() {
 }
 
 #[test]
-fn an_ipv6_network_is_one_client() {
+fn an_ipv6_site_is_one_client() {
     let live = Live::with(Resolver::start(), &format!("{REALIP}{LONG}"));
     live.resolver.set_rule(|call: &Call| {
         call.text("x-forwarded-for")?.starts_with("2001:db8:6:").then_some(Fault::ResetBeforeAnswer)
     });
-    for host in 1..4 {
-        assert_ends(&live, &format!("2001:db8:6::{host}"), 502, "closed");
+    for network in 1..9 {
+        let reason = if network < 4 { "closed" } else { "breaker" };
+        assert_ends(&live, &format!("2001:db8:6:{network}::1"), 502, reason);
     }
     assert_ends(&live, "2001:db8:6::ffff", 502, "breaker");
     assert_ends(&live, "2001:db8:7::1", 200, "resolved");
@@ -52,17 +57,70 @@ fn an_ipv6_network_is_one_client() {
 }
 
 #[test]
-fn when_another_client_fails_too_it_is_open_to_all() {
+fn clients_whose_calls_are_dropped_hold_nobody_else_up() {
     let live = Live::with(Resolver::start(), &format!("{REALIP}{LONG}"));
-    live.resolver.set_fault(Some(Fault::Status(503)));
-    for _ in 0..3 {
-        assert_ends(&live, "192.0.2.66", 502, "status");
+    let is_bad =
+        |call: &Call| call.text("x-forwarded-for").is_some_and(|from| from.starts_with("198.51.100."));
+    live.resolver.set_rule(move |call: &Call| is_bad(call).then_some(Fault::ResetBeforeAnswer));
+    for client in ["198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4"] {
+        assert_ends(&live, client, 502, "closed");
     }
-    assert_ends(&live, "192.0.2.1", 502, "status");
-    for client in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+    // The others make their calls side by side.
+    live.resolver
+        .set_rule(move |call: &Call| Some(if is_bad(call) { Fault::ResetBeforeAnswer } else { Fault::Gate }));
+    let waiting: Vec<_> = (1..6).map(|n| live.begin(&from(&live, &format!("192.0.2.{n}")))).collect();
+    assert!(live.resolver.wait_for_gate(5, PATIENCE), "all of them are asked for");
+    assert_ends(&live, "198.51.100.1", 502, "breaker");
+    live.resolver.clear_faults();
+    for response in answers(waiting) {
+        assert_ending(&response, 200, "valid", "resolved");
+    }
+    let line = live.nginx.wait_for_log("\"authgear_breaker\" for the 3 clients whose calls failed", PATIENCE);
+    assert!(line.contains("no calls for 60s"), "{line}");
+    live.finish();
+}
+
+#[test]
+fn who_goes_on_failing_keeps_nobody_else_shut_out() {
+    let live = Live::with(
+        Resolver::start(),
+        &format!("{REALIP}authgear_breaker max_fails=5 fail_timeout=1s; authgear_timeout 300ms;"),
+    );
+    live.resolver.set_fault(Some(Fault::ResetBeforeAnswer));
+    for client in 1..6 {
+        assert_ends(&live, &format!("198.51.100.{client}"), 502, "closed");
+    }
+    assert_ends(&live, "192.0.2.1", 502, "breaker");
+    // The resolver is well again, but for one of them, which asks all the time.
+    live.resolver.clear_faults();
+    shut_out(&live, "198.51.100.5");
+    let began = Instant::now();
+    let mut own_calls = 0;
+    let found = poll(PATIENCE, || {
+        let (_, _, reason) = ending(&send(&live.nginx, Wire::Http1, from(&live, "198.51.100.5")));
+        assert!(["closed", "breaker"].contains(&reason.as_str()), "{reason}");
+        own_calls += u32::from(reason == "closed");
+        // Its own call has been made for this second, and has failed.
+        (own_calls == 2).then_some(())
+    });
+    assert!(found.is_some() && began.elapsed() >= Duration::from_millis(1_900), "{:?}", began.elapsed());
+    assert_ends(&live, "192.0.2.1", 200, "resolved");
+    live.finish();
+}
+
+#[test]
+fn when_calls_of_five_networks_fail_it_is_open_to_all() {
+    let live = Live::with(Resolver::start(), &format!("{REALIP}authgear_breaker fail_timeout=60s;"));
+    live.resolver.set_fault(Some(Fault::Status(503)));
+    let clients = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8:6:1::1", "2001:db8:7::1"];
+    for client in clients {
+        assert_ends(&live, client, 502, "status");
+    }
+    for client in [&clients[..], &["192.0.2.4", "2001:db8:6:2::1"]].concat() {
         assert_ends(&live, client, 502, "breaker");
     }
-    assert_eq!(live.resolver.call_count(), 4);
+    assert_eq!(live.resolver.call_count(), 5);
+    live.nginx.wait_for_log("no calls for 60s by \"authgear_breaker\"; requests get 502", PATIENCE);
     live.finish();
 }
 
