@@ -148,9 +148,17 @@ impl<S: Shared> Cache<S> {
         let is_wanted = fill.times.of(kind) > 0;
         if may_be_kept && is_wanted {
             self.keep(key, fill, resolution, outcome);
-        } else if kind != Kind::Valid || !may_be_kept {
+        } else if kind != Kind::Valid || !may_be_kept || self.says_else(key, resolution) {
             self.contradict(key, asked);
         }
+    }
+
+    /// Whether there is an answer that differs from this one.
+    fn says_else(&self, key: &CacheKey, resolution: &Resolution) -> bool {
+        let local = self.local.get(key);
+        let local = local.as_ref().and_then(|entry| self::resolution(&entry.outcome));
+        local.is_some_and(|kept| kept != resolution)
+            || self.shared.get(key).is_some_and(|(_, kept)| kept != *resolution)
     }
 
     fn keep(&self, key: &CacheKey, fill: &Fill<'_>, resolution: &Resolution, outcome: &Arc<Outcome>) {

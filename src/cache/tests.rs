@@ -260,6 +260,25 @@ fn an_answer_that_is_not_kept_makes_those_before_it_void() {
 }
 
 #[test]
+fn a_valid_answer_that_is_not_kept_makes_those_before_it_void_that_say_something_else() {
+    let zone = Zone::default();
+    let cache = Cache::new(&zone);
+    let never = Times { valid: 0, ..TIMES };
+    let tell = |asked, outcome: &Arc<Outcome>| {
+        let stamp = stamp(outcome, Kinds::default(), asked, None).expect("an answer to keep");
+        cache.fill(&key(), &Fill { stamp, user: 1, now: asked, times: &never, windows: &WINDOWS }, outcome);
+    };
+    fill(&cache, 1_000, &answered(Some(true), "alice"));
+    tell(1_010, &answered(Some(true), "alice"));
+    assert_eq!(look(&cache, 1_020), alice("fresh"));
+    tell(990, &answered(Some(true), "bob"));
+    assert_eq!(look(&cache, 1_020), alice("fresh"), "it is the later one");
+    tell(1_010, &answered(Some(true), "bob"));
+    assert_eq!(look(&cache, 1_020), None);
+    assert_eq!(look(&Cache::new(&zone), 1_020), None);
+}
+
+#[test]
 fn an_answer_that_forbids_it_is_not_kept_and_makes_those_before_it_void() {
     let zone = Zone::default();
     let cache = Cache::new(&zone);

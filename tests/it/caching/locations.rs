@@ -136,3 +136,24 @@ fn stale_windows_begin_when_the_reading_location_s_time_is_over() {
     assert_asked(&live, &live.alice(), "200 valid hit HIT");
     live.finish();
 }
+
+#[test]
+fn what_a_location_that_keeps_nothing_has_learned_counts_for_the_others() {
+    let live = cached(&format!(
+        "location /nothing/ {{ authgear_cache_valid 0; {{pass}} }}\n\
+         location /stale/ {{ {SHORT} authgear_cache_use_stale error=10m; {{pass}} }}"
+    ));
+    let (stale, nothing) = (to("/stale/", token_of("bob", 1)), to("/nothing/", token_of("bob", 1)));
+    let at = fill(&live, &stale);
+    // The same again changes nothing.
+    assert!(ask(&live, &nothing).starts_with("200 valid resolved"));
+    live.resolver.set_fault(Some(Fault::Status(503)));
+    wait_until(at, MOMENT);
+    assert_eq!(ask(&live, &stale), "200 valid stale STALE");
+    live.resolver.clear_faults();
+    live.accounts().update("bob", |bob| bob.roles = vec!["reduced".into()]);
+    assert!(ask(&live, &nothing).starts_with("200 valid resolved"));
+    live.resolver.set_fault(Some(Fault::Status(503)));
+    assert_eq!(ask(&live, &stale), "502 error status EXPIRED");
+    live.finish();
+}
