@@ -113,8 +113,11 @@ impl Failure {
             return Self::final_(ResolveError::Protocol(cause));
         }
         match find::<h2::Error>(error) {
-            // The resolver breaks HTTP/2's rules, as the library found.
-            Some(http2) if http2.is_library() => Self::final_(ResolveError::Protocol(cause)),
+            // The resolver breaks HTTP/2's rules, as the library found. Where that ends the connection it may have been with the
+            // answer to another call.
+            Some(http2) if http2.is_library() => {
+                Self { error: ResolveError::Protocol(cause), may_retry: http2.is_go_away() }
+            }
             // The resolver ends the one stream, and not for having no time for it.
             Some(http2) if http2.is_reset() && http2.reason() != Some(h2::Reason::REFUSED_STREAM) => {
                 Self::final_(ResolveError::Closed(cause))

@@ -1,9 +1,11 @@
 //! HTTP/2 that breaks the rules, or keeps to them and is of no use.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::harness::{Request, Wire, for_each_wire};
 use super::{Live, Resolver, ending, identity_told, send};
+use crate::live::{answers, assert_ending};
 use crate::standin::raw::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PUSH_PROMISE, RST_STREAM, RawServer,
     SETTINGS, Said, Then, WINDOW_UPDATE, frame, head_of, line,
@@ -165,6 +167,27 @@ fn broken_frames_are_malformed() {
         ),
     ];
     assert_fails(LONG, cases, &[(502, "malformed"), (502, "closed")]);
+}
+
+#[test]
+fn a_broken_answer_costs_no_other_call_on_its_connection() {
+    let server = RawServer::http2(Pki::shared().server(Leaf::Good));
+    let live = live(&server, LONG);
+    live.assert_recovers(Wire::Http1);
+    let calls = AtomicU32::new(0);
+    // The first call waits, the second one is answered by what no stream may have.
+    server.say(Some(once(move |id| match calls.fetch_add(1, Ordering::Relaxed) {
+        0 => Vec::new(),
+        1 => frame(DATA, 0, 0, b"x"),
+        _ => frame(HEADERS, WHOLE, id, &claim()),
+    })));
+    let waiting = live.begin(&live.unique());
+    live.nginx.wait_until_in_hand(1);
+    assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 200, "valid", "resolved");
+    for response in answers(vec![waiting]) {
+        assert_ending(&response, 200, "valid", "resolved");
+    }
+    live.finish();
 }
 
 #[test]
