@@ -35,12 +35,14 @@ pub(crate) struct PooledClient {
 
 #[derive(Default)]
 struct Health {
+    has_answered: AtomicBool,
     speaks_http1: AtomicBool,
     is_suspect: AtomicBool,
 }
 
 impl PooledClient {
     pub(crate) fn answered(&self, version: http::Version) {
+        self.health.has_answered.store(true, Ordering::Relaxed);
         self.health.speaks_http1.store(version != http::Version::HTTP_2, Ordering::Relaxed);
     }
 
@@ -56,9 +58,36 @@ impl PooledClient {
 /// Connections may be shared by calls with equal keys only: the connect timeout belongs to the pool in the library.
 type PoolKey = (ResolverId, Duration);
 
+/// A connection that is left behind isn't always closed: where the other side lets no further stream begin, and answers pings, the
+/// library keeps it for the call that it was to make. So pools that answer, and time out soon after, are replaced less and less
+/// often: after the first of these times, then twice as long, and so on up to the last.
+const FIRST_PATIENCE: Duration = Duration::from_secs(1);
+const LAST_PATIENCE: Duration = Duration::from_secs(60);
+
+struct Pool {
+    client: PooledClient,
+    made: Instant,
+    /// At this age it may be replaced for a timeout, once it has answered.
+    patience: Duration,
+}
+
+impl Pool {
+    /// The patience of the one that is to take its place now; `None` where it stays.
+    fn successor(&self, now: Instant) -> Option<Duration> {
+        let (age, health) = (now.duration_since(self.made), &self.client.health);
+        let has_answered = health.has_answered.load(Ordering::Relaxed);
+        match health.is_suspect.load(Ordering::Relaxed) {
+            true if !has_answered => Some(self.patience),
+            true if age >= self.patience => Some(FIRST_PATIENCE.max(2 * self.patience).min(LAST_PATIENCE)),
+            false if age >= MAX_AGE => Some(Duration::ZERO),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Clients {
-    pools: HashMap<PoolKey, (PooledClient, Instant)>,
+    pools: HashMap<PoolKey, Pool>,
 }
 
 impl Clients {
@@ -68,19 +97,20 @@ impl Clients {
     /// If the library can't make one.
     pub(crate) fn get(&mut self, target: &Target, now: Instant) -> reqwest::Result<PooledClient> {
         let key = (target.id(), target.connect_timeout());
-        if let Some((client, made)) = self.pools.get(&key) {
-            let is_suspect = client.health.is_suspect.load(Ordering::Relaxed);
-            if !is_suspect && now.duration_since(*made) < MAX_AGE {
-                return Ok(client.clone());
-            }
-        }
+        let patience = match self.pools.get(&key) {
+            None => Duration::ZERO,
+            Some(pool) => match pool.successor(now) {
+                None => return Ok(pool.client.clone()),
+                Some(patience) => patience,
+            },
+        };
         // Calls that are under way hold on to the old pool until they end.
         let client = PooledClient {
             http: configure(target).pool_idle_timeout(KEEP_IDLE).build()?,
             fresh: configure(target).pool_max_idle_per_host(0).build()?,
             health: Arc::default(),
         };
-        self.pools.insert(key, (client.clone(), now));
+        self.pools.insert(key, Pool { client: client.clone(), made: now, patience });
         Ok(client)
     }
 }
