@@ -33,6 +33,8 @@ pub struct Attempt {
     pub now: Millis,
     /// By then it is over, or never will be.
     pub until: Millis,
+    /// Without the call there is an old answer.
+    pub is_renewal: bool,
 }
 
 /// A call that is over.
@@ -123,8 +125,10 @@ impl<'a> Circuits<'a> {
         if !is_suspect && !circuit.is_of_many() {
             return true;
         }
+        // Who makes its own calls fail is not to have an old answer by that for long: it may be to a session that has ended.
+        let waits = !attempt.is_renewal || circuit.is_of_many();
         let lane = if is_suspect { &mut circuit.of_suspects } else { &mut circuit.of_others };
-        if lane.admits(attempt, breaker.fail_timeout) {
+        if lane.admits(attempt, if waits { breaker.fail_timeout } else { 0 }) {
             return true;
         }
         circuit.refused = circuit.refused.saturating_add(1);

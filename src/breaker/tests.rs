@@ -30,8 +30,12 @@ impl Bench {
     }
 
     fn admit(&mut self, name: u32, from: u8) -> bool {
-        let attempt = Attempt { client: client(from), now: self.now, until: self.now + TIMEOUT };
+        let attempt = self.attempt(from);
         self.circuits().admit(&id(name), attempt, BREAKER)
+    }
+
+    fn attempt(&self, from: u8) -> Attempt {
+        Attempt { client: client(from), now: self.now, until: self.now + TIMEOUT, is_renewal: false }
     }
 
     /// A call that was sent at a time before this one ends.
@@ -145,6 +149,27 @@ fn whose_calls_fail_keeps_nobody_else_shut_out() {
 }
 
 #[test]
+fn suspects_have_their_old_answers_looked_at_one_at_a_time() {
+    let mut bench = Bench::new();
+    let renew = |bench: &mut Bench, from| {
+        let attempt = Attempt { is_renewal: true, ..bench.attempt(from) };
+        bench.circuits().admit(&id(1), attempt, BREAKER)
+    };
+    for _ in 0..5 {
+        bench.end(1, 6, 1, Says::Fails);
+    }
+    assert!(!bench.admit(1, 6));
+    assert!(renew(&mut bench, 6) && !renew(&mut bench, 6) && !bench.admit(1, 6));
+    bench.end(1, 6, 1, Says::Fails);
+    assert!(!bench.admit(1, 6) && renew(&mut bench, 6));
+    bench.end(1, 6, 1, Says::Works);
+    // Where it is the resolver that fails they wait as all do.
+    bench.now += 1;
+    bench.fail(1, 5);
+    assert!(!renew(&mut bench, 1) && !renew(&mut bench, 9));
+}
+
+#[test]
 fn an_ipv6_site_is_one_suspect() {
     let mut bench = Bench::new();
     let from = |host: u16| Client::from(std::net::IpAddr::from([0x2001, 0xdb8, 6, host, 0, 0, 0, 1]));
@@ -152,7 +177,7 @@ fn an_ipv6_site_is_one_suspect() {
         let ended = Ended { client: from(host), asked: 49_999, now: 50_000, says: Says::Fails };
         bench.circuits().note(&id(1), ended);
     }
-    let attempt = Attempt { client: from(9), now: 50_000, until: 50_000 + TIMEOUT };
+    let attempt = Attempt { client: from(9), ..bench.attempt(0) };
     assert!(!bench.circuits().admit(&id(1), attempt, BREAKER));
     assert!(bench.admit(1, 1));
 }
@@ -176,7 +201,7 @@ fn failures_of_before_the_last_success_dont_count() {
 fn each_location_judges_by_its_own_numbers() {
     let mut bench = Bench::new();
     bench.fail(1, 5);
-    let attempt = Attempt { client: client(9), now: bench.now + 500, until: bench.now + 800 };
+    let attempt = Attempt { now: bench.now + 500, until: bench.now + 800, ..bench.attempt(9) };
     let patient = Breaker { max_fails: 6, ..BREAKER };
     let hasty = Breaker { fail_timeout: 500, ..BREAKER };
     assert!(bench.circuits().admit(&id(1), attempt, patient));

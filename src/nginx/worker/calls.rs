@@ -90,7 +90,8 @@ impl Wanted<'_> {
     fn is_admitted(&self, state: &mut State<'_>, now: Millis, until: Millis) -> bool {
         let client = client(&self.question);
         let Some(breaker) = self.settings.breaker else { return true };
-        state.circuits.admit(&self.settings.target.id(), Attempt { client, now, until }, breaker)
+        let attempt = Attempt { client, now, until, is_renewal: self.is_renewal };
+        state.circuits.admit(&self.settings.target.id(), attempt, breaker)
     }
 
     fn deadline(&self, now: Millis) -> Millis {

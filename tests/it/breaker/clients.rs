@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Fault, LONG, Live, PATIENCE, REALIP, Request, Resolver, Wire, assert_ending, ending, send};
 use crate::harness::poll;
 use crate::live::answers;
-use crate::standin::Call;
+use crate::standin::{Call, Kind};
 
 /// A request with a credential of its own, from this address.
 fn from(live: &Live, client: &str) -> Request {
@@ -105,6 +105,35 @@ fn who_goes_on_failing_keeps_nobody_else_shut_out() {
     });
     assert!(found.is_some() && began.elapsed() >= Duration::from_millis(1_900), "{:?}", began.elapsed());
     assert_ends(&live, "192.0.2.1", 200, "resolved");
+    live.finish();
+}
+
+/// Its own failures don't give it the old answer for longer than the resolver takes to be asked.
+#[test]
+fn who_makes_its_own_calls_fail_prolongs_no_session_that_has_ended() {
+    let lines = "authgear_cache sessions; authgear_cache_valid 1ms; authgear_cache_use_stale error=10m;";
+    let live = Live::build(Resolver::start(), &format!("{REALIP}{LONG}\n{lines}"), |builder| {
+        builder.http("authgear_cache_zone zone=sessions:1m;")
+    });
+    let client = "192.0.2.66";
+    let session = live.accounts().wildcard("alice", Kind::Session, 1);
+    let own = || Request::get("/").header("Cookie", format!("session={session}")).header("X-Client", client);
+    assert_ending(&send(&live.nginx, Wire::Http1, own()), 200, "valid", "resolved");
+    live.accounts().revoke(&session);
+    let poison = "Bearer poison";
+    live.resolver.set_rule(move |call: &Call| {
+        (call.text("authorization")? == poison).then_some(Fault::ResetBeforeAnswer)
+    });
+    let fail = || {
+        let request = Request::get("/").header("Authorization", poison).header("X-Client", client);
+        ending(&send(&live.nginx, Wire::Http1, request)).2
+    };
+    assert_eq!([fail(), fail(), fail(), fail()], ["closed", "closed", "closed", "breaker"]);
+    let ended = poll(PATIENCE, || {
+        fail();
+        (ending(&send(&live.nginx, Wire::Http1, own())).1 == "invalid").then_some(())
+    });
+    assert!(ended.is_some(), "the session that has ended is let in");
     live.finish();
 }
 

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Fault, LONG, Live, PATIENCE, Request, Resolver, Wire, assert_ending, assert_open, ending, open, send,
+    Fault, LONG, Live, PATIENCE, REALIP, Request, Resolver, Wire, assert_ending, assert_open, ending, open,
+    send,
 };
 use crate::harness::poll;
 
@@ -78,13 +79,18 @@ fn a_resolver_that_hangs_holds_nobody_up_for_long() {
 #[test]
 fn sessions_that_are_known_go_on_without_calls() {
     let lines = "authgear_cache sessions; authgear_cache_valid 1ms; authgear_cache_use_stale error=10m;";
-    let live = Live::build(Resolver::start(), &format!("{LONG}\n{lines}"), |builder| {
+    let live = Live::build(Resolver::start(), &format!("{REALIP}{LONG}\n{lines}"), |builder| {
         builder.http("authgear_cache_zone zone=sessions:1m;")
     });
     let known = live.alice();
     assert_ending(&send(&live.nginx, Wire::Http1, &known), 200, "valid", "resolved");
     std::thread::sleep(Duration::from_millis(10));
-    open(&live);
+    live.resolver.set_fault(Some(Fault::Status(503)));
+    for client in 1..6 {
+        let request = live.unique().header("X-Client", format!("192.0.2.{client}"));
+        assert_ending(&send(&live.nginx, Wire::Http1, request), 502, "error", "status");
+    }
+    assert_open(&live);
     let calls = live.resolver.call_count();
     for _ in 0..10 {
         assert_ending(&send(&live.nginx, Wire::Http1, &known), 200, "valid", "stale");
