@@ -117,14 +117,11 @@ impl<'a> Circuits<'a> {
 
     /// Whether a call may be made. If so, its end is to be told of.
     pub fn admit(&mut self, resolver: &ResolverId, attempt: Attempt, breaker: Breaker) -> bool {
-        let Some(circuit) = self.find(resolver) else { return true };
-        if circuit.fails < breaker.max_fails {
+        let Some(circuit) = self.find(resolver).filter(|circuit| circuit.shuts_out(attempt.client, breaker))
+        else {
             return true;
-        }
-        let is_suspect = circuit.suspects().contains(&attempt.client.network());
-        if !is_suspect && !circuit.is_of_many() {
-            return true;
-        }
+        };
+        let is_suspect = circuit.is_suspect(attempt.client);
         // Who makes its own calls fail is not to have an old answer by that for long: it may be to a session that has ended.
         let waits = !attempt.is_renewal || circuit.is_of_many();
         let lane = if is_suspect { &mut circuit.of_suspects } else { &mut circuit.of_others };
@@ -167,6 +164,12 @@ impl<'a> Circuits<'a> {
         self.find(resolver).map_or(0, |circuit| circuit.fails)
     }
 
+    /// Whether this client's calls aren't made, but for those that find out.
+    #[must_use]
+    pub fn shuts_out(&mut self, resolver: &ResolverId, client: Client, breaker: Breaker) -> bool {
+        self.find(resolver).is_some_and(|circuit| circuit.shuts_out(client, breaker))
+    }
+
     fn find(&mut self, resolver: &ResolverId) -> Option<&mut Circuit> {
         self.set(resolver)?.iter_mut().find(|circuit| circuit.resolver == *resolver.as_bytes())
     }
@@ -194,6 +197,14 @@ impl Circuit {
         Self { resolver: *resolver.as_bytes(), ..Self::new_zeroed() }
     }
 
+    fn shuts_out(&self, client: Client, breaker: Breaker) -> bool {
+        self.fails >= breaker.max_fails && (self.is_of_many() || self.is_suspect(client))
+    }
+
+    fn is_suspect(&self, client: Client) -> bool {
+        self.suspects().contains(&client.network())
+    }
+
     fn suspects(&self) -> &[Client] {
         let number = usize::try_from(self.suspected).unwrap_or(SUSPECTS).min(SUSPECTS);
         self.suspects.get(..number).unwrap_or(&[])
@@ -212,10 +223,9 @@ impl Circuit {
         self.fails = self.fails.saturating_add(1);
         let failed = Lane { failed: ended.now, trying_until: 0 };
         self.of_suspects = failed;
-        let client = ended.client.network();
-        if !self.suspects().contains(&client) {
+        if !self.is_suspect(ended.client) {
             self.of_others = failed;
-            self.suspect(client);
+            self.suspect(ended.client.network());
         }
     }
 

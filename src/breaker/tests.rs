@@ -158,7 +158,8 @@ fn suspects_have_their_old_answers_looked_at_one_at_a_time() {
     for _ in 0..5 {
         bench.end(1, 6, 1, Says::Fails);
     }
-    assert!(!bench.admit(1, 6));
+    assert!(!bench.admit(1, 6) && bench.circuits().shuts_out(&id(1), client(6), BREAKER));
+    assert!(!bench.circuits().shuts_out(&id(1), client(7), BREAKER));
     assert!(renew(&mut bench, 6) && !renew(&mut bench, 6) && !bench.admit(1, 6));
     bench.end(1, 6, 1, Says::Fails);
     assert!(!bench.admit(1, 6) && renew(&mut bench, 6));

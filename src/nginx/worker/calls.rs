@@ -153,12 +153,11 @@ impl Worker {
         self.call(Some(waiter), wanted, claim).map_err(Refused::Overload)
     }
 
-    /// Whether the location's breaker is open, or a call is to find out whether it may be closed.
+    /// Whether the location's breaker is open to this client, or a call is to find out whether it may be closed.
     fn has_failed(&self, wanted: &Wanted<'_>) -> bool {
-        let id = wanted.settings.target.id();
+        let (id, client) = (wanted.settings.target.id(), client(&wanted.question));
         wanted.settings.breaker.is_some_and(|breaker| {
-            let fails = self.shared.with(|state| Ok(state.circuits.fails(&id)));
-            fails.is_some_and(|fails| fails >= breaker.max_fails)
+            self.shared.with(|state| Ok(state.circuits.shuts_out(&id, client, breaker))).unwrap_or(false)
         })
     }
 

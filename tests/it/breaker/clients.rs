@@ -134,6 +134,17 @@ fn who_makes_its_own_calls_fail_prolongs_no_session_that_has_ended() {
         (ending(&send(&live.nginx, Wire::Http1, own())).1 == "invalid").then_some(())
     });
     assert!(ended.is_some(), "the session that has ended is let in");
+    // Another client's isn't given at all.
+    let session = live.accounts().wildcard("bob", Kind::Session, 1);
+    let other =
+        || Request::get("/").header("Cookie", format!("session={session}")).header("X-Client", "192.0.2.1");
+    assert_ending(&send(&live.nginx, Wire::Http1, other()), 200, "valid", "resolved");
+    live.accounts().revoke(&session);
+    for _ in 0..4 {
+        fail();
+    }
+    assert_eq!(fail(), "breaker");
+    assert_ending(&send(&live.nginx, Wire::Http1, other()), 200, "invalid", "resolved");
     live.finish();
 }
 
