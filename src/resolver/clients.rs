@@ -35,14 +35,12 @@ pub(crate) struct PooledClient {
 
 #[derive(Default)]
 struct Health {
-    has_answered: AtomicBool,
     speaks_http1: AtomicBool,
     is_suspect: AtomicBool,
 }
 
 impl PooledClient {
     pub(crate) fn answered(&self, version: http::Version) {
-        self.health.has_answered.store(true, Ordering::Relaxed);
         self.health.speaks_http1.store(version != http::Version::HTTP_2, Ordering::Relaxed);
     }
 
@@ -58,29 +56,29 @@ impl PooledClient {
 /// Connections may be shared by calls with equal keys only: the connect timeout belongs to the pool in the library.
 type PoolKey = (ResolverId, Duration);
 
-/// A connection that is left behind isn't always closed: where the other side lets no further stream begin, and answers pings, the
-/// library keeps it for the call that it was to make. So pools that answer, and time out soon after, are replaced less and less
-/// often: after the first of these times, then twice as long, and so on up to the last.
-const FIRST_PATIENCE: Duration = Duration::from_secs(1);
-const LAST_PATIENCE: Duration = Duration::from_secs(60);
+/// So many pools may be replaced for a timeout one after the other, and one more in each such time. A connection that is left
+/// behind isn't always closed: where the other side lets no further stream begin, and answers pings, the library keeps it for the call
+/// that it was to make. They are not to become as many as a worker has descriptors.
+const REPLACEMENTS: u32 = 64;
+const REGAINED_IN: Duration = Duration::from_secs(60);
 
 struct Pool {
     client: PooledClient,
     made: Instant,
-    /// At this age it may be replaced for a timeout, once it has answered.
-    patience: Duration,
+    /// How many replacements were left when it was made.
+    left: u32,
 }
 
 impl Pool {
-    /// The patience of the one that is to take its place now; `None` where it stays.
-    fn successor(&self, now: Instant) -> Option<Duration> {
-        let (age, health) = (now.duration_since(self.made), &self.client.health);
-        let has_answered = health.has_answered.load(Ordering::Relaxed);
-        match health.is_suspect.load(Ordering::Relaxed) {
-            true if !has_answered => Some(self.patience),
-            true if age >= self.patience => Some(FIRST_PATIENCE.max(2 * self.patience).min(LAST_PATIENCE)),
-            false if age >= MAX_AGE => Some(Duration::ZERO),
-            _ => None,
+    /// How many replacements are left to the one that is to take its place now; `None` where it stays.
+    fn successor(&self, now: Instant) -> Option<u32> {
+        let age = now.duration_since(self.made);
+        let regained = u32::try_from(age.as_secs() / REGAINED_IN.as_secs()).unwrap_or(REPLACEMENTS);
+        let left = self.left.saturating_add(regained).min(REPLACEMENTS);
+        if self.client.health.is_suspect.load(Ordering::Relaxed) {
+            left.checked_sub(1)
+        } else {
+            (age >= MAX_AGE).then_some(left)
         }
     }
 }
@@ -97,11 +95,11 @@ impl Clients {
     /// If the library can't make one.
     pub(crate) fn get(&mut self, target: &Target, now: Instant) -> reqwest::Result<PooledClient> {
         let key = (target.id(), target.connect_timeout());
-        let patience = match self.pools.get(&key) {
-            None => Duration::ZERO,
+        let left = match self.pools.get(&key) {
+            None => REPLACEMENTS,
             Some(pool) => match pool.successor(now) {
                 None => return Ok(pool.client.clone()),
-                Some(patience) => patience,
+                Some(left) => left,
             },
         };
         // Calls that are under way hold on to the old pool until they end.
@@ -110,7 +108,7 @@ impl Clients {
             fresh: configure(target).pool_max_idle_per_host(0).build()?,
             health: Arc::default(),
         };
-        self.pools.insert(key, Pool { client: client.clone(), made: now, patience });
+        self.pools.insert(key, Pool { client: client.clone(), made: now, left });
         Ok(client)
     }
 }
