@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::super::stage::{Pairs, identity, identity_of, pairs};
+use super::super::harness::echo::fold;
+use super::super::stage::{Pairs, identity_of, pairs};
 use super::super::standin::echo::Seen;
 use super::super::standin::resolver::session::{Resolution, resolve};
 use super::super::standin::resolver::settings::Settings;
@@ -86,6 +87,15 @@ pub(super) fn wrong_request(seen: &Seen, accounts: &Accounts) -> Option<String> 
     (!good).then(|| format!("the backend is sent {}", show(seen)))
 }
 
+/// What a careless backend takes for identity headers. It is no CGI program, to which nginx would give names with a prefix.
+fn identity(seen: &Seen) -> Pairs {
+    let folded =
+        seen.headers.iter().map(|(name, value)| (fold(name), String::from_utf8_lossy(value).into_owned()));
+    let mut found: Pairs = folded.filter(|(name, _)| name.starts_with("x-authgear-")).collect();
+    found.sort();
+    found
+}
+
 fn show(seen: &Seen) -> String {
     let lines =
         seen.headers.iter().map(|(name, value)| format!("{}: {}", name.escape_ascii(), value.escape_ascii()));
@@ -95,12 +105,10 @@ fn show(seen: &Seen) -> String {
 /// The one spelling in which a client's header of that prefix passes.
 fn is_exempt(seen: &Seen, folded: &str) -> bool {
     ["x-authgear-xhr", "x-authgear-body-signature"].contains(&folded)
-        && !seen.headers.iter().any(|(name, _)| {
-            let fold =
-                |byte: &u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
-            let name: Vec<u8> = name.to_ascii_lowercase();
-            name != folded.as_bytes() && name.iter().map(fold).collect::<Vec<_>>() == folded.as_bytes()
-        })
+        && !seen
+            .headers
+            .iter()
+            .any(|(name, _)| !name.eq_ignore_ascii_case(folded.as_bytes()) && fold(name) == folded)
 }
 
 fn identity_by(resolution: &Resolution) -> Pairs {
