@@ -155,6 +155,7 @@ check_valgrind() {
     mkdir -p "$reports"
     words="valgrind --quiet --leak-check=full --show-leak-kinds=definite --num-callers=40 --fair-sched=yes"
     words+=" --log-file=$reports/%p --suppressions=$ROOT/tests/it/memory/valgrind.supp"
+    words+=" --suppressions=$ROOT/tests/it/memory/panics.supp"
     env --unset=AUTHGEAR_VALGRIND --unset=AUTHGEAR_STRACE AUTHGEAR_TEST_SLOW=5 AUTHGEAR_NGINX_RUNNER="$words" \
         AUTHGEAR_MODULE="$module" AUTHGEAR_FAULT_MODULE="$module" \
         cargo test --locked --no-default-features --test it -- --skip fuzz:: --test-threads=$(($(nproc) * 3)) "$@" >&2 || true
