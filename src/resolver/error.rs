@@ -41,7 +41,8 @@ impl ResolveError {
         matches!(self, Self::Timeout | Self::ConnectTimeout)
     }
 
-    /// Whether the resolver is what failed, in a way that no client can bring about: then an old answer is better than none.
+    /// Whether the resolver is what failed: then an old answer is better than none. What a client can bring about by itself is not
+    /// among it, but for 500; what something before the resolver brings about for a client can't be told apart.
     ///
     /// Overload is among these: calls for a session of which there is an old answer have a bound of their own, which nobody
     /// fills who doesn't have as many valid sessions.

@@ -24,6 +24,15 @@ fn open(live: &Live) {
     assert_open(live);
 }
 
+/// A site that has old answers at once, for as long as `error=` says.
+fn with_old_answers(lines: &str, error: &str) -> Live {
+    let cache =
+        format!("authgear_cache sessions; authgear_cache_valid 1ms; authgear_cache_use_stale error={error};");
+    Live::build(Resolver::start(), &format!("{lines}\n{cache}"), |builder| {
+        builder.http("authgear_cache_zone zone=sessions:1m;")
+    })
+}
+
 #[track_caller]
 fn assert_open(live: &Live) {
     let before = live.resolver.call_count();

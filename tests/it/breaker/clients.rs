@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Fault, LONG, Live, PATIENCE, REALIP, Request, Resolver, Wire, assert_ending, ending, send};
+use super::{
+    Fault, LONG, Live, PATIENCE, REALIP, Request, Resolver, Wire, assert_ending, ending, send,
+    with_old_answers,
+};
 use crate::harness::poll;
 use crate::live::answers;
 use crate::standin::{Call, Kind};
@@ -86,24 +89,23 @@ fn who_goes_on_failing_keeps_nobody_else_shut_out() {
         Resolver::start(),
         &format!("{REALIP}authgear_breaker max_fails=5 fail_timeout=1s; authgear_timeout 300ms;"),
     );
+    let began = Instant::now();
     live.resolver.set_fault(Some(Fault::ResetBeforeAnswer));
     for client in 1..6 {
         assert_ends(&live, &format!("198.51.100.{client}"), 502, "closed");
     }
-    assert_ends(&live, "192.0.2.1", 502, "breaker");
     // The resolver is well again, but for one of them, which asks all the time.
     live.resolver.clear_faults();
     shut_out(&live, "198.51.100.5");
-    let began = Instant::now();
     let mut own_calls = 0;
     let found = poll(PATIENCE, || {
         let (_, _, reason) = ending(&send(&live.nginx, Wire::Http1, from(&live, "198.51.100.5")));
         assert!(["closed", "breaker"].contains(&reason.as_str()), "{reason}");
         own_calls += u32::from(reason == "closed");
-        // Its own call has been made for this second, and has failed.
+        // Its call for this second has been made, and has failed.
         (own_calls == 2).then_some(())
     });
-    assert!(found.is_some() && began.elapsed() >= Duration::from_millis(1_900), "{:?}", began.elapsed());
+    assert!(found.is_some() && began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
     assert_ends(&live, "192.0.2.1", 200, "resolved");
     live.finish();
 }
@@ -111,10 +113,7 @@ fn who_goes_on_failing_keeps_nobody_else_shut_out() {
 /// Its own failures don't give it the old answer for longer than the resolver takes to be asked.
 #[test]
 fn who_makes_its_own_calls_fail_prolongs_no_session_that_has_ended() {
-    let lines = "authgear_cache sessions; authgear_cache_valid 1ms; authgear_cache_use_stale error=10m;";
-    let live = Live::build(Resolver::start(), &format!("{REALIP}{LONG}\n{lines}"), |builder| {
-        builder.http("authgear_cache_zone zone=sessions:1m;")
-    });
+    let live = with_old_answers(&format!("{REALIP}{LONG}"), "10m");
     let client = "192.0.2.66";
     let session = live.accounts().wildcard("alice", Kind::Session, 1);
     let own = || Request::get("/").header("Cookie", format!("session={session}")).header("X-Client", client);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     Fault, LONG, Live, PATIENCE, REALIP, Request, Resolver, Wire, assert_ending, assert_open, ending, open,
-    send,
+    send, with_old_answers,
 };
 use crate::harness::poll;
 
@@ -78,10 +78,7 @@ fn a_resolver_that_hangs_holds_nobody_up_for_long() {
 
 #[test]
 fn sessions_that_are_known_go_on_without_calls() {
-    let lines = "authgear_cache sessions; authgear_cache_valid 1ms; authgear_cache_use_stale error=10m;";
-    let live = Live::build(Resolver::start(), &format!("{REALIP}{LONG}\n{lines}"), |builder| {
-        builder.http("authgear_cache_zone zone=sessions:1m;")
-    });
+    let live = with_old_answers(&format!("{REALIP}{LONG}"), "10m");
     let known = live.alice();
     assert_ending(&send(&live.nginx, Wire::Http1, &known), 200, "valid", "resolved");
     std::thread::sleep(Duration::from_millis(10));
@@ -103,10 +100,7 @@ fn sessions_that_are_known_go_on_without_calls() {
 
 #[test]
 fn nobody_with_an_old_answer_waits_for_the_call_that_finds_out() {
-    let lines = "authgear_cache sessions; authgear_cache_valid 1ms; authgear_cache_use_stale error=10m;";
-    let live = Live::build(Resolver::start(), &format!("{BRIEF}\n{lines}"), |builder| {
-        builder.http("authgear_cache_zone zone=sessions:1m;")
-    });
+    let live = with_old_answers(BRIEF, "10m");
     let known = live.alice();
     assert_ending(&send(&live.nginx, Wire::Http1, &known), 200, "valid", "resolved");
     open(&live);
@@ -130,10 +124,7 @@ fn nobody_with_an_old_answer_waits_for_the_call_that_finds_out() {
 /// A session whose end the resolver would tell of is bounded by the window still, breaker or not.
 #[test]
 fn the_window_of_old_answers_is_a_bound_all_the_same() {
-    let lines = "authgear_cache sessions; authgear_cache_valid 1ms; authgear_cache_use_stale error=500ms;";
-    let live = Live::build(Resolver::start(), &format!("{LONG}\n{lines}"), |builder| {
-        builder.http("authgear_cache_zone zone=sessions:1m;")
-    });
+    let live = with_old_answers(LONG, "500ms");
     let known = live.alice();
     assert_ending(&send(&live.nginx, Wire::Http1, &known), 200, "valid", "resolved");
     open(&live);
