@@ -73,24 +73,25 @@ enum Stream {
 }
 
 impl Stream {
-    /// What the next byte from the server is, without taking it.
-    fn peek(&self) -> Result<usize, Errno> {
-        let tcp = match self {
+    fn tcp(&self) -> &TcpStream {
+        match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
-        };
-        recv(tcp, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT).map(|(length, _)| length)
+        }
     }
 
     /// Whether the server has closed, or said anything unasked.
     fn has_news(&self) -> bool {
-        !matches!(self.peek(), Err(Errno::AGAIN))
+        let peek = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        !matches!(recv(self.tcp(), &mut [0; 1], peek), Err(Errno::AGAIN))
     }
 
-    /// Whether the server closed before it had read everything. TLS says goodbye before that shows.
+    /// Whether the server closed before it had read everything. TLS says goodbye before that shows, and so does a server that
+    /// closes at the very moment: reading finds its goodbye for good then, and the reset is in the socket's error alone.
     async fn was_reset(&self) -> bool {
         sleep(Duration::from_millis(20)).await;
-        matches!(self.peek(), Err(Errno::CONNRESET | Errno::PIPE))
+        let error = self.tcp().take_error().ok().flatten().map(|error| error.kind());
+        matches!(error, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe))
     }
 }
 
