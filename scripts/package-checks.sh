@@ -18,6 +18,7 @@ check_package() {
     check_fields "$package"
     check_files "$content"
     check_copyright "$content/usr/share/doc/$PACKAGE/copyright"
+    check_size "$content/usr/lib/nginx/modules/$MODULE_FILE"
     # lintian isn't installed for this alone.
     if command -v lintian >/dev/null; then
         lintian --allow-root --fail-on error,warning "$package"
@@ -74,6 +75,17 @@ check_copyright() {
     done < <(cargo tree --locked --edges normal,no-proc-macro --prefix none --depth 1 | sed 1d)
     grep -q '^-- moka [0-9.]*, NOTICE --$' "$1" || die "the copyright file lacks moka's notice"
     grep -q '^-- ring [0-9.]*, LICENSE-BoringSSL --$' "$1" || die "the copyright file lacks ring's terms"
+}
+
+# What the manual says of the file: its size, give or take what another compiler makes of it, and the libraries that it loads.
+check_size() {
+    local said size libraries
+    libraries=$(readelf --dynamic --wide "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\.so.*/\1/p' | grep -v '^ld-linux' | sort | xargs)
+    [[ $libraries == "libc libgcc_s libm" ]] || die "the module loads other libraries than the manual says: $libraries"
+    [[ $(uname -m) == x86_64 ]] || return 0
+    said=$(sed -n 's/^On amd64 it is a file of \([0-9]*\)\.\([0-9]\) MB.*/\1\200000/p' docs/install.md)
+    size=$(stat --format=%s "$1")
+    ((size > said * 9 / 10 && size < said * 11 / 10)) || die "the manual says that the module has $said bytes, and it has $size"
 }
 
 # -- the module again -------------------------------------------------------------------------------------------
