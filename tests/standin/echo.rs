@@ -7,7 +7,8 @@
 //! A target that contains one of these changes the answer:
 //! * `/status/NNN`: that status;
 //! * `/slow/MS`: that much later;
-//! * `/redirect-internal?/other`: `X-Accel-Redirect: /other`.
+//! * `/redirect-internal?/other`: `X-Accel-Redirect: /other`;
+//! * `/redirect-named?other`: `X-Accel-Redirect: @other`.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};
@@ -198,7 +199,14 @@ impl Switches {
         Self {
             status: number("/status/").unwrap_or(200),
             slow: Duration::from_millis(number("/slow/").map_or(0, u64::from)),
-            accel: target.split_once("/redirect-internal?").map(|(_, to)| to.to_owned()),
+            accel: accel(target),
         }
     }
+}
+
+/// A path, or a named location. The one is never made of the other's target: nginx answers 500 where there is no such name.
+fn accel(target: &str) -> Option<String> {
+    let to_path = target.split_once("/redirect-internal?").filter(|(_, to)| to.starts_with('/'));
+    let to_name = target.split_once("/redirect-named?");
+    to_path.map(|(_, path)| path.to_owned()).or_else(|| to_name.map(|(_, name)| format!("@{name}")))
 }

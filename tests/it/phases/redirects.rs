@@ -29,7 +29,7 @@ const WAYS: [Way; 11] = [
     way("/start/x", "@end", "location /start/ { try_files /missing @end; }"),
     way("/dir/", "= /dir/index", "location /dir/ { index index; }"),
     way("/redirect-internal?/end/", "/end/", "location /redirect-internal { PASS }"),
-    way("/redirect-internal?@end", "@end", "location /redirect-internal { PASS }"),
+    way("/redirect-named?end", "@end", "location /redirect-named { PASS }"),
     way(
         "/status/500",
         "/end/",

@@ -65,6 +65,8 @@ fn targets_switch_status_redirect_and_delay() {
     assert!(get("/x/status/418").starts_with("HTTP/1.1 418 "));
     let redirect = get("/redirect-internal?/other?a=b");
     assert_eq!(header(&redirect, "X-Accel-Redirect"), Some("/other?a=b"));
+    assert_eq!(header(&get("/redirect-internal?@other"), "X-Accel-Redirect"), None);
+    assert_eq!(header(&get("/redirect-named?other"), "X-Accel-Redirect"), Some("@other"));
     assert!(get("/slow/1").starts_with("HTTP/1.1 200 OK\r\n"));
     assert!(get("/status/204").ends_with("\r\n\r\n"));
 }
