@@ -6,7 +6,7 @@ use super::{
     Fault, LONG, Live, PATIENCE, REALIP, Request, Resolver, Wire, assert_ending, assert_open, ending, open,
     send, with_old_answers,
 };
-use crate::harness::poll;
+use crate::harness::{Http1, poll};
 
 const BRIEF: &str = "authgear_breaker max_fails=3 fail_timeout=500ms;";
 
@@ -73,6 +73,28 @@ fn a_resolver_that_hangs_holds_nobody_up_for_long() {
         assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 502, "error", "breaker");
     }
     assert!(began.elapsed() < 2 * hung, "100 requests took {:?}, one call {hung:?}", began.elapsed());
+    live.finish();
+}
+
+/// In turn with requests that nginx refuses by itself, on the same connection: the machine is as busy for these as for those.
+#[test]
+fn a_resolver_that_is_down_costs_a_request_no_time() {
+    const TIMES: usize = 300;
+    let live = Live::with(Resolver::start(), &format!("{LONG}\nlocation /refused {{ return 502; }}"));
+    open(&live);
+    let mut connection = Http1::connect(live.nginx.port()).expect("nginx accepts");
+    let mut time = |request: Request| {
+        let began = Instant::now();
+        assert_eq!(connection.exchange(&request).expect("an answer").status, 502);
+        began.elapsed()
+    };
+    let pair = |_| (time(live.unique()), time(Request::get("/refused")));
+    let (mut ours, mut its): (Vec<_>, Vec<_>) = (0..TIMES).map(pair).unzip();
+    for times in [&mut ours, &mut its] {
+        times.sort();
+    }
+    let (ours, its) = (ours[TIMES / 2], its[TIMES / 2]);
+    assert!(ours < 3 * its, "a median of {ours:?}, and nginx itself takes {its:?}");
     live.finish();
 }
 
