@@ -23,13 +23,13 @@ CHECKED=(--config 'profile.release.lto=false' --config 'profile.release.codegen-
 
 # -- Miri -----------------------------------------------------------------------------------------------------
 
-# What is below src/nginx calls C, and the resolver's thread makes system calls that Miri doesn't know. Properties of claims
-# and store take it hours, and so do a hundred thousand resolvers.
+# Left out is what is below src/nginx, which calls C, and the resolver's thread, whose system calls Miri doesn't know. Properties of
+# claims and store take it hours, and so do a hundred thousand resolvers.
 MIRI_TESTS=(blocks:: breaker:: client:: freshness:: identity_header:: policy:: session:: single_flight::
     --skip the_resolvers_heard_of_last_are_remembered)
 
 # Runs the tests of what is plain Rust in an interpreter that knows undefined behaviour when it sees it. A nightly toolchain
-# has it, if any. Left out is what needs another thread's runtime, or a system call that it doesn't know.
+# has it, if any. Arguments name other tests instead, in which leaks are looked for.
 check_miri() {
     cargo +nightly miri --version >/dev/null 2>&1 ||
         rustup component add --toolchain nightly miri rust-src >&2 ||
