@@ -255,5 +255,4 @@ impl Lane {
 }
 
 #[cfg(test)]
-#[path = "breaker/tests.rs"]
 mod tests;

@@ -235,5 +235,4 @@ fn resolution(outcome: &Outcome) -> Option<&Resolution> {
 }
 
 #[cfg(test)]
-#[path = "cache/tests.rs"]
 mod tests;

@@ -132,5 +132,4 @@ fn update(hasher: &mut blake3::Hasher, part: &[u8]) {
 }
 
 #[cfg(test)]
-#[path = "cache_key/tests.rs"]
 mod tests;

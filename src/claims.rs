@@ -4,20 +4,21 @@
 //! The caller holds a lock, under which nothing here panics, allocates, or takes long. A process may have been ended in
 //! the middle of a change, so the memory may hold anything: what can't be is [`Damaged`], and is to be formatted.
 
+mod layout;
 mod life;
-mod memory;
-mod queue;
+mod record;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::FromBytes;
 
-use crate::blocks::{Block, Damaged, NIL};
+use crate::blocks::Block;
 use crate::cache_key::CacheKey;
 use crate::freshness::Millis;
-pub use memory::Layout;
-use memory::{Claim, FLYING, Head, LANDED, at, at_mut};
+use crate::links::{Damaged, NIL, at, at_mut};
+use layout::Head;
+use record::{Claim, FLYING, LANDED};
 
-/// A longer outcome is not handed on.
-pub const MAX_OUTCOME: usize = 16 * 1024;
+pub use layout::Layout;
+pub use record::{MAX_OUTCOME, Owner};
 
 /// For how long an outcome waits for a follower: its worker may have died. A flight that is late by as much has lost its
 /// leader.
@@ -32,15 +33,6 @@ pub struct ClaimId {
     link: u32,
     serial: u64,
     key: CacheKey,
-}
-
-/// The worker that makes a call: its process, its number, and which configuration's worker it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-pub struct Owner {
-    pub pid: u32,
-    pub slot: u32,
-    pub generation: u32,
 }
 
 /// What came of joining.
@@ -103,6 +95,18 @@ pub struct Claims<'a> {
     /// Links to the claims in flight, by their keys.
     buckets: &'a mut [u32],
     blocks: &'a mut [Block],
+}
+
+impl<'a> Claims<'a> {
+    /// The claims in this memory. `None` if the layout doesn't fit in, or the memory isn't aligned as u64.
+    #[must_use]
+    pub fn over(memory: &'a mut [u8], layout: &Layout) -> Option<Self> {
+        let (head, rest) = Head::mut_from_prefix(memory).ok()?;
+        let (claims, rest) = <[Claim]>::mut_from_prefix_with_elems(rest, layout.claims).ok()?;
+        let (buckets, rest) = <[u32]>::mut_from_prefix_with_elems(rest, layout.claims).ok()?;
+        let (blocks, _) = <[Block]>::mut_from_prefix_with_elems(rest, layout.blocks).ok()?;
+        Some(Self { head, claims, buckets, blocks })
+    }
 }
 
 impl Claims<'_> {
@@ -179,7 +183,7 @@ impl Claims<'_> {
         mut is_dead: impl FnMut(Owner) -> bool,
     ) -> Result<Wakes, Damaged> {
         let mut wakes = Wakes::default();
-        for link in 1..=self.head.touched(self.claims)? {
+        for link in 1..=self.head.free.last_used(self.claims)? {
             let claim = at(self.claims, link)?;
             if claim.state == FLYING && is_dead(claim.owner) {
                 wakes.0 |= self.end(link, now)?.0;
@@ -228,7 +232,7 @@ impl Claims<'_> {
 
     #[must_use]
     pub fn usage(&self) -> Usage {
-        Usage { flying: self.head.flying.len(), landed: self.head.kept.len() }
+        Usage { flying: self.head.flying.len, landed: self.head.kept.len }
     }
 
     #[must_use]
@@ -244,5 +248,4 @@ fn bit(slot: u32) -> u64 {
 #[cfg(any(test, feature = "fault-injection"))]
 pub mod model;
 #[cfg(test)]
-#[path = "claims/tests.rs"]
 mod tests;

@@ -252,5 +252,4 @@ fn trim(mut value: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
-#[path = "credentials/tests.rs"]
 mod tests;

@@ -168,5 +168,4 @@ fn complaint(error: url::ParseError) -> Complaint {
 }
 
 #[cfg(test)]
-#[path = "endpoint/tests.rs"]
 mod tests;

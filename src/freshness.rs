@@ -94,5 +94,4 @@ impl Stamp {
 }
 
 #[cfg(test)]
-#[path = "freshness/tests.rs"]
 mod tests;

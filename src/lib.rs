@@ -19,6 +19,7 @@ pub mod policy;
 pub mod freshness;
 pub mod client;
 // Mechanisms.
+pub mod links;
 pub mod blocks;
 pub mod store;
 pub mod claims;

@@ -178,5 +178,4 @@ fn status(code: u16) -> &'static str {
 }
 
 #[cfg(test)]
-#[path = "metrics/tests.rs"]
 mod tests;

@@ -195,5 +195,4 @@ fn names(list: &str, may_begin: impl Fn(u8) -> bool) -> Option<Vec<String>> {
 }
 
 #[cfg(test)]
-#[path = "policy/tests.rs"]
 mod tests;

@@ -282,5 +282,4 @@ fn tls_target(
 }
 
 #[cfg(test)]
-#[path = "settings/tests.rs"]
 mod tests;

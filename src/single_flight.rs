@@ -208,5 +208,4 @@ impl Kind {
 }
 
 #[cfg(test)]
-#[path = "single_flight/tests.rs"]
 mod tests;

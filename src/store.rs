@@ -6,28 +6,28 @@
 //! Valid and negative answers share slots and blocks, but each class has a bound of its own, so that no number of
 //! negative answers costs a valid one.
 
-mod chain;
+mod class;
+mod head;
 mod layout;
-mod recency;
 mod slot;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::FromBytes;
 
-use crate::blocks::{self, Block, Damaged, FreeBlocks, NIL, blocks_for};
+use crate::blocks::{self, Block, blocks_for};
 use crate::cache_key::CacheKey;
 use crate::freshness::{Millis, Stamp};
-use chain::By;
-use layout::Bounds;
-use recency::List;
-use slot::{Class, Slot, at, at_mut};
+use crate::links::chain::{push, unlink, walk};
+use crate::links::free::Free;
+use crate::links::{Damaged, NIL, at, at_mut, bucket, spread};
+use class::{Bounds, Class, Entries};
+use head::Head;
+use slot::{ByKey, ByUser, Slot};
 
 pub use layout::{Capacity, Layout};
+pub use slot::MAX_PAYLOAD;
 
 /// How many valid entries one user has at most: who puts random cookies beside a good one makes any number of keys.
 pub const MAX_PER_USER: usize = 16;
-
-/// The longest payload that is kept.
-pub const MAX_PAYLOAD: usize = 12 * 1024;
 
 /// What came of putting an entry in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,36 +62,6 @@ pub struct Store<'a> {
     layout: Layout,
 }
 
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-struct Head {
-    evictions: u64,
-    negative_evictions: u64,
-    valid: List,
-    negative: List,
-    free_blocks: FreeBlocks,
-    /// The slots that were given back, chained as in a bucket.
-    free_slots: u32,
-    /// The slots from here on never were in use.
-    untouched_slots: u32,
-}
-
-impl Head {
-    fn list(&mut self, class: Class) -> &mut List {
-        match class {
-            Class::Valid => &mut self.valid,
-            Class::Negative => &mut self.negative,
-        }
-    }
-
-    fn evictions(&mut self, class: Class) -> &mut u64 {
-        match class {
-            Class::Valid => &mut self.evictions,
-            Class::Negative => &mut self.negative_evictions,
-        }
-    }
-}
-
 impl<'a> Store<'a> {
     /// Sees memory as a store. New memory (all zeros) has to be formatted first.
     ///
@@ -111,9 +81,9 @@ impl<'a> Store<'a> {
 
     /// Empties the store. Slots and blocks are not touched, so that memory which was never used stays unused.
     pub fn format(&mut self) {
-        (self.head.valid, self.head.negative) = (List::EMPTY, List::EMPTY);
+        (self.head.valid, self.head.negative) = (Entries::default(), Entries::default());
         self.head.free_blocks.format();
-        (self.head.free_slots, self.head.untouched_slots) = (NIL, 0);
+        self.head.free_slots = Free::ALL;
         self.buckets.fill(NIL);
         self.users.fill(NIL);
     }
@@ -132,7 +102,7 @@ impl<'a> Store<'a> {
             return Ok(None);
         }
         blocks::read(self.blocks, slot.payload, size, out)?;
-        self.head.list(Class::of(stamp.kind)).touch(self.slots, link)?;
+        self.head.entries(Class::of(stamp.kind)).queue.move_to_end(self.slots, link)?;
         Ok(Some((stamp, size)))
     }
 
@@ -183,21 +153,21 @@ impl<'a> Store<'a> {
     pub fn touch(&mut self, key: &CacheKey) -> Result<(), Damaged> {
         let Some(link) = self.find(key)? else { return Ok(()) };
         let class = at(self.slots, link)?.class()?;
-        self.head.list(class).touch(self.slots, link)
+        self.head.entries(class).queue.move_to_end(self.slots, link)
     }
 
     #[must_use]
     pub fn usage(&self) -> Usage {
         let &Head { evictions, negative_evictions, ref valid, ref negative, .. } = &*self.head;
-        Usage { valid: valid.entries, negative: negative.entries, evictions, negative_evictions }
+        Usage { valid: valid.queue.len, negative: negative.queue.len, evictions, negative_evictions }
     }
 
     /// What the entries take of the memory, apart from what is there for any number of them.
     #[must_use]
     pub fn used_bytes(&self) -> u64 {
-        let lists = [&self.head.valid, &self.head.negative];
-        let slots: u64 = lists.iter().map(|list| u64::from(list.entries)).sum();
-        let blocks: u64 = lists.iter().map(|list| u64::from(list.blocks)).sum();
+        let classes = [&self.head.valid, &self.head.negative];
+        let slots: u64 = classes.iter().map(|entries| u64::from(entries.queue.len)).sum();
+        let blocks: u64 = classes.iter().map(|entries| u64::from(entries.blocks)).sum();
         slots * size_of::<Slot>() as u64 + blocks * size_of::<Block>() as u64
     }
 
@@ -210,8 +180,8 @@ impl<'a> Store<'a> {
     }
 
     fn find(&self, key: &CacheKey) -> Result<Option<u32>, Damaged> {
-        let first = self.buckets.get(bucket(key.as_bytes(), self.buckets)).ok_or(Damaged)?;
-        for step in chain::walk(self.slots, *first, By::Key) {
+        let first = self.buckets.get(bucket(key.as_bytes(), self.buckets.len())).ok_or(Damaged)?;
+        for step in walk::<ByKey>(self.slots, *first) {
             let (link, slot) = step?;
             if slot.key == *key.as_bytes() {
                 return Ok(Some(link));
@@ -225,7 +195,7 @@ impl<'a> Store<'a> {
         let first = self.users.get(spread(user, self.users.len())).ok_or(Damaged)?;
         let mut held = 0;
         let mut oldest: Option<(Millis, u32)> = None;
-        for step in chain::walk(self.slots, *first, By::User) {
+        for step in walk::<ByUser>(self.slots, *first) {
             let (link, slot) = step?;
             if slot.user != user {
                 continue;
@@ -250,11 +220,11 @@ impl<'a> Store<'a> {
         let mut crowded_out = None;
         // Each entry that goes makes room for a block at least, so no more have to go than the longest payload has blocks.
         for _ in 0..=blocks_for(MAX_PAYLOAD) {
-            let list = self.head.list(class);
-            if list.has_room(bounds, weight) {
+            let entries = self.head.entries(class);
+            if entries.has_room(bounds, weight) {
                 return Ok(crowded_out);
             }
-            let oldest = list.oldest;
+            let oldest = entries.queue.first;
             if class == Class::Valid {
                 crowded_out = crowded_out.max(Some(at(self.slots, oldest)?.asked));
             }
@@ -267,49 +237,40 @@ impl<'a> Store<'a> {
 
     fn insert(&mut self, slot: Slot) -> Result<(), Damaged> {
         let (class, weight) = (slot.class()?, weight(slot.size()?));
-        let (bucket, user) = (bucket(&slot.key, self.buckets), spread(slot.user, self.users.len()));
+        let (bucket, user) = (bucket(&slot.key, self.buckets.len()), spread(slot.user, self.users.len()));
         let link = self.take_slot()?;
         *at_mut(self.slots, link)? = slot;
-        chain::push(self.buckets.get_mut(bucket).ok_or(Damaged)?, self.slots, link, By::Key)?;
+        push::<ByKey>(self.buckets.get_mut(bucket).ok_or(Damaged)?, self.slots, link)?;
         if class == Class::Valid {
-            chain::push(self.users.get_mut(user).ok_or(Damaged)?, self.slots, link, By::User)?;
+            push::<ByUser>(self.users.get_mut(user).ok_or(Damaged)?, self.slots, link)?;
         }
-        let list = self.head.list(class);
-        list.push(self.slots, link)?;
-        list.count(weight)
+        let entries = self.head.entries(class);
+        entries.queue.push(self.slots, link)?;
+        entries.add(weight)
     }
 
     fn remove(&mut self, link: u32) -> Result<(), Damaged> {
         let slot = at(self.slots, link)?;
         let (class, size, payload) = (slot.class()?, slot.size()?, slot.payload);
-        let (bucket, user) = (bucket(&slot.key, self.buckets), spread(slot.user, self.users.len()));
-        chain::unlink(self.buckets.get_mut(bucket).ok_or(Damaged)?, self.slots, link, By::Key)?;
+        let (bucket, user) = (bucket(&slot.key, self.buckets.len()), spread(slot.user, self.users.len()));
+        unlink::<ByKey>(self.buckets.get_mut(bucket).ok_or(Damaged)?, self.slots, link)?;
         if class == Class::Valid {
-            chain::unlink(self.users.get_mut(user).ok_or(Damaged)?, self.slots, link, By::User)?;
+            unlink::<ByUser>(self.users.get_mut(user).ok_or(Damaged)?, self.slots, link)?;
         }
-        let list = self.head.list(class);
-        list.unlink(self.slots, link)?;
-        list.discount(weight(size))?;
+        let entries = self.head.entries(class);
+        entries.queue.remove(self.slots, link)?;
+        entries.subtract(weight(size))?;
         self.head.free_blocks.release(self.blocks, payload, size)?;
         at_mut(self.slots, link)?.set_free();
-        chain::push(&mut self.head.free_slots, self.slots, link, By::Key)
+        self.head.free_slots.give_back::<ByKey>(self.slots, link)
     }
 
     fn take_slot(&mut self) -> Result<u32, Damaged> {
-        let link = self.head.free_slots;
-        if link != NIL {
-            let slot = at(self.slots, link)?;
-            if !slot.is_free() {
-                return Err(Damaged);
-            }
-            self.head.free_slots = slot.next(By::Key);
-            return Ok(link);
-        }
-        if self.head.untouched_slots as usize >= self.slots.len() {
+        let given_back = self.head.free_slots.first;
+        if given_back != NIL && !at(self.slots, given_back)?.is_free() {
             return Err(Damaged);
         }
-        self.head.untouched_slots += 1;
-        Ok(self.head.untouched_slots)
+        self.head.free_slots.take::<ByKey>(self.slots)?.ok_or(Damaged)
     }
 }
 
@@ -318,19 +279,7 @@ fn weight(len: usize) -> u32 {
     blocks_for(len).max(1)
 }
 
-/// The bucket of a key, whose bits are as even as those of any hash.
-fn bucket(key: &[u8; 32], buckets: &[u32]) -> usize {
-    let [a, b, c, d, e, f, g, h, ..] = *key;
-    spread(u64::from_le_bytes([a, b, c, d, e, f, g, h]), buckets.len())
-}
-
-/// Maps an even hash to a number below `count`, without a division.
-fn spread(hash: u64, count: usize) -> usize {
-    ((u128::from(hash) * count as u128) >> 64) as usize
-}
-
 #[cfg(any(test, feature = "fault-injection"))]
 pub mod model;
 #[cfg(test)]
-#[path = "store/tests.rs"]
 mod tests;

@@ -1,11 +1,12 @@
 //! The claims against their model. Input: how much memory there is (one byte), then events.
 
 use arbitrary::{Result, Unstructured};
-use nginx_authgear::blocks::{BLOCK_BYTES, Damaged};
+use nginx_authgear::blocks::BLOCK_BYTES;
 use nginx_authgear::claims::{
     Capacity, ClaimId, Claims, Collected, Joined, KEEP_LANDED, Layout, MAX_OUTCOME, Owner, Usage, Wakes,
 };
 use nginx_authgear::freshness::Millis;
+use nginx_authgear::links::Damaged;
 use zerocopy::IntoBytes;
 
 use super::store::key;

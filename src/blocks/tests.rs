@@ -1,11 +1,12 @@
 use super::*;
+use crate::links::index;
 use proptest::prelude::*;
 use zerocopy::FromZeros;
 
 /// Blocks as they are found: full of what was there before.
 fn blocks(count: usize) -> (FreeBlocks, Vec<Block>) {
     let blocks = (0..count).map(|_| Block { next: u32::MAX, bytes: [0xee; BLOCK_BYTES] }).collect();
-    let mut free = FreeBlocks { first: u32::MAX, untouched: u32::MAX };
+    let mut free = FreeBlocks(Free { first: u32::MAX, used: u32::MAX });
     free.format();
     (free, blocks)
 }
@@ -74,14 +75,14 @@ fn chains_that_lead_nowhere_are_damage() {
     for next in [NIL, 3, u32::MAX] {
         let (mut free, mut blocks) = blocks(2);
         let chain = free.write(&mut blocks, &[1; 61]).unwrap();
-        blocks[place(chain).unwrap()].next = next;
+        blocks[index(chain).unwrap()].next = next;
         assert_eq!(read_all(&blocks, chain, 61), Err(Damaged), "{next}");
         assert_eq!(free.release(&mut blocks, chain, 61), Err(Damaged), "{next}");
     }
     let (mut free, mut blocks) = blocks(2);
-    (free.first, free.untouched) = (3, 0);
+    (free.0.first, free.0.used) = (3, 0);
     assert_eq!(free.write(&mut blocks, &[1]), Err(Damaged));
-    (free.first, free.untouched) = (NIL, u32::MAX);
+    (free.0.first, free.0.used) = (NIL, u32::MAX);
     assert_eq!(free.write(&mut blocks, &[1]), Err(Damaged));
 }
 
@@ -127,7 +128,7 @@ proptest! {
         for (block, words) in blocks.iter_mut().zip(words.chunks(16)) {
             block.as_mut_bytes().copy_from_slice(words.as_bytes());
         }
-        let mut free = FreeBlocks { first: words[64], untouched: words[65] };
+        let mut free = FreeBlocks(Free { first: words[64], used: words[65] });
         let _ = read_all(&blocks, link, len);
         let _ = free.release(&mut blocks, link, len);
         let _ = free.write(&mut blocks, &bytes(len));

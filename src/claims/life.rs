@@ -1,10 +1,12 @@
 //! What becomes of a claim: it flies, ends, is kept for its followers if it has any, and is free again.
 
-use super::memory::{self, ABANDONED, Claim, FLYING, FREE, LANDED, at, at_mut};
-use super::{ClaimId, Claims, Collected, KEEP_LANDED, MAX_OUTCOME, Owner, Wakes};
-use crate::blocks::{self, Damaged, NIL, blocks_for};
+use super::record::{ABANDONED, ByKey, Claim, FLYING, FREE, LANDED, MAX_OUTCOME, Owner};
+use super::{ClaimId, Claims, Collected, KEEP_LANDED, Wakes};
+use crate::blocks::{self, blocks_for};
 use crate::cache_key::CacheKey;
 use crate::freshness::Millis;
+use crate::links::chain::{push, unlink, walk};
+use crate::links::{Damaged, NIL, at, at_mut, bucket};
 
 /// How many claims of each kind that are past due an operation ends on the side.
 const SWEEP: usize = 4;
@@ -12,7 +14,7 @@ const SWEEP: usize = 4;
 impl Claims<'_> {
     /// The state of a claim, unless the id is stale. What was never in use may hold anything, as of before formatting.
     pub(super) fn find(&self, id: ClaimId) -> Result<Option<u32>, Damaged> {
-        if id.link > self.head.touched(self.claims)? {
+        if id.link > self.head.free.last_used(self.claims)? {
             return Ok(None);
         }
         let claim = at(self.claims, id.link)?;
@@ -28,7 +30,7 @@ impl Claims<'_> {
 
     /// The flight to follow. One that is past its deadline ends: it can only bring word of that.
     pub(super) fn current(&mut self, key: &CacheKey, now: Millis) -> Result<Option<u32>, Damaged> {
-        let Some(link) = memory::look_up(self.buckets, self.claims, key.as_bytes())? else { return Ok(None) };
+        let Some(link) = self.look_up(key)? else { return Ok(None) };
         let claim = at(self.claims, link)?;
         if claim.state != FLYING {
             return Err(Damaged);
@@ -40,25 +42,46 @@ impl Claims<'_> {
         Ok(None)
     }
 
+    /// The claim in flight of this key.
+    fn look_up(&self, key: &CacheKey) -> Result<Option<u32>, Damaged> {
+        let first = self.buckets.get(bucket(key.as_bytes(), self.buckets.len())).ok_or(Damaged)?;
+        for step in walk::<ByKey>(self.claims, *first) {
+            let (link, claim) = step?;
+            if claim.key == *key.as_bytes() {
+                return Ok(Some(link));
+            }
+        }
+        Ok(None)
+    }
+
+    fn take_record(&mut self) -> Result<Option<u32>, Damaged> {
+        let given_back = self.head.free.first;
+        if given_back != NIL && at(self.claims, given_back)?.state != FREE {
+            return Err(Damaged);
+        }
+        self.head.free.take::<ByKey>(self.claims)
+    }
+
     pub(super) fn start(
         &mut self,
         key: &CacheKey,
         owner: Owner,
         deadline: Millis,
     ) -> Result<Option<ClaimId>, Damaged> {
-        let Some(link) = self.head.take(self.claims)? else { return Ok(None) };
+        let Some(link) = self.take_record()? else { return Ok(None) };
         let serial = self.head.next_serial();
         let claim = at_mut(self.claims, link)?;
         *claim =
             Claim { key: *key.as_bytes(), serial, until: deadline, owner, state: FLYING, ..Claim::EMPTY };
-        memory::list(self.buckets, self.claims, link)?;
+        push::<ByKey>(bucket_of(self.buckets, key.as_bytes())?, self.claims, link)?;
         self.head.flying.push(self.claims, link)?;
         Ok(Some(ClaimId { link, serial, key: *key }))
     }
 
     /// Ends a flight; whom to wake. Where nobody is registered nothing is kept of it.
     pub(super) fn end(&mut self, link: u32, now: Millis) -> Result<Wakes, Damaged> {
-        memory::unlist(self.buckets, self.claims, link)?;
+        let key = at(self.claims, link)?.key;
+        unlink::<ByKey>(bucket_of(self.buckets, &key)?, self.claims, link)?;
         self.head.flying.remove(self.claims, link)?;
         let claim = at_mut(self.claims, link)?;
         if claim.pending == 0 {
@@ -104,14 +127,15 @@ impl Claims<'_> {
         let len = claim.outcome_len()?;
         self.head.blocks.release(self.blocks, claim.chain, len)?;
         self.head.used_blocks = self.head.used_blocks.checked_sub(blocks_for(len)).ok_or(Damaged)?;
-        self.head.give_back(self.claims, link)
+        at_mut(self.claims, link)?.state = FREE;
+        self.head.free.give_back::<ByKey>(self.claims, link)
     }
 
     /// Ends what is past due, a few at a time.
     pub(super) fn sweep(&mut self, now: Millis) -> Result<(), Damaged> {
         self.sweep_landed(now)?;
         for _ in 0..SWEEP {
-            let link = self.head.flying.first();
+            let link = self.head.flying.first;
             if link == NIL || now < at(self.claims, link)?.until.saturating_add(KEEP_LANDED) {
                 break;
             }
@@ -122,7 +146,7 @@ impl Claims<'_> {
 
     pub(super) fn sweep_landed(&mut self, now: Millis) -> Result<(), Damaged> {
         for _ in 0..SWEEP {
-            let link = self.head.kept.first();
+            let link = self.head.kept.first;
             if link == NIL || now < at(self.claims, link)?.until {
                 break;
             }
@@ -131,4 +155,10 @@ impl Claims<'_> {
         }
         Ok(())
     }
+}
+
+/// The first link of the bucket that a key falls into.
+fn bucket_of<'a>(buckets: &'a mut [u32], key: &[u8; 32]) -> Result<&'a mut u32, Damaged> {
+    let count = buckets.len();
+    buckets.get_mut(bucket(key, count)).ok_or(Damaged)
 }

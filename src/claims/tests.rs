@@ -6,11 +6,10 @@ use super::model::{
 };
 use super::*;
 use crate::blocks::BLOCK_BYTES;
+use zerocopy::IntoBytes;
 
-#[path = "tests/damage.rs"]
 mod damage;
 
-#[path = "tests/late.rs"]
 mod late;
 
 /// Memory as the zone has it.

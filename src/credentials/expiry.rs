@@ -59,5 +59,4 @@ fn exp(token: &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[path = "expiry/tests.rs"]
 mod tests;

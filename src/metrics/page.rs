@@ -144,5 +144,4 @@ impl Display for Escaped<'_> {
 }
 
 #[cfg(test)]
-#[path = "page/tests.rs"]
 mod tests;

@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use nginx_sys::{ngx_shm_zone_t, ngx_shmtx_trylock, ngx_shmtx_unlock, ngx_slab_pool_t};
 
 use super::{clock, log};
-use crate::blocks::Damaged;
 use crate::cache_key::Secret;
 use crate::freshness::Millis;
+use crate::links::Damaged;
 
 /// Says that the arena is one of ours, of this layout.
 const MAGIC: u64 = u64::from_be_bytes(*b"authgear") ^ 5;

@@ -131,5 +131,4 @@ fn configure(target: &Target) -> reqwest::ClientBuilder {
 }
 
 #[cfg(test)]
-#[path = "clients/tests.rs"]
 mod tests;

@@ -86,5 +86,4 @@ fn passable(value: &[u8]) -> Option<HeaderValue> {
 }
 
 #[cfg(test)]
-#[path = "question/tests.rs"]
 mod tests;

@@ -180,5 +180,4 @@ fn take_u64(rest: &mut &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[path = "relay/tests.rs"]
 mod tests;

@@ -144,5 +144,4 @@ fn identify(endpoint: &Endpoint, origin: &Origin, cookie_prefix: &str, tls: &Tls
 }
 
 #[cfg(test)]
-#[path = "target/tests.rs"]
 mod tests;

@@ -119,5 +119,4 @@ fn identity_headers(headers: &HeaderMap) -> Result<IdentityHeaders, AnswerError>
 }
 
 #[cfg(test)]
-#[path = "answer/tests.rs"]
 mod tests;

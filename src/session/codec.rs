@@ -156,5 +156,4 @@ fn is_value(value: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "codec/tests.rs"]
 mod tests;

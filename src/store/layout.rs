@@ -2,8 +2,10 @@
 
 use std::mem::size_of;
 
-use super::slot::{Class, Slot};
-use super::{Block, Head};
+use super::class::{Bounds, Class};
+use super::head::Head;
+use super::slot::Slot;
+use crate::blocks::Block;
 
 /// A typical session has 67 to 100 bytes, which two blocks hold.
 const BLOCKS_PER_SLOT: usize = 2;
@@ -33,13 +35,6 @@ pub struct Layout {
 pub struct Capacity {
     pub valid: u32,
     pub negative: u32,
-}
-
-/// What a class may have at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bounds {
-    pub(super) entries: u32,
-    pub(super) blocks: u32,
 }
 
 impl Layout {

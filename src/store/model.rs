@@ -11,6 +11,8 @@ use super::*;
 use crate::cache_key::{KeyMaker, ResolverId, Secret};
 use crate::credentials::{Credentials, Presented, present};
 use crate::freshness::Kind;
+use crate::links::chain::Chain;
+use crate::links::queue::Queue;
 
 pub use naive::{SMALL, Step, bear, even, got, key, stamp};
 
@@ -43,46 +45,49 @@ pub fn compare(store: &mut Store<'_>, steps: &[Step]) {
 impl Store<'_> {
     /// All that must hold in memory that only this module has written.
     pub fn assert_sound(&self) {
-        let in_chains = |firsts: &[u32], by| {
-            let links = firsts.iter().flat_map(|first| chain::walk(self.slots, *first, by));
-            links.map(|step| step.unwrap().0).collect::<Vec<_>>()
-        };
-        let (keys, users) = (in_chains(self.buckets, By::Key), in_chains(self.users, By::User));
-        let free = in_chains(&[self.head.free_slots], By::Key);
+        let keys = in_chains::<ByKey>(self.buckets, self.slots);
+        let users = in_chains::<ByUser>(self.users, self.slots);
+        let free = in_chains::<ByKey>(&[self.head.free_slots.first], self.slots);
         let mut entries = 0;
         for (class, list) in [(Class::Valid, &self.head.valid), (Class::Negative, &self.head.negative)] {
-            let listed = links(list, self.slots);
+            let listed = links(&list.queue, self.slots);
             let slots: Vec<_> = listed.iter().map(|link| at(self.slots, *link).unwrap()).collect();
             assert!(slots.iter().all(|slot| slot.class() == Ok(class)));
             let weighs = slots.iter().map(|slot| weight(slot.size().unwrap())).sum::<u32>();
-            assert_eq!((list.entries, list.blocks), (listed.len() as u32, weighs));
+            assert_eq!((list.queue.len, list.blocks), (listed.len() as u32, weighs));
             assert!(listed.len() as u32 <= self.bounds(class).entries && weighs <= self.bounds(class).blocks);
             assert!(listed.iter().all(|link| keys.contains(link)));
             assert_eq!(
                 listed.iter().filter(|link| users.contains(link)).count() as u32,
                 match class {
-                    Class::Valid => list.entries,
+                    Class::Valid => list.queue.len,
                     Class::Negative => 0,
                 }
             );
             entries += listed.len();
         }
-        assert_eq!((keys.len(), users.len()), (entries, self.head.valid.entries as usize));
+        assert_eq!((keys.len(), users.len()), (entries, self.head.valid.queue.len as usize));
         assert!(free.iter().all(|link| at(self.slots, *link).unwrap().is_free()));
-        assert_eq!(entries + free.len(), self.head.untouched_slots as usize);
+        assert_eq!(entries + free.len(), self.head.free_slots.used as usize);
     }
 }
 
-/// The links of a list, newest first, checked both ways.
-fn links(list: &List, slots: &[Slot]) -> Vec<u32> {
-    let (mut links, mut newer, mut link) = (Vec::new(), NIL, list.newest);
+/// The links of all records in chains that begin with these.
+fn in_chains<C: Chain<Record = Slot>>(firsts: &[u32], slots: &[Slot]) -> Vec<u32> {
+    let links = firsts.iter().flat_map(|first| walk::<C>(slots, *first));
+    links.map(|step| step.unwrap().0).collect()
+}
+
+/// The links of a queue, checked both ways.
+fn links(queue: &Queue, slots: &[Slot]) -> Vec<u32> {
+    let (mut links, mut before, mut link) = (Vec::new(), NIL, queue.first);
     while link != NIL {
         assert!(links.len() < slots.len());
         let slot = at(slots, link).unwrap();
-        assert_eq!(slot.newer, newer);
+        assert_eq!(slot.neighbours.before, before);
         links.push(link);
-        (newer, link) = (link, slot.older);
+        (before, link) = (link, slot.neighbours.after);
     }
-    assert_eq!(list.oldest, newer);
+    assert_eq!(queue.last, before);
     links
 }

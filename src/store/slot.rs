@@ -2,26 +2,14 @@
 
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-use super::MAX_PAYLOAD;
-use super::chain::By;
-use crate::blocks::{Damaged, place};
+use super::class::Class;
 use crate::freshness::{Kind, Millis, Stamp};
+use crate::links::Damaged;
+use crate::links::chain::Chain;
+use crate::links::queue::{Neighbours, Queued};
 
-/// Which bound an entry counts against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    Valid,
-    Negative,
-}
-
-impl Class {
-    pub(super) fn of(kind: Kind) -> Self {
-        match kind {
-            Kind::Valid => Self::Valid,
-            Kind::Invalid | Kind::None => Self::Negative,
-        }
-    }
-}
+/// The longest payload that is kept.
+pub const MAX_PAYLOAD: usize = 12 * 1024;
 
 const FREE: u8 = 0;
 const VALID: u8 = 1;
@@ -35,11 +23,10 @@ pub(super) struct Slot {
     pub(super) user: u64,
     pub(super) asked: Millis,
     until: Millis,
-    next_in_bucket: u32,
-    next_of_user: u32,
-    /// The neighbours in the list of the class.
-    pub(super) newer: u32,
-    pub(super) older: u32,
+    pub(super) next_in_bucket: u32,
+    pub(super) next_of_user: u32,
+    /// In the queue of the class.
+    pub(super) neighbours: Neighbours,
     /// The first block.
     pub(super) payload: u32,
     size: u16,
@@ -90,27 +77,44 @@ impl Slot {
     pub(super) fn set_free(&mut self) {
         self.kind = FREE;
     }
+}
 
-    pub(super) fn next(&self, by: By) -> u32 {
-        match by {
-            By::Key => self.next_in_bucket,
-            By::User => self.next_of_user,
-        }
+impl Queued for Slot {
+    fn neighbours(&self) -> &Neighbours {
+        &self.neighbours
     }
 
-    pub(super) fn next_mut(&mut self, by: By) -> &mut u32 {
-        match by {
-            By::Key => &mut self.next_in_bucket,
-            By::User => &mut self.next_of_user,
-        }
+    fn neighbours_mut(&mut self) -> &mut Neighbours {
+        &mut self.neighbours
     }
 }
 
-/// The slot that a link names.
-pub(super) fn at(slots: &[Slot], link: u32) -> Result<&Slot, Damaged> {
-    slots.get(place(link)?).ok_or(Damaged)
+/// The slots whose keys fall into the same bucket, and the free ones.
+pub(super) struct ByKey;
+
+impl Chain for ByKey {
+    type Record = Slot;
+
+    fn next(slot: &Slot) -> u32 {
+        slot.next_in_bucket
+    }
+
+    fn next_mut(slot: &mut Slot) -> &mut u32 {
+        &mut slot.next_in_bucket
+    }
 }
 
-pub(super) fn at_mut(slots: &mut [Slot], link: u32) -> Result<&mut Slot, Damaged> {
-    slots.get_mut(place(link)?).ok_or(Damaged)
+/// The slots of valid entries whose users fall into the same bucket.
+pub(super) struct ByUser;
+
+impl Chain for ByUser {
+    type Record = Slot;
+
+    fn next(slot: &Slot) -> u32 {
+        slot.next_of_user
+    }
+
+    fn next_mut(slot: &mut Slot) -> &mut u32 {
+        &mut slot.next_of_user
+    }
 }

@@ -2,10 +2,9 @@ use super::model::{SMALL, compare, even, got, key, stamp, step};
 use super::*;
 use crate::freshness::Kind;
 use proptest::prelude::*;
+use zerocopy::IntoBytes;
 
-#[path = "tests/bounds.rs"]
 mod bounds;
-#[path = "tests/damage.rs"]
 mod damage;
 
 /// What a session typically weighs.

@@ -2,6 +2,7 @@
 
 use super::super::model::stir;
 use super::*;
+use zerocopy::IntoBytes;
 
 /// Key 1 is in flight with a follower, key 2 has landed for one, and key 3 is free again.
 #[test]
@@ -33,21 +34,17 @@ fn what_cant_be_is_damage() {
         ("a link beyond the end", |claims| claims.buckets.fill(u32::MAX), &[join, rejoin, abandon]),
         ("a bucket with what is over", |claims| claims.claims[0].state = LANDED, &[rejoin]),
         ("an unknown state", |claims| claims.claims[0].state = 9, &[rejoin, abandon]),
-        (
-            "more records than there are",
-            |claims| claims.head.touched = u32::MAX,
-            &[abandon_all, collect, forsake],
-        ),
+        ("too many records", |claims| claims.head.free.used = u32::MAX, &[abandon_all, collect, forsake]),
         ("a free record in use", |claims| claims.claims[2].state = LANDED, &[join]),
-        ("a free record beyond the end", |claims| claims.head.free = u32::MAX, &[join]),
+        ("a free record beyond the end", |claims| claims.head.free.first = u32::MAX, &[join]),
         ("a follower too many", |claims| claims.claims[0].pending = u32::MAX, &[rejoin]),
         ("a follower too few", |claims| claims.claims[1].pending = 0, &[collect, forsake]),
         ("an outcome too long", long, &[collect, forsake, expire]),
         ("an outcome without blocks", |claims| claims.claims[1].chain = NIL, &[collect, forsake, expire]),
         ("no blocks in use", |claims| claims.head.used_blocks = 0, &[collect, forsake, expire]),
         ("blocks beyond the end", |claims| claims.head.used_blocks = u32::MAX, &[land]),
-        ("a queue that leads elsewhere", |claims| claims.claims[1].before = 1, &[collect, forsake, expire]),
-        ("a queue that ends elsewhere", |claims| claims.claims[0].after = 2, &[abandon, abandon_all, expire]),
+        ("a wrong link back", |claims| claims.claims[1].neighbours.before = 1, &[collect, forsake, expire]),
+        ("a wrong link on", |claims| claims.claims[0].neighbours.after = 2, &[abandon, abandon_all, expire]),
     ];
     for (name, damage, uses) in cases {
         for (place, operation) in uses.iter().enumerate() {

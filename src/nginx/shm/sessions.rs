@@ -6,10 +6,10 @@ use std::ffi::c_void;
 use nginx_sys::{ngx_int_t, ngx_shm_zone_t};
 
 use super::{Arena, zone};
-use crate::blocks::Damaged;
 use crate::cache::{Fill, Shared, Stays};
 use crate::cache_key::CacheKey;
 use crate::freshness::{Millis, Stamp};
+use crate::links::Damaged;
 use crate::metrics::render::Zone;
 use crate::nginx::log;
 use crate::session::{Resolution, codec};

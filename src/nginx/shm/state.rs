@@ -7,9 +7,9 @@ use std::ptr::NonNull;
 use nginx_sys::{ngx_int_t, ngx_shm_zone_t};
 
 use super::{Arena, zone};
-use crate::blocks::Damaged;
 use crate::breaker::{self, Circuits};
 use crate::claims::{Claims, Layout};
+use crate::links::Damaged;
 use crate::metrics::Metrics;
 
 /// What all workers share besides sessions.

@@ -49,5 +49,4 @@ fn seconds(text: &str) -> Option<u32> {
 }
 
 #[cfg(test)]
-#[path = "lifetime/tests.rs"]
 mod tests;

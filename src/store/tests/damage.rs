@@ -2,6 +2,7 @@
 
 use super::super::model::{Step, bear};
 use super::*;
+use zerocopy::IntoBytes;
 
 /// The links of entries that are looked at: of the first that was put in, and of the one that was put in last.
 const FIRST: u32 = 1;
@@ -46,10 +47,10 @@ fn what_cant_be_is_told() {
     for (word, value, expected) in [
         (15, 99, (false, true)),
         (16, 99, (true, true)),
-        (16, FIRST, (true, true)),
-        (16, NIL, (true, true)),
+        (16, 3, (true, true)),
         (17, 99, (true, true)),
-        (17, 3, (true, true)),
+        (17, FIRST, (true, true)),
+        (17, NIL, (true, true)),
         (18, 99, (true, true)),
         (18, NIL, (true, true)),
         (19, 100, (true, true)),
@@ -63,14 +64,18 @@ fn what_cant_be_is_told() {
     let others: [(&str, Damage, (bool, bool)); 6] = [
         ("bucket", |store| store.buckets.fill(99), (true, true)),
         ("users", |store| store.users.fill(99), (false, true)),
-        ("slot not free", |store| (store.buckets.fill(NIL), store.head.free_slots = 3).1, (false, true)),
         (
-            "all in use",
-            |store| (store.buckets.fill(NIL), store.head.untouched_slots = u32::MAX).1,
+            "slot not free",
+            |store| (store.buckets.fill(NIL), store.head.free_slots.first = 3).1,
             (false, true),
         ),
-        ("no entries", |store| store.head.valid.entries = 0, (false, true)),
-        ("more entries than may be", |store| store.head.valid.entries = u32::MAX, (false, true)),
+        (
+            "all in use",
+            |store| (store.buckets.fill(NIL), store.head.free_slots.used = u32::MAX).1,
+            (false, true),
+        ),
+        ("no entries", |store| store.head.valid.queue.len = 0, (true, true)),
+        ("more entries than may be", |store| store.head.valid.queue.len = u32::MAX, (false, true)),
     ];
     for (what, damage, expected) in others {
         assert_eq!(after(damage, 0), expected, "{what}");
@@ -80,9 +85,9 @@ fn what_cant_be_is_told() {
 #[test]
 fn circles_end() {
     for circle in [
-        |slot: &mut Slot, link| *slot.next_mut(By::Key) = link,
+        |slot: &mut Slot, link| slot.next_in_bucket = link,
         |slot: &mut Slot, link| {
-            (*slot.next_mut(By::Key), *slot.next_mut(By::User)) = (link, link);
+            (slot.next_in_bucket, slot.next_of_user) = (link, link);
         },
     ] {
         let mut memory = filled();
@@ -98,7 +103,7 @@ fn circles_end() {
     }
     let mut memory = filled();
     let mut store = memory.store();
-    *store.slots[LAST as usize - 1].next_mut(By::User) = LAST;
+    store.slots[LAST as usize - 1].next_of_user = LAST;
     assert_eq!(store.put(&key(500), 1, valid(10), b""), Err(Damaged));
 }
 
@@ -119,7 +124,7 @@ fn one_put_lets_no_more_go_than_the_longest_payload_needs() {
     for name in 0..2000 {
         store.put_valid(name, 0);
     }
-    store.head.valid.entries = u32::MAX;
+    store.head.valid.queue.len = u32::MAX;
     assert_eq!(store.put(&key(5000), 1, valid(10), b""), Err(Damaged));
     assert_eq!(store.usage().evictions, 206);
 }
@@ -146,9 +151,9 @@ fn disguise(store: &mut Store<'_>) {
     for (name, slot) in (0..).zip(store.slots.iter_mut()) {
         let kind = if slot.payload % 4 == 0 { Kind::Invalid } else { Kind::Valid };
         let mut entry = Slot::new(*key(name).as_bytes(), 1, stamp(kind, 10), slot.payload, 100);
-        *entry.next_mut(By::Key) = slot.next(By::Key);
-        *entry.next_mut(By::User) = slot.next(By::User);
-        (entry.newer, entry.older) = (slot.newer, slot.older);
+        entry.next_in_bucket = slot.next_in_bucket;
+        entry.next_of_user = slot.next_of_user;
+        entry.neighbours = slot.neighbours;
         *slot = entry;
     }
 }

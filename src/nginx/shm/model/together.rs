@@ -12,10 +12,10 @@ use proptest::prelude::{TestCaseError, prop_assert, prop_assert_eq};
 use zerocopy::IntoBytes;
 
 use super::{Arena, SharedState, check, sessions};
-use crate::blocks::Damaged;
 use crate::claims::Owner;
 use crate::claims::model as claiming;
 use crate::freshness::{Kind, Millis, Stamp};
+use crate::links::Damaged;
 use crate::store::model::{self as storing, Step};
 use crate::store::{self, MAX_PAYLOAD, Put, Store};
 use flights::Flights;

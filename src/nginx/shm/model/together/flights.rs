@@ -3,9 +3,9 @@
 use proptest::prelude::{TestCaseError, prop_assert, prop_assert_eq};
 
 use super::{SharedState, marked};
-use crate::blocks::Damaged;
 use crate::claims::model::{self as claiming, Event};
 use crate::claims::{ClaimId, Claims, Collected, Joined, MAX_OUTCOME, Owner};
+use crate::links::Damaged;
 use crate::nginx::clock;
 
 /// How long a call may take, in milliseconds: longer than the test.
