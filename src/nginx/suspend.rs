@@ -17,7 +17,7 @@ use super::callback::{Site, contain};
 use super::request::is_post_action;
 use super::state::{self, Landed, RequestState, Wait};
 use super::worker::{self, Arrival, Refused, Wanted};
-use super::{clock, log, report};
+use super::{clock, conf, log, report};
 use crate::cache_key::CacheKey;
 use crate::resolver::Outcome;
 use crate::resolver::error::ResolveError;
@@ -58,7 +58,9 @@ pub fn suspend(
     // SAFETY: LIVE REQUEST.
     let request = unsafe { &mut *r.as_ptr() };
     // The client of a request that nginx goes on with for `post_action` has gone already.
-    if !is_post_action(request) {
+    if is_post_action(request) || conf::client_abort::is_ignored(request) {
+        request.read_event_handler = Some(ngx_http_block_reading);
+    } else {
         if watch_client(request).is_err() {
             cancel(state);
             return Ok(INTERNAL_ERROR);
