@@ -117,6 +117,14 @@ fn watch_client(r: &ngx_http_request_t) -> Result<(), ()> {
         unsafe { ngx_post_event(read, queue) };
         return Ok(());
     }
+    expect_reading(r)
+}
+
+/// Has the event loop look for what the client sends: with the methods `select` and `poll` it doesn't after an event whose handler
+/// didn't read.
+fn expect_reading(r: &ngx_http_request_t) -> Result<(), ()> {
+    // SAFETY: LIVE REQUEST: a connection has its events.
+    let read = unsafe { (*r.connection).read };
     // SAFETY: C API: as `limit_req` does.
     let handled = unsafe { ngx_handle_read_event(read, 0) };
     if handled == NGX_OK as ngx_int_t { Ok(()) } else { Err(()) }
@@ -261,7 +269,12 @@ fn resume(r: NonNull<ngx_http_request_t>, go_on: impl FnOnce()) {
     request.write_event_handler = Some(ngx_http_core_run_phases);
     let connection = request.connection;
     set_log_request(request);
-    go_on();
+    if expect_reading(request).is_ok() {
+        go_on();
+    } else {
+        // SAFETY: C API: as `limit_req` does.
+        unsafe { ngx_http_finalize_request(r.as_ptr(), INTERNAL_ERROR) };
+    }
     // SAFETY: C API: as ngx_http_request_handler does; nginx keeps the memory of a connection that it has closed.
     unsafe { ngx_http_run_posted_requests(connection) };
 }
