@@ -9,9 +9,9 @@ MATRIX=$TARGET_DIR/matrix
 SERIES=(1.22:bookworm 1.26:trixie 1.28:crate newest:sid)
 
 # What differs between versions of nginx, or could: headers in and out, phases and redirects, variables, waiting, HTTP/2 and
-# HTTP/3, memory of requests, reloads.
+# HTTP/3, memory of requests, reloads, event methods.
 SMOKE=(
-    backends:: caching::hits caching::redirects coalescing::set_cookie framing:: http3:: identity_headers:: lifecycle::
+    backends:: caching::hits caching::redirects coalescing::set_cookie event_methods:: framing:: http3:: identity_headers:: lifecycle::
     phases:: require:: status:: variables:: workers::reloads
 )
 
@@ -106,13 +106,13 @@ fetch_crate() {
     ln -sfn "${manifest%/*}/nginx" "$folder/source"
 }
 
-# Built as the nginx at hand was, and with HTTP/3.
+# Built as the nginx at hand was, and with HTTP/3 and the event methods that are no epoll.
 build_nginx() {
     local folder=$1 work=$1/headers
     NGINX_VERSION=$(source_version "$folder/source")
     read_configure_flags
     drop_compiler_flags
-    FLAGS+=(--with-http_v3_module)
+    FLAGS+=(--with-http_v3_module --with-poll_module --with-select_module)
     configure_nginx "$folder/source" "$work"
     [[ -x $work/objs/nginx ]] || say "building nginx $NGINX_VERSION"
     make_nginx "$work"

@@ -22,6 +22,9 @@ pub enum Site {
     /// Not a callback, but a place in the one before: a call is being started.
     #[cfg(feature = "fault-injection")]
     Call,
+    /// Another place: the resolver's thread takes a job.
+    #[cfg(feature = "fault-injection")]
+    Thread,
     Status,
     Variable,
     Wake,

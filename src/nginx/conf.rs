@@ -1,6 +1,7 @@
 //! The configuration structures, and how levels are merged.
 
 pub mod advise;
+pub mod client_abort;
 pub mod levels;
 pub mod main;
 mod others;

@@ -3,9 +3,9 @@
 use std::ptr::null_mut;
 
 use nginx_sys::{
-    NGX_HTTP_GET, NGX_HTTP_HEAD, NGX_HTTP_NOT_ALLOWED, NGX_HTTP_OK, NGX_OK, ngx_buf_t, ngx_chain_t,
-    ngx_http_discard_request_body, ngx_http_output_filter, ngx_http_request_t, ngx_http_send_header,
-    ngx_int_t, ngx_str_t,
+    NGX_ERROR, NGX_HTTP_GET, NGX_HTTP_HEAD, NGX_HTTP_NOT_ALLOWED, NGX_HTTP_OK, NGX_OK, ngx_buf_t,
+    ngx_chain_t, ngx_http_discard_request_body, ngx_http_output_filter, ngx_http_request_t,
+    ngx_http_send_header, ngx_int_t, ngx_str_t,
 };
 use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf};
 
@@ -13,7 +13,7 @@ use super::access::{INTERNAL_ERROR, handle};
 use super::callback::Site;
 use super::module::Module;
 use super::pool::{self, OutOfMemory};
-use super::request::is_header_only;
+use super::request::{is_header_only, is_main};
 use super::{headers_out, request, worker};
 use crate::metrics::page;
 use crate::metrics::render::{Status, VERSION};
@@ -94,7 +94,8 @@ fn send(r: &mut ngx_http_request_t, text: &[u8]) -> Result<ngx_int_t, OutOfMemor
     headers.content_length_n = i64::try_from(text.len()).unwrap_or(-1);
     // SAFETY: LIVE REQUEST, C API.
     let sent = unsafe { ngx_http_send_header(r) };
-    if sent != NGX_OK as ngx_int_t || is_header_only(r) {
+    // NGX_AGAIN is no end: nginx keeps the header, and sends it before what follows.
+    if sent == NGX_ERROR as ngx_int_t || sent > NGX_OK as ngx_int_t || is_header_only(r) {
         return Ok(sent);
     }
     let mut buffer = pool::zeroed::<ngx_buf_t>(r, 1)?;
@@ -104,7 +105,8 @@ fn send(r: &mut ngx_http_request_t, text: &[u8]) -> Result<ngx_int_t, OutOfMemor
     // SAFETY: STRING: the end of the copy.
     buffer.last = unsafe { content.data.add(content.len) };
     buffer.set_memory(1);
-    buffer.set_last_buf(1);
+    // The last buffer of a subrequest isn't the last of the answer.
+    buffer.set_last_buf(u32::from(is_main(r)));
     buffer.set_last_in_chain(1);
     let mut chain = ngx_chain_t { buf: buffer, next: null_mut() };
     // SAFETY: LIVE REQUEST, C API: the filters copy the links that they keep.

@@ -17,7 +17,7 @@ use super::callback::{Site, contain};
 use super::request::is_post_action;
 use super::state::{self, Landed, RequestState, Wait};
 use super::worker::{self, Arrival, Refused, Wanted};
-use super::{clock, log, report};
+use super::{clock, conf, log, report};
 use crate::cache_key::CacheKey;
 use crate::resolver::Outcome;
 use crate::resolver::error::ResolveError;
@@ -58,7 +58,9 @@ pub fn suspend(
     // SAFETY: LIVE REQUEST.
     let request = unsafe { &mut *r.as_ptr() };
     // The client of a request that nginx goes on with for `post_action` has gone already.
-    if !is_post_action(request) {
+    if is_post_action(request) || conf::client_abort::is_ignored(request) {
+        request.read_event_handler = Some(ngx_http_block_reading);
+    } else {
         if watch_client(request).is_err() {
             cancel(state);
             return Ok(INTERNAL_ERROR);
@@ -115,6 +117,14 @@ fn watch_client(r: &ngx_http_request_t) -> Result<(), ()> {
         unsafe { ngx_post_event(read, queue) };
         return Ok(());
     }
+    expect_reading(r)
+}
+
+/// Has the event loop look for what the client sends: with the methods `select` and `poll` it doesn't after an event whose handler
+/// didn't read.
+fn expect_reading(r: &ngx_http_request_t) -> Result<(), ()> {
+    // SAFETY: LIVE REQUEST: a connection has its events.
+    let read = unsafe { (*r.connection).read };
     // SAFETY: C API: as `limit_req` does.
     let handled = unsafe { ngx_handle_read_event(read, 0) };
     if handled == NGX_OK as ngx_int_t { Ok(()) } else { Err(()) }
@@ -259,7 +269,12 @@ fn resume(r: NonNull<ngx_http_request_t>, go_on: impl FnOnce()) {
     request.write_event_handler = Some(ngx_http_core_run_phases);
     let connection = request.connection;
     set_log_request(request);
-    go_on();
+    if expect_reading(request).is_ok() {
+        go_on();
+    } else {
+        // SAFETY: C API: as `limit_req` does.
+        unsafe { ngx_http_finalize_request(r.as_ptr(), INTERNAL_ERROR) };
+    }
     // SAFETY: C API: as ngx_http_request_handler does; nginx keeps the memory of a connection that it has closed.
     unsafe { ngx_http_run_posted_requests(connection) };
 }

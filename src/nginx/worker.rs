@@ -17,7 +17,6 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use nginx_sys::{ngx_event_handler_pt, ngx_http_request_t};
-use once_cell::unsync::OnceCell;
 use slotmap::{SlotMap, new_key_type};
 
 use super::bridge::Waker;
@@ -74,9 +73,9 @@ pub struct Worker {
     waker: Arc<Waker>,
     wakers: Vec<Arc<Waker>>,
     poll: Poll,
-    /// Started by the first call: a worker that never resolves has no second thread, and one that can't start it now may
-    /// be able to with the next call.
-    thread: OnceCell<ResolverThread>,
+    /// Started by the first call: a worker that never resolves has no second thread. Where it can't be started, or has ended, the
+    /// next call tries again.
+    thread: Option<ResolverThread>,
     /// For the lines about failures, by resolver and kind.
     pub failures: RateLimit<(ResolverId, &'static str)>,
 }
@@ -108,7 +107,7 @@ pub fn start(start: Start) {
         waker,
         wakers,
         poll: Poll::new(on_poll),
-        thread: OnceCell::new(),
+        thread: None,
         failures: RateLimit::default(),
     };
     worker.end_claims_of_predecessor();
@@ -119,7 +118,7 @@ pub fn start(start: Start) {
 pub fn stop() {
     let Some(worker) = WORKER.take() else { return };
     worker.abandon_all();
-    if let Some(thread) = worker.thread.into_inner() {
+    if let Some(thread) = worker.thread {
         thread.stop(STOP_DEADLINE);
     }
 }

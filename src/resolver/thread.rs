@@ -17,6 +17,10 @@ use super::call::perform;
 use super::clients::Clients;
 use super::error::ResolveError;
 
+/// Called with each job, on the thread.
+#[cfg(feature = "fault-injection")]
+pub static FAULT: std::sync::OnceLock<fn()> = std::sync::OnceLock::new();
+
 /// A handle on the thread. The number of jobs in it is bounded by whoever submits them.
 pub struct ResolverThread {
     jobs: UnboundedSender<Job>,
@@ -37,10 +41,13 @@ impl ResolverThread {
         Ok(Self { jobs, ended, thread })
     }
 
-    /// Takes a job; one that comes too late is completed as an internal error by its lease.
-    pub fn submit(&self, job: Job) {
-        // A send that fails drops the job, and so completes it.
-        let _ = self.jobs.send(job);
+    /// Takes a job. One that it takes and doesn't come to is completed as an internal error by its lease.
+    ///
+    /// # Errors
+    /// The thread has ended, by a panic; here is the job.
+    #[allow(clippy::result_large_err, reason = "a job isn't copied more often for it")]
+    pub fn submit(&self, job: Job) -> Result<(), Job> {
+        self.jobs.send(job).map_err(|refused| refused.0)
     }
 
     /// Ends the thread and waits for it, no longer than the deadline. Calls in it are dropped.
@@ -65,7 +72,23 @@ fn run(runtime: runtime::Runtime, queue: UnboundedReceiver<Job>, end: &SyncSende
 async fn serve(mut queue: UnboundedReceiver<Job>) {
     let clients = Rc::new(RefCell::new(Clients::default()));
     while let Some(job) = queue.recv().await {
+        let _closing = ClosedByPanic(&mut queue);
+        #[cfg(feature = "fault-injection")]
+        if let Some(fault) = FAULT.get() {
+            fault();
+        }
         drop(spawn_local(start(job, Rc::clone(&clients))));
+    }
+}
+
+/// Declared after a job, and so dropped before it: whoever hears that its call has failed with the thread finds the queue closed.
+struct ClosedByPanic<'a>(&'a mut UnboundedReceiver<Job>);
+
+impl Drop for ClosedByPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.close();
+        }
     }
 }
 

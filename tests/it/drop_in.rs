@@ -6,6 +6,7 @@
 //! apart (it is not among the guide's). Every other difference has a test of its own in [`differences`].
 
 mod combinations;
+mod departures;
 mod differences;
 
 use combinations::Case;

@@ -19,12 +19,12 @@ fn builder(stage: &Stage) -> Builder {
 }
 
 /// No two places of it look the same.
-fn pattern(length: usize) -> Vec<u8> {
+pub(crate) fn pattern(length: usize) -> Vec<u8> {
     (0_u64..).flat_map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).take(length).collect()
 }
 
 #[track_caller]
-fn assert_body(seen: &Seen, body: &[u8]) {
+pub(crate) fn assert_body(seen: &Seen, body: &[u8]) {
     let hash = blake3::hash(body).to_hex().to_string();
     assert_eq!((seen.body_len, &seen.body_hash), (body.len() as u64, &hash));
 }

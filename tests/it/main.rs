@@ -26,6 +26,7 @@ mod connections;
 mod directives;
 mod documents;
 mod drop_in;
+mod event_methods;
 mod examples;
 mod exhaustion;
 mod explain;

@@ -2,6 +2,7 @@
 
 mod browser;
 mod formats;
+mod inside;
 mod looks;
 mod page;
 mod picture;

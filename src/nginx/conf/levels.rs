@@ -7,6 +7,7 @@ use nginx_sys::{ngx_conf_t, ngx_pool_cleanup_add};
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
 
+use super::client_abort;
 use super::main::MainConf;
 use super::others::{self, Others};
 use super::place::Place;
@@ -75,7 +76,9 @@ fn prepare_http(cf: &mut ngx_conf_t) -> Option<()> {
     let level = Module::location_conf(cf)?;
     let lines = Others::at_level(cf, &slots, &Others::default(), level.place.as_ref());
     Module::location_conf_mut(cf)?.others = lines;
-    Module::main_conf_mut(cf)?.slots = slots;
+    let flags = client_abort::flags(cf);
+    let main = Module::main_conf_mut(cf)?;
+    (main.slots, main.client_abort) = (slots, flags);
     if lets_underscores_in(cf) {
         let server = Module::server_conf_mut(cf)?;
         server.underscores.clone_from(&server.place);

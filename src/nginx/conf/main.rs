@@ -8,6 +8,7 @@ use std::sync::Arc;
 use nginx_sys::ngx_shm_zone_t;
 use once_cell::unsync::OnceCell;
 
+use super::client_abort::Flag;
 use super::others::Slot;
 use super::place::Place;
 use crate::breaker::Breaker;
@@ -31,6 +32,8 @@ pub struct MainConf {
     pub state_zone: Option<NonNull<ngx_shm_zone_t>>,
     /// Where other modules keep what they set headers to.
     pub(super) slots: Vec<Slot>,
+    /// Where they keep whether a client that leaves is ignored.
+    pub(super) client_abort: Vec<Flag>,
     /// The advice that has been given: its subject, and the place.
     pub(super) advised: BTreeSet<(String, Place)>,
     /// What is the same for all workers, made before they are.

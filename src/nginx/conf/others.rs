@@ -111,7 +111,7 @@ pub(super) fn slots(cf: &ngx_conf_t) -> Vec<Slot> {
     found.collect()
 }
 
-fn modules(cf: &ngx_conf_t) -> impl Iterator<Item = &ngx_module_t> {
+pub(super) fn modules(cf: &ngx_conf_t) -> impl Iterator<Item = &ngx_module_t> {
     // SAFETY: CONF: a configuration belongs to a cycle.
     let modules = unsafe { (*cf.cycle).modules };
     (0..).map_while(move |place| {
@@ -124,7 +124,7 @@ fn modules(cf: &ngx_conf_t) -> impl Iterator<Item = &ngx_module_t> {
     })
 }
 
-fn commands(module: &ngx_module_t) -> impl Iterator<Item = &ngx_command_t> {
+pub(super) fn commands(module: &ngx_module_t) -> impl Iterator<Item = &ngx_command_t> {
     let table = module.commands;
     let places = if table.is_null() { 0..0 } else { 0..usize::MAX };
     let commands = places.map_while(move |place| {

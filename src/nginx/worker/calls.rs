@@ -238,8 +238,13 @@ impl Worker {
     fn submit(&mut self, job: Job) {
         #[cfg(feature = "fault-injection")]
         crate::nginx::callback::injected::panic_at(crate::nginx::callback::Site::Call);
-        match self.thread.get_or_try_init(super::thread::start_thread) {
-            Ok(thread) => thread.submit(job),
+        let Some(job) = self.submit_to_thread(job) else { return };
+        match super::thread::start_thread() {
+            Ok(thread) => {
+                self.thread = Some(thread);
+                // One that ends at once drops the job, and so completes it.
+                drop(self.submit_to_thread(job));
+            }
             Err(error) => {
                 if self.failures.pass((job.lease.target().id(), "thread"), ngx_time()).is_some() {
                     log::cycle().error(format_args!("the resolver thread can't be started: {error}"));
@@ -247,6 +252,15 @@ impl Worker {
                 job.lease.complete(Err(ResolveError::Internal("the resolver thread can't be started")));
             }
         }
+    }
+
+    /// Gives the job back where there is no thread that runs.
+    fn submit_to_thread(&mut self, job: Job) -> Option<Job> {
+        let Some(thread) = &self.thread else { return Some(job) };
+        let job = thread.submit(job).err()?;
+        self.thread = None;
+        log::cycle().error(format_args!("the resolver thread has ended, and is started again"));
+        Some(job)
     }
 }
 

@@ -6,6 +6,11 @@ use crate::resolver::thread::ResolverThread;
 
 /// Signals are for nginx's thread: the new one starts with all of them blocked, as it inherits the mask.
 pub(super) fn start_thread() -> io::Result<ResolverThread> {
+    #[cfg(feature = "fault-injection")]
+    {
+        use crate::nginx::callback::{Site, injected};
+        crate::resolver::thread::FAULT.get_or_init(|| || injected::panic_at(Site::Thread));
+    }
     let _blocked = SignalsBlocked::new();
     ResolverThread::start()
 }

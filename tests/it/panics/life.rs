@@ -1,8 +1,11 @@
 //! Panics where a process starts, ends, or reads its configuration.
 
 use super::{fault_module, finish, panicking};
-use crate::harness::{Builder, EchoReply, Nginx, PATIENCE, Request, Signal, for_each_wire, log, send};
+use crate::harness::{
+    Builder, EchoReply, Nginx, PATIENCE, Request, Signal, for_each_wire, in_background, log, process, send,
+};
 use crate::stage::Stage;
+use crate::standin::Fault;
 
 /// With the environment of the process that reads the configuration.
 fn configured(stage: &Stage, site: &str, call: u32) -> Builder {
@@ -70,6 +73,37 @@ fn a_worker_that_could_not_be_set_up_lives_and_resolves_nothing() {
         EchoReply::of(&send(&nginx, wire, open.header("X-Authgear-User-Id", "forged")));
         assert_eq!(stage.echo.last().expect("it was asked").header("x-authgear-user-id"), None);
         finish(nginx, "InitProcess");
+    });
+}
+
+/// Not in a call, which is contained, but between calls: the thread is gone then.
+#[test]
+fn a_panic_that_ends_the_resolvers_thread_costs_the_calls_in_it_and_the_next_are_made() {
+    for_each_wire(|wire| {
+        let stage = Stage::start();
+        let site = stage.site().module_path(fault_module()).main("env AUTHGEAR_PANIC=Thread:3;");
+        let site = site.allow_log("panic in the resolver thread at ");
+        let nginx = site.http("authgear_breaker off;").start();
+        // The third of each thread.
+        for round in 0..3 {
+            let statuses = [(); 3].map(|()| send(&nginx, wire, stage.unique()).status);
+            assert_eq!(statuses, [200, 200, 502], "{round}");
+        }
+        // Others are in flight when it ends: they fail at once, and don't wait for their timeouts.
+        stage.assert_is("alice", &send(&nginx, wire, stage.unique()));
+        stage.resolver.set_fault(Some(Fault::Gate));
+        let waiting = in_background(&nginx, wire, stage.unique());
+        assert!(stage.resolver.wait_for_gate(1, PATIENCE));
+        assert_eq!(send(&nginx, wire, stage.unique()).status, 502);
+        assert_eq!(waiting.join().expect("the client ends").expect("an answer").status, 502);
+        stage.resolver.clear_faults();
+        stage.assert_is("alice", &send(&nginx, wire, stage.unique()));
+        assert_eq!(
+            nginx.error_log().matches("the resolver thread has ended, and is started again").count(),
+            4
+        );
+        assert_eq!(nginx.worker_pids().into_iter().map(process::threads).collect::<Vec<_>>(), [2]);
+        nginx.finish();
     });
 }
 
