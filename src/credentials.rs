@@ -3,6 +3,7 @@
 //! One value is both what is sent to the resolver and what is keyed: it is made of the client's own bytes, cut at
 //! places on which every parser agrees, so the resolver can't find anything in it that the key doesn't cover.
 
+mod claims;
 mod expiry;
 
 use std::fmt;

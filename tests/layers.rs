@@ -107,6 +107,14 @@ fn only_the_edge_knows_nginx() {
     }
 }
 
+/// What a token says of its end is JSON of the client's choice, up to 12 KB of it: the resolver's thread reads that.
+#[test]
+fn the_event_loop_reads_no_claims() {
+    let readers: Vec<_> =
+        sources().into_iter().filter(|(_, code)| code.contains(".expires(")).map(|(path, _)| path).collect();
+    assert_eq!(readers, [Path::new("resolver/call.rs")]);
+}
+
 #[test]
 fn the_order_names_every_module() {
     let lib = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();

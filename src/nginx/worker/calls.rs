@@ -74,8 +74,6 @@ enum Led {
 pub(super) struct Call {
     /// When it was sent.
     pub(super) asked: Millis,
-    /// When the credentials end.
-    pub(super) expires: Option<Millis>,
     pub(super) kinds: Kinds,
     pub(super) is_background: bool,
     pub(super) client: Client,
@@ -203,12 +201,8 @@ impl Worker {
             max: settings.max_inflight,
         };
         let (asked, unix) = (clock::boot(), clock::unix_millis());
-        let end = question.credentials.expires(unix / 1000);
-        // One less, for the part of a millisecond that the clock leaves out: the end is a bound.
-        let left = end.map(|end| end.saturating_mul(1000).saturating_sub(unix.saturating_add(1)));
         let call = Call {
             asked,
-            expires: left.map(|left| asked.saturating_add(left)),
             kinds: question.credentials.kinds(),
             is_background: leader.is_none(),
             client: client(&question),
@@ -222,7 +216,7 @@ impl Worker {
                 let target = Arc::clone(&settings.target);
                 let waker = Arc::clone(&self.waker);
                 let lease = Lease::new(flight, target, self.completion_sender.clone(), waker);
-                self.submit(Job { timeout, question, lease });
+                self.submit(Job { timeout, now: unix, question, lease });
                 Ok(())
             }
             Err(overload) => {
@@ -244,7 +238,7 @@ impl Worker {
                 if self.failures.pass((job.lease.target().id(), "thread"), ngx_time()).is_some() {
                     log::cycle().error(format_args!("the resolver thread can't be started: {error}"));
                 }
-                job.lease.complete(Err(ResolveError::Internal("the resolver thread can't be started")));
+                job.lease.fail(ResolveError::Internal("the resolver thread can't be started"));
             }
         }
     }

@@ -43,19 +43,29 @@ impl Worker {
     /// The next call of this worker's that is over. What is to be kept of it has been kept, and the other workers know.
     pub fn next_arrival(&mut self) -> Option<Arrival> {
         loop {
-            let Completion { flight, outcome } = self.completions.try_recv().ok()?;
+            let Completion { flight, outcome, lasts } = self.completions.try_recv().ok()?;
             let Some(Landing { key, note, waiters }) = self.flights.land(flight) else { continue };
             let outcome = Arc::new(outcome);
             let call = match &note.course {
-                Course::Called(call) => Some(self.end_call(&key, &note, call, &outcome)),
+                Course::Called(call) => {
+                    let expires = lasts.map(|lasts| call.asked.saturating_add(lasts));
+                    let stamp = stamp(&outcome, call.kinds, call.asked, expires);
+                    Some(self.end_call(&key, &note, call, &outcome, stamp))
+                }
                 Course::Followed(_) => None,
             };
             return Some(Arrival { key, waiters, outcome: Some(outcome), call });
         }
     }
 
-    fn end_call(&mut self, key: &CacheKey, note: &Note, call: &Call, outcome: &Arc<Outcome>) -> Called {
-        let stamp = stamp(outcome, call.kinds, call.asked, call.expires);
+    fn end_call(
+        &mut self,
+        key: &CacheKey,
+        note: &Note,
+        call: &Call,
+        outcome: &Arc<Outcome>,
+        stamp: Option<Stamp>,
+    ) -> Called {
         self.keep(key, note, stamp, outcome);
         if call.is_background && is_no_renewal(outcome) {
             self.contradict(key, note, call.asked);
