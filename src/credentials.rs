@@ -101,6 +101,16 @@ impl Credentials {
         self.kinds
     }
 
+    /// Whether there is exactly one. Of a kind there may be several, each a pair of its own.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        match (self.authorization(), self.cookie()) {
+            (Some(_), None) => true,
+            (None, Some(pairs)) => memchr(b';', pairs).is_none(),
+            _ => false,
+        }
+    }
+
     /// Everything that is sent, in a form that no other credentials have.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

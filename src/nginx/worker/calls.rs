@@ -75,6 +75,8 @@ pub(super) struct Call {
     /// When it was sent.
     pub(super) asked: Millis,
     pub(super) kinds: Kinds,
+    /// Whether there is one credential only.
+    pub(super) is_single: bool,
     pub(super) is_background: bool,
     pub(super) client: Client,
     pub(super) breaker: Option<Breaker>,
@@ -159,6 +161,11 @@ impl Worker {
         })
     }
 
+    /// Whether calls to a resolver fail, and none of them with the status 500, as far as is known.
+    pub fn fails_without_500(&self, target: &Target) -> bool {
+        self.shared.with(|state| Ok(state.circuits.fails_without_500(&target.id()))).unwrap_or(false)
+    }
+
     /// Makes a call that nobody waits for, unless there is one for the key. Tells whether there is one now: where not, the answer
     /// that it was to renew is as good as expired, or a session could live on for want of a call.
     pub fn refresh(&mut self, wanted: Wanted<'_>) -> bool {
@@ -204,13 +211,14 @@ impl Worker {
         let call = Call {
             asked,
             kinds: question.credentials.kinds(),
+            is_single: question.credentials.is_single(),
             is_background: leader.is_none(),
             client: client(&question),
             breaker: settings.breaker,
             consequence: Consequence::of(settings),
             claim,
         };
-        let ended = Ended { client: call.client, asked, now: asked, says: Says::Nothing };
+        let ended = Ended { client: call.client, asked, now: asked, says: Says::Nothing, is_500: false };
         match self.flights.lead(key, &boarding, Note::new(Course::Called(call), settings)) {
             Ok(flight) => {
                 let target = Arc::clone(&settings.target);
