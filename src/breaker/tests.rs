@@ -175,7 +175,8 @@ fn an_ipv6_site_is_one_suspect() {
     let mut bench = Bench::new();
     let from = |host: u16| Client::from(std::net::IpAddr::from([0x2001, 0xdb8, 6, host, 0, 0, 0, 1]));
     for host in 0..9 {
-        let ended = Ended { client: from(host), asked: 49_999, now: 50_000, says: Says::Fails, is_500: false };
+        let ended =
+            Ended { client: from(host), asked: 49_999, now: 50_000, says: Says::Fails, is_500: false };
         bench.circuits().note(&id(1), ended);
     }
     let attempt = Attempt { client: from(9), ..bench.attempt(0) };
