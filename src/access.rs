@@ -240,7 +240,7 @@ mod tests {
             ResolveError::Protocol("x".into()),
             ResolveError::Exhausted("x".into()),
             ResolveError::Overload,
-            ResolveError::Breaker,
+            ResolveError::Breaker { after_500: true },
             ResolveError::Internal("x"),
         ];
         for error in errors {

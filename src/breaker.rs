@@ -45,6 +45,8 @@ pub struct Ended {
     pub asked: Millis,
     pub now: Millis,
     pub says: Says,
+    /// Whether it failed with the status 500, which a client can cause.
+    pub is_500: bool,
 }
 
 /// What a call's end says of the resolver.
@@ -86,6 +88,8 @@ struct Circuit {
     fails: u32,
     /// How many suspects there have been.
     suspected: u32,
+    /// How many of the failures were a status of 500.
+    fails_with_500: u64,
 }
 
 /// Calls that see whether the resolver works again. Suspects have theirs apart from the others: who makes its own calls fail
@@ -164,6 +168,12 @@ impl<'a> Circuits<'a> {
         self.find(resolver).map_or(0, |circuit| circuit.fails)
     }
 
+    /// Whether calls have failed in a row, none of them with the status 500.
+    #[must_use]
+    pub fn fails_without_500(&mut self, resolver: &ResolverId) -> bool {
+        self.find(resolver).is_some_and(|circuit| circuit.fails > 0 && circuit.fails_with_500 == 0)
+    }
+
     /// Whether this client's calls aren't made, but for those that find out.
     #[must_use]
     pub fn shuts_out(&mut self, resolver: &ResolverId, client: Client, breaker: Breaker) -> bool {
@@ -221,6 +231,7 @@ impl Circuit {
             self.since = ended.now;
         }
         self.fails = self.fails.saturating_add(1);
+        self.fails_with_500 = self.fails_with_500.saturating_add(ended.is_500.into());
         let failed = Lane { failed: ended.now, trying_until: 0 };
         self.of_suspects = failed;
         if !self.is_suspect(ended.client) {

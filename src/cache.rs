@@ -69,7 +69,8 @@ pub enum Found {
 pub enum Stays {
     /// The one that was there, which was asked for later.
     Old,
-    New,
+    /// The new one, with this stamp: the zone may keep it for less long than it was given for.
+    New(Stamp),
 }
 
 /// Of the entries that are found in the zone alone a worker remembers one in so many: those that come again and again soon are among
@@ -96,24 +97,26 @@ impl<S: Shared> Cache<S> {
 
     /// Looks for an answer, by the times of the location that wants it.
     pub fn look_up(&self, key: &CacheKey, now: Millis, times: &Times, windows: &StaleWindows) -> Found {
-        let is_void = |entry: &Entry| entry.stamp.asked <= self.shared.epoch();
-        let judge = |entry: &Entry| entry.stamp.judge(now, times, windows);
-        let local = self.local.get(key).filter(|entry| !is_void(entry));
-        let local = match local {
-            Some(entry) if judge(&entry) == Age::Fresh => {
-                self.tell_of_use(key, &entry, now);
-                return Found::Fresh(entry.outcome);
-            }
-            local => local,
+        let is_void = |stamp: &Stamp| stamp.asked <= self.shared.epoch();
+        let judge = |stamp: &Stamp| stamp.judge(now, times, windows);
+        let local = self.local.get(key).filter(|entry| !is_void(&entry.stamp));
+        if let Some(entry) = local.as_ref().filter(|entry| judge(&entry.stamp) == Age::Fresh) {
+            self.tell_of_use(key, entry, now);
+            return Found::Fresh(Arc::clone(&entry.outcome));
+        }
+        // For anything else the zone has to have it. Other workers may have replaced it there by one that has gone since then, so
+        // what this worker remembers says nothing, except that an answer from before it is outdated.
+        let Some((stamp, resolution)) = self.shared.get(key).filter(|(stamp, _)| !is_void(stamp)) else {
+            return Found::Missing;
         };
-        // Another worker may have a later answer.
-        let shared = self.shared.get(key).map(|(stamp, resolution)| Entry::new(stamp, resolution, now));
-        let shared = shared.filter(|entry| !is_void(entry));
-        let has_local = local.is_some();
-        let (Some(entry), is_new) = later(local, shared) else { return Found::Missing };
-        let age = judge(&entry);
-        // One that a worker has remembered must be replaced, also by one that may not be given: it is not to come back.
-        if is_new && (has_local || self.is_to_be_remembered()) {
+        let remembered = local.map(|entry| entry.stamp.asked);
+        if remembered > Some(stamp.asked) {
+            return Found::Expired;
+        }
+        let entry = Entry::new(stamp, resolution, now);
+        let age = judge(&stamp);
+        let is_outdated = remembered.is_some_and(|asked| asked < stamp.asked);
+        if is_outdated || age == Age::Fresh && self.is_to_be_remembered() {
             self.local.insert(*key, entry.clone());
         }
         let outcome = entry.outcome;
@@ -162,10 +165,8 @@ impl<S: Shared> Cache<S> {
     }
 
     fn keep(&self, key: &CacheKey, fill: &Fill<'_>, resolution: &Resolution, outcome: &Arc<Outcome>) {
-        let stamp = fill.stamp;
-        if self.shared.put(key, fill, resolution) == Stays::New
-            && self.local.get(key).is_none_or(|kept| kept.stamp.asked <= stamp.asked)
-        {
+        let Stays::New(stamp) = self.shared.put(key, fill, resolution) else { return };
+        if self.local.get(key).is_none_or(|kept| kept.stamp.asked <= stamp.asked) {
             let touched = Arc::new(AtomicU64::new(fill.now));
             self.local.insert(*key, Entry { stamp, outcome: without_cookies(outcome), touched });
         }
@@ -190,15 +191,6 @@ fn without_cookies(outcome: &Arc<Outcome>) -> Arc<Outcome> {
             Arc::new(Ok(Answer { set_cookies: Vec::new(), ..answer.clone() }))
         }
         _ => Arc::clone(outcome),
-    }
-}
-
-/// The entry that was asked for later, and whether it is the shared one.
-fn later(local: Option<Entry>, shared: Option<Entry>) -> (Option<Entry>, bool) {
-    match (local, shared) {
-        (Some(local), Some(shared)) if shared.stamp.asked <= local.stamp.asked => (Some(local), false),
-        (local, None) => (local, false),
-        (_, shared) => (shared, true),
     }
 }
 

@@ -3,6 +3,7 @@
 //! One value is both what is sent to the resolver and what is keyed: it is made of the client's own bytes, cut at
 //! places on which every parser agrees, so the resolver can't find anything in it that the key doesn't cover.
 
+mod claims;
 mod expiry;
 
 use std::fmt;
@@ -98,6 +99,16 @@ impl Credentials {
     #[must_use]
     pub fn kinds(&self) -> Kinds {
         self.kinds
+    }
+
+    /// Whether there is exactly one. Of a kind there may be several, each a pair of its own.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        match (self.authorization(), self.cookie()) {
+            (Some(_), None) => true,
+            (None, Some(pairs)) => memchr(b';', pairs).is_none(),
+            _ => false,
+        }
     }
 
     /// Everything that is sent, in a form that no other credentials have.

@@ -61,7 +61,19 @@ pub enum Age {
     Expired,
 }
 
+/// For how long a "none" is kept at first if it takes the place of a valid answer.
+const DOUBT: Millis = 1000;
+
 impl Stamp {
+    /// The stamp of a "none" in the place of an answer that the session is valid. It may be an end, and it may be a hiccup of
+    /// Authgear's database, after which it says "none" too. `since` is when the first of these in a row was asked for: each lasts as
+    /// long as the doubt has, and a second at least. So a hiccup costs about as long again as it lasted, and an end few calls.
+    #[must_use]
+    pub fn doubted(self, since: Millis) -> Self {
+        let lasts = self.asked.saturating_sub(since).max(DOUBT);
+        Self { until: self.until.min(self.asked.saturating_add(lasts)), ..self }
+    }
+
     /// The stamp of an answer that may be kept. `max_age` is the answer's own bound in seconds, `expires` the moment at which
     /// the credentials end.
     ///

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use crate::freshness::Millis;
 use crate::session::answer::Answer;
 use crate::single_flight::FlightId;
 use error::ResolveError;
@@ -27,6 +28,8 @@ pub type Outcome = Result<Answer, ResolveError>;
 pub struct Job {
     /// For the whole call: connect, retry and answer included.
     pub timeout: Duration,
+    /// Unix time in milliseconds, as it is sent.
+    pub now: Millis,
     pub question: Question,
     pub lease: Lease,
 }
@@ -35,6 +38,8 @@ pub struct Job {
 pub struct Completion {
     pub flight: FlightId,
     pub outcome: Outcome,
+    /// Of a valid answer: for how long after the job was sent the credentials last, if they say so themselves.
+    pub lasts: Option<Millis>,
 }
 
 /// Makes the event loop look at the completions; callable from any thread.
@@ -69,14 +74,18 @@ impl Lease {
         &self.target
     }
 
-    pub fn complete(mut self, outcome: Outcome) {
-        self.send(outcome);
+    pub fn complete(mut self, outcome: Outcome, lasts: Option<Millis>) {
+        self.send(outcome, lasts);
     }
 
-    fn send(&mut self, outcome: Outcome) {
+    pub fn fail(self, error: ResolveError) {
+        self.complete(Err(error), None);
+    }
+
+    fn send(&mut self, outcome: Outcome, lasts: Option<Millis>) {
         self.completed = true;
         // The receiver is gone only where the worker is: then nobody waits.
-        let completion = Completion { flight: self.flight, outcome };
+        let completion = Completion { flight: self.flight, outcome, lasts };
         if self.completions.send(completion).is_ok() {
             self.wake.wake();
         }
@@ -86,7 +95,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if !self.completed {
-            self.send(Err(ResolveError::Internal("the call was dropped")));
+            self.send(Err(ResolveError::Internal("the call was dropped")), None);
         }
     }
 }

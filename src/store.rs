@@ -15,7 +15,7 @@ use zerocopy::FromBytes;
 
 use crate::blocks::{self, Block, blocks_for};
 use crate::cache_key::CacheKey;
-use crate::freshness::{Millis, Stamp};
+use crate::freshness::{Kind, Millis, Stamp};
 use crate::links::chain::{push, unlink, walk};
 use crate::links::free::Free;
 use crate::links::{Damaged, NIL, at, at_mut, bucket, spread};
@@ -106,9 +106,20 @@ impl<'a> Store<'a> {
         Ok(Some((stamp, size)))
     }
 
+    /// Since when an answer with this stamp is in doubt, as a "none" in the place of a valid answer, if it is.
+    ///
+    /// # Errors
+    /// [`Damaged`] where the memory says what can't be.
+    pub fn doubt(&self, key: &CacheKey, stamp: &Stamp) -> Result<Option<Millis>, Damaged> {
+        match self.find(key)? {
+            Some(link) if stamp.kind == Kind::None => at(self.slots, link)?.doubt(stamp.asked),
+            _ => Ok(None),
+        }
+    }
+
     /// Puts an entry in, instead of the one of this key unless that was asked for later; of two that were asked for at one
     /// moment the last stays. `user` is a keyed hash of whose session it is, as even as a key; negative answers have no
-    /// user, so there it may be anything.
+    /// user. Of a "none" it is since when it is in doubt, or 0.
     ///
     /// # Errors
     /// [`Damaged`] where the memory says what can't be. The change may have been made in part.

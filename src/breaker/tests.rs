@@ -40,7 +40,7 @@ impl Bench {
 
     /// A call that was sent at a time before this one ends.
     fn end(&mut self, name: u32, from: u8, ago: Millis, says: Says) -> Option<Row> {
-        let ended = Ended { client: client(from), asked: self.now - ago, now: self.now, says };
+        let ended = Ended { client: client(from), asked: self.now - ago, now: self.now, says, is_500: false };
         self.circuits().note(&id(name), ended)
     }
 
@@ -175,7 +175,8 @@ fn an_ipv6_site_is_one_suspect() {
     let mut bench = Bench::new();
     let from = |host: u16| Client::from(std::net::IpAddr::from([0x2001, 0xdb8, 6, host, 0, 0, 0, 1]));
     for host in 0..9 {
-        let ended = Ended { client: from(host), asked: 49_999, now: 50_000, says: Says::Fails };
+        let ended =
+            Ended { client: from(host), asked: 49_999, now: 50_000, says: Says::Fails, is_500: false };
         bench.circuits().note(&id(1), ended);
     }
     let attempt = Attempt { client: from(9), ..bench.attempt(0) };
@@ -318,4 +319,21 @@ proptest! {
             prop_assert!(bench.admit(name, 1));
         }
     }
+}
+
+#[test]
+fn it_knows_whether_a_500_is_among_the_failures() {
+    let mut bench = Bench::new();
+    let end = |bench: &mut Bench, says, is_500| {
+        let ended = Ended { client: client(1), asked: bench.now - 1, now: bench.now, says, is_500 };
+        bench.circuits().note(&id(1), ended);
+        bench.circuits().fails_without_500(&id(1))
+    };
+    assert!(!bench.circuits().fails_without_500(&id(1)), "nothing has failed");
+    assert!(end(&mut bench, Says::Fails, false));
+    assert!(!end(&mut bench, Says::Fails, true));
+    assert!(!end(&mut bench, Says::Fails, false), "it is still among them");
+    assert!(!end(&mut bench, Says::Works, false));
+    bench.now += 1;
+    assert!(end(&mut bench, Says::Fails, false), "that was before the success");
 }

@@ -32,8 +32,14 @@ impl Shared for &Zone {
         if entries.get(key).is_some_and(|(kept, _)| kept.asked > fill.stamp.asked) {
             return Stays::Old;
         }
-        entries.insert(*key, (fill.stamp, resolution.clone()));
-        Stays::New
+        let stamp = match entries.get(key) {
+            Some((kept, _)) if kept.kind == Kind::Valid && fill.stamp.kind == Kind::None => {
+                fill.stamp.doubted(fill.stamp.asked)
+            }
+            _ => fill.stamp,
+        };
+        entries.insert(*key, (stamp, resolution.clone()));
+        Stays::New(stamp)
     }
 
     fn void(&self, key: &CacheKey, asked: Millis) {
@@ -306,7 +312,51 @@ fn a_worker_does_not_keep_for_itself_what_is_older_than_the_zones() {
     fill(&other, 1040, &answered(Some(false), ""));
     assert!(matches!(one.look_up(&key(), 1100, &TIMES, &WINDOWS), Found::Expired));
     zone.entries.borrow_mut().clear();
-    assert!(matches!(one.look_up(&key(), 1101, &TIMES, &WINDOWS), Found::Expired));
+    assert!(matches!(one.look_up(&key(), 1101, &TIMES, &WINDOWS), Found::Missing));
+}
+
+#[test]
+fn what_a_worker_remembers_is_given_only_while_it_is_fresh() {
+    for (now, expected) in [(1099, alice("fresh")), (1100, None), (1129, None)] {
+        // Another worker has put a later answer into the zone, and others have crowded that out.
+        let zone = Zone::default();
+        let (one, other) = (Cache::new(&zone), Cache::new(&zone));
+        fill(&one, 1000, &answered(Some(true), "alice"));
+        fill(&other, 1010, &answered(Some(false), ""));
+        zone.entries.borrow_mut().clear();
+        assert_eq!(look(&one, now), expected, "{now}");
+    }
+}
+
+#[test]
+fn the_zone_has_nothing_older_to_give_than_a_worker_remembers() {
+    let zone = Zone::default();
+    let cache = Cache::new(&zone);
+    fill(&cache, 1050, &answered(Some(false), ""));
+    // The zone was out of reach then, and has what was there before.
+    let outcome = answered(Some(true), "alice");
+    let stamp = stamp(&outcome, Kinds::default(), 1000, None).unwrap();
+    zone.entries.borrow_mut().insert(key(), (stamp, resolution(&outcome).unwrap().clone()));
+    assert!(matches!(cache.look_up(&key(), 1099, &TIMES, &WINDOWS), Found::Fresh(_)));
+    assert!(matches!(cache.look_up(&key(), 1101, &TIMES, &WINDOWS), Found::Expired));
+}
+
+#[test]
+fn a_worker_remembers_a_none_in_doubt_for_no_longer_than_the_zone() {
+    let zone = Zone::default();
+    let cache = Cache::new(&zone);
+    let long = Times { valid: 60_000, invalid: 60_000, none: 60_000 };
+    fill(&cache, 1000, &answered(Some(true), "alice"));
+    fill(&cache, 2000, &answered(None, ""));
+    let looked = zone.looked.get();
+    assert!(matches!(cache.look_up(&key(), 2999, &long, &WINDOWS), Found::Fresh(_)));
+    assert_eq!(zone.looked.get(), looked, "it remembers that");
+    assert!(matches!(cache.look_up(&key(), 3000, &long, &WINDOWS), Found::Expired));
+    fill(&cache, 3001, &answered(None, ""));
+    assert!(
+        matches!(cache.look_up(&key(), 9000, &long, &WINDOWS), Found::Fresh(_)),
+        "nothing valid was there"
+    );
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, PAD_INDIFFERENT};
-use serde_json::{Map, Value};
 
+use super::claims::Claims;
 use super::{Credentials, trim};
 
 /// How far the resolver's clock may be behind ours.
@@ -52,10 +52,7 @@ fn exp(token: &[u8]) -> Option<u64> {
         return None;
     };
     let claims = URL_SAFE.decode(claims).or_else(|_| STANDARD.decode(claims)).ok()?;
-    let claims: Map<String, Value> = serde_json::from_slice(&claims).ok()?;
-    let exp = claims.get("exp")?;
-    // Beyond u64 a float becomes its largest number: no end at all.
-    exp.as_u64().or_else(|| exp.as_f64().filter(|seconds| *seconds >= 0.0).map(|seconds| seconds as u64))
+    serde_json::from_slice::<Claims>(&claims).ok()?.exp
 }
 
 #[cfg(test)]

@@ -98,6 +98,28 @@ fn kinds_are_listed_in_authgears_order() {
 }
 
 #[test]
+fn one_credential_is_told_from_several() {
+    let bearer = ("authorization", "Bearer a");
+    for (lines, is_single) in [
+        (&[bearer][..], true),
+        (&[("cookie", "a=b; session=a; c=d")], true),
+        (&[("cookie", "app_session=a")], true),
+        (&[bearer, ("cookie", "a=b")], true),
+        (&[bearer, ("authorization", "Bearer b")], true),
+        (&[("authorization", "Basic YTpi"), ("cookie", "session=a")], true),
+        (&[bearer, ("cookie", "session=a")], false),
+        (&[bearer, ("cookie", "session=")], false),
+        (&[("cookie", "session=a; app_session=b")], false),
+        (&[("cookie", "session=a;session=a")], false),
+        (&[("cookie", "session=a"), ("cookie", "session=b")], false),
+        (&[("cookie", "app_access_token=a; x=y; session=b")], false),
+    ] {
+        let Presented::Credentials(found) = read(lines, "") else { panic!("{lines:?}") };
+        assert_eq!(found.is_single(), is_single, "{lines:?}");
+    }
+}
+
+#[test]
 fn more_than_the_limit_is_too_large() {
     let most = format!("Bearer {}", "a".repeat(MAX_BYTES - 7));
     assert!(matches!(read(&[("authorization", &most)], ""), Presented::Credentials(_)));

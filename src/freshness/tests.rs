@@ -20,6 +20,19 @@ fn each_kind_has_its_own_time() {
 }
 
 #[test]
+fn a_none_in_doubt_lasts_as_long_as_the_doubt_has_and_a_second_at_least() {
+    for (since, lasts) in
+        [(ASKED, 1000), (ASKED - 1, 1000), (ASKED - 1000, 1000), (ASKED - 4000, 4000), (ASKED + 1, 1000)]
+    {
+        assert_eq!(stamp(Kind::None).doubted(since).until, ASKED + lasts, "{since}");
+    }
+    let short = Stamp { until: ASKED + 7, ..stamp(Kind::None) };
+    assert_eq!(short.doubted(ASKED), short);
+    let last = Stamp { asked: Millis::MAX, ..stamp(Kind::None) };
+    assert_eq!(last.doubted(0).until, Millis::MAX);
+}
+
+#[test]
 fn only_valid_answers_are_of_use_when_stale() {
     let both = Age::Stale { on_error: true, while_updating: true };
     let one = Age::Stale { on_error: true, while_updating: false };

@@ -22,6 +22,14 @@ use crate::session::answer::{Answer, Finding};
 use crate::settings::Settings;
 use crate::single_flight::Role;
 
+/// The credentials that an answer is for.
+#[derive(Clone, Copy)]
+struct Asked {
+    key: CacheKey,
+    /// Whether there is one only.
+    is_single: bool,
+}
+
 /// Looks at the credentials; answers from what is known of them, or has the request wait.
 ///
 /// # Errors
@@ -60,8 +68,9 @@ fn ask(
         }
         return Ok(INTERNAL_ERROR);
     };
+    let is_single = credentials.is_single();
     if let Some(landed) = known(state, key, settings) {
-        return conclude(r, state, settings, key, &landed);
+        return conclude(r, state, settings, Asked { key, is_single }, &landed);
     }
     let found = settings.cache.as_ref().and_then(|cache| worker::with(|worker| worker.look_up(&key, cache)));
     let is_renewal = matches!(found, Some(Found::Stale { on_error: true, .. }));
@@ -88,12 +97,16 @@ fn ask(
                 report::overload(suspend::request_log(r), settings, overload);
                 ResolveError::Overload
             }
-            Refused::Breaker => ResolveError::Breaker,
+            Refused::Breaker => {
+                // With a single credential it makes no difference.
+                let is_without = |worker: &mut worker::Worker| worker.fails_without_500(&settings.target);
+                ResolveError::Breaker { after_500: is_single || worker::with(is_without) != Some(true) }
+            }
         };
         let outcome = Arc::new(Err(error));
         let landed = Landed { outcome, role: Role::Follower, waited: 0 };
         state.answered.replace(Some((key, landed.clone())));
-        conclude(r, state, settings, key, &landed)
+        conclude(r, state, settings, Asked { key, is_single }, &landed)
     })
 }
 
@@ -144,20 +157,20 @@ fn conclude(
     r: &mut ngx_http_request_t,
     state: &RequestState,
     settings: &Settings,
-    key: CacheKey,
+    asked: Asked,
     landed: &Landed,
 ) -> Result<ngx_int_t, OutOfMemory> {
     let Landed { outcome, role, waited } = landed;
     let has_called = !(**outcome).as_ref().is_err_and(ResolveError::is_without_call);
     let waited = has_called.then_some(*waited);
     let mut resolved = Resolved {
-        key: Some(&key),
+        key: Some(&asked.key),
         outcome: Arc::clone(outcome),
         reason: Reason::new(outcome, *role),
         waited,
         role: *role,
     };
-    if let Some((kept, status)) = instead_of(outcome, key, settings) {
+    if let Some((kept, status)) = instead_of(outcome, asked, settings) {
         state.cache_status.set(Some(status));
         (resolved.outcome, resolved.reason, resolved.role) = (kept, reason(status), Role::Follower);
     }
@@ -165,8 +178,9 @@ fn conclude(
 }
 
 /// What may be given in the place of a failure.
-fn instead_of(outcome: &Outcome, key: CacheKey, settings: &Settings) -> Option<(Arc<Outcome>, CacheStatus)> {
-    outcome.as_ref().err().filter(|error| error.allows_stale())?;
+fn instead_of(outcome: &Outcome, asked: Asked, settings: &Settings) -> Option<(Arc<Outcome>, CacheStatus)> {
+    let Asked { key, is_single } = asked;
+    outcome.as_ref().err().filter(|error| error.allows_stale(is_single))?;
     let cache = settings.cache.as_ref().filter(|cache| cache.stale.error > 0)?;
     match worker::with(|worker| worker.look_up(&key, cache))? {
         // Somebody else had more luck.

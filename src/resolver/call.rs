@@ -9,21 +9,38 @@ use super::error::{Failure, ResolveError};
 use super::question::Question;
 use super::target::Target;
 use super::{Job, Outcome};
-use crate::session::answer::{self, Answer};
+use crate::credentials::Credentials;
+use crate::freshness::Millis;
+use crate::session::Resolution;
+use crate::session::answer::{self, Answer, Finding};
 
 /// This much of an answer's content is read for the connection's sake; past it the connection is given up instead.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Does a job from beginning to end and completes its flight.
 pub(crate) async fn perform(job: Job, client: PooledClient) {
-    let Job { timeout: limit, question, lease } = job;
+    let Job { timeout: limit, now, question, lease } = job;
     let target = lease.target();
     let outcome =
         timeout(limit, with_retry(&client, target, &question)).await.unwrap_or(Err(ResolveError::Timeout));
     if outcome == Err(ResolveError::Timeout) {
         client.timed_out();
     }
-    lease.complete(outcome);
+    let lasts = if is_valid(&outcome) { lasts(&question.credentials, now) } else { None };
+    lease.complete(outcome, lasts);
+}
+
+fn is_valid(outcome: &Outcome) -> bool {
+    matches!(outcome, Ok(Answer { finding: Finding::Resolved(Resolution::Valid(_)), .. }))
+}
+
+/// For how long after a moment (in milliseconds of Unix time) credentials last by their own word. Found out here, where the event
+/// loop doesn't wait for it, and for valid answers alone: it bounds no others, so only who has a session makes work by what its
+/// tokens say.
+fn lasts(credentials: &Credentials, now: Millis) -> Option<Millis> {
+    let end = credentials.expires(now / 1000)?;
+    // One less, for the part of a millisecond that the clock leaves out: the end is a bound.
+    Some(end.saturating_mul(1000).saturating_sub(now.saturating_add(1)))
 }
 
 async fn with_retry(client: &PooledClient, target: &Target, question: &Question) -> Outcome {

@@ -30,7 +30,10 @@ pub enum ResolveError {
     #[error("too many calls are in flight")]
     Overload,
     #[error("it has failed before")]
-    Breaker,
+    Breaker {
+        /// Whether a status of 500 is among the failures before.
+        after_500: bool,
+    },
     #[error("internal error: {0}")]
     Internal(&'static str),
 }
@@ -41,22 +44,32 @@ impl ResolveError {
         matches!(self, Self::Timeout | Self::ConnectTimeout)
     }
 
-    /// Whether the resolver is what failed: then an old answer is better than none. What a client can bring about by itself is not
-    /// among it, but for 500; what something before the resolver brings about for a client can't be told apart.
+    /// Whether the resolver is what failed: then an old answer is better than none. Failures that a client can cause by itself
+    /// don't count; those that something in front of the resolver causes for a client can't be told apart.
     ///
-    /// Overload is among these: calls for a session of which there is an old answer have a bound of their own, which nobody
-    /// fills who doesn't have as many valid sessions.
+    /// Authgear locks a session while it resolves it, and answers 500 if it can't get the lock: a client can cause that, with
+    /// calls for a session that lives. If this one is the request's only credential (`is_single`) the old answer is about that
+    /// session. Beside another one it may be about a session that has ended, which must not live on by the lock of the other. The
+    /// same client can open the breaker by such calls, so a 500 among the failures that opened it counts like a 500.
+    ///
+    /// Overload allows it: calls for sessions with an old answer have a bound of their own, which takes as many such
+    /// answers to fill, whatever credentials they are for, and a user has few of them.
     #[must_use]
-    pub fn allows_stale(&self) -> bool {
+    pub fn allows_stale(&self, is_single: bool) -> bool {
         match self {
             Self::Connect(_) | Self::Timeout | Self::ConnectTimeout | Self::Closed(_) => true,
-            Self::Overload | Self::Breaker => true,
-            Self::Answer(AnswerError::Status(status)) => matches!(status, 500 | 502 | 503 | 504),
-            Self::Answer(AnswerError::Malformed(_))
-            | Self::Protocol(_)
-            | Self::Exhausted(_)
-            | Self::Internal(_) => false,
+            Self::Overload => true,
+            Self::Breaker { after_500 } => is_single || !after_500,
+            Self::Answer(AnswerError::Status(500)) => is_single,
+            Self::Answer(error) => error.is_server_failure(),
+            Self::Protocol(_) | Self::Exhausted(_) | Self::Internal(_) => false,
         }
+    }
+
+    /// Whether it is the status 500.
+    #[must_use]
+    pub fn is_500(&self) -> bool {
+        matches!(self, Self::Answer(AnswerError::Status(500)))
     }
 
     /// What it says of the resolver.
@@ -64,16 +77,16 @@ impl ResolveError {
     pub fn says(&self) -> Says {
         match self {
             Self::Connect(_) | Self::Timeout | Self::ConnectTimeout | Self::Closed(_) => Says::Fails,
-            Self::Answer(AnswerError::Status(502..=504)) => Says::Fails,
+            Self::Answer(error) if error.is_server_failure() => Says::Fails,
             Self::Answer(_) | Self::Protocol(_) => Says::Works,
-            Self::Exhausted(_) | Self::Overload | Self::Breaker | Self::Internal(_) => Says::Nothing,
+            Self::Exhausted(_) | Self::Overload | Self::Breaker { .. } | Self::Internal(_) => Says::Nothing,
         }
     }
 
     /// Whether there was no call.
     #[must_use]
     pub fn is_without_call(&self) -> bool {
-        matches!(self, Self::Overload | Self::Breaker)
+        matches!(self, Self::Overload | Self::Breaker { .. })
     }
 
     /// The word that `$authgear_reason` has for it.
@@ -86,7 +99,7 @@ impl ResolveError {
             Self::Answer(AnswerError::Status(_)) => "status",
             Self::Answer(AnswerError::Malformed(_)) | Self::Protocol(_) => "malformed",
             Self::Overload => "overload",
-            Self::Breaker => "breaker",
+            Self::Breaker { .. } => "breaker",
             Self::Internal(_) => "internal",
         }
     }
@@ -203,6 +216,21 @@ mod tests {
         frame.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 2]);
         frame.extend_from_slice(debug_data);
         frame
+    }
+
+    #[test]
+    fn a_500_allows_an_old_answer_for_a_single_credential_alone() {
+        let status = |status| ResolveError::from(AnswerError::Status(status));
+        for status in (500..=599).filter(|status| ![501, 505].contains(status)).map(status) {
+            assert!(status.allows_stale(true), "{status}");
+            assert_eq!(status.allows_stale(false), !status.is_500(), "{status}");
+        }
+        for status in [201, 302, 400, 404, 429, 431, 501, 505, 600].map(status) {
+            assert!(!status.allows_stale(true) && !status.allows_stale(false), "{status}");
+        }
+        let breaker = |after_500| ResolveError::Breaker { after_500 };
+        assert_eq!([true, false].map(|single| breaker(true).allows_stale(single)), [true, false]);
+        assert_eq!([true, false].map(|single| breaker(false).allows_stale(single)), [true, true]);
     }
 
     #[tokio::test]

@@ -99,7 +99,7 @@ fn code(error: &ResolveError) -> u8 {
         ResolveError::Overload => OVERLOAD,
         ResolveError::Internal(_) => INTERNAL,
         ResolveError::Exhausted(_) => EXHAUSTED,
-        ResolveError::Breaker => BREAKER,
+        ResolveError::Breaker { .. } => BREAKER,
     }
 }
 
@@ -114,7 +114,8 @@ fn error(code: u8) -> Option<ResolveError> {
         OVERLOAD => ResolveError::Overload,
         INTERNAL => ResolveError::Internal(ELSEWHERE),
         EXHAUSTED => ResolveError::Exhausted(String::new()),
-        BREAKER => ResolveError::Breaker,
+        // Not told, as no call ends so.
+        BREAKER => ResolveError::Breaker { after_500: true },
         _ => return None,
     })
 }

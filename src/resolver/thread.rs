@@ -96,6 +96,6 @@ async fn start(job: Job, clients: Rc<RefCell<Clients>>) {
     let client = clients.borrow_mut().get(job.lease.target(), Instant::now());
     match client {
         Ok(client) => perform(job, client).await,
-        Err(_) => job.lease.complete(Err(ResolveError::Internal("the HTTP client can't be set up"))),
+        Err(_) => job.lease.fail(ResolveError::Internal("the HTTP client can't be set up")),
     }
 }

@@ -20,6 +20,7 @@ const NONE: u8 = 3;
 #[repr(C)]
 pub(super) struct Slot {
     pub(super) key: [u8; 32],
+    /// Whose session it is; of a "none", since when it is in doubt, or 0.
     pub(super) user: u64,
     pub(super) asked: Millis,
     until: Millis,
@@ -54,6 +55,16 @@ impl Slot {
             _ => return Err(Damaged),
         };
         Ok(Stamp { kind, asked: self.asked, until: self.until })
+    }
+
+    /// Since when a "none" that is asked for now and takes the place of this entry is in doubt.
+    pub(super) fn doubt(&self, now: Millis) -> Result<Option<Millis>, Damaged> {
+        let stamp = self.stamp()?;
+        Ok(match stamp.kind {
+            Kind::Valid if now < stamp.until => Some(now),
+            Kind::None if self.user > 0 => Some(self.user),
+            Kind::Valid | Kind::Invalid | Kind::None => None,
+        })
     }
 
     pub(super) fn class(&self) -> Result<Class, Damaged> {

@@ -87,6 +87,35 @@ fn what_is_put_is_got() {
 }
 
 #[test]
+fn a_none_is_in_doubt_where_a_valid_answer_was_and_as_long_as_nothing_else_comes() {
+    let mut memory = Memory::new(SMALL);
+    let mut store = memory.store();
+    let none = |asked| stamp(Kind::None, asked);
+    let put_none = |store: &mut Store<'_>, asked| {
+        let since = store.doubt(&key(1), &none(asked)).unwrap();
+        store.put(&key(1), since.unwrap_or(0), none(asked), b"").unwrap();
+        since
+    };
+    assert_eq!((put_none(&mut store, 5), put_none(&mut store, 6)), (None, None), "nothing was there");
+    store.put_valid(1, 10);
+    assert_eq!(store.doubt(&key(1), &stamp(Kind::Invalid, 11)), Ok(None));
+    assert_eq!(store.doubt(&key(2), &none(11)), Ok(None));
+    assert_eq!(
+        (put_none(&mut store, 11), put_none(&mut store, 20), put_none(&mut store, 90)),
+        (Some(11), Some(11), Some(11))
+    );
+    store.put_negative(1, 91);
+    assert_eq!(put_none(&mut store, 92), None, "that it is invalid is certain");
+    // One that has ended by its own bounds, or that the resolver has contradicted, can't be renewed.
+    store.put_valid(1, 100);
+    assert_eq!(store.doubt(&key(1), &none(valid(100).until - 1)), Ok(Some(valid(100).until - 1)));
+    assert_eq!(store.doubt(&key(1), &none(valid(100).until)), Ok(None));
+    store.void(&key(1), 101).unwrap();
+    assert_eq!(put_none(&mut store, 102), None);
+    store.assert_sound();
+}
+
+#[test]
 fn another_process_sees_the_same() {
     let mut memory = Memory::new(SMALL);
     memory.store().put_valid(1, 5);

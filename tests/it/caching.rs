@@ -20,6 +20,7 @@ mod separate;
 mod stale_connections;
 mod stale_error;
 mod stale_none;
+mod stale_several;
 mod stale_updating;
 mod tokens;
 mod unkept;

@@ -148,6 +148,15 @@ fn bit_fields_of_a_request_are_read_in_c() {
     }
 }
 
+/// A client chooses what a token says of its end: up to 12 KB of JSON. The resolver's thread reads it.
+#[test]
+fn the_event_loop_reads_no_claims() {
+    let mut sources = sources::read();
+    sources.retain(|source| source.text.contains(".expires("));
+    let readers: Vec<_> = sources.iter().map(|source| source.path.as_str()).collect();
+    assert_eq!(readers, ["src/resolver/call.rs"]);
+}
+
 /// Fails at unsafe code and at types of raw pointers.
 struct FindUnsafe<'a> {
     path: &'a str,

@@ -99,12 +99,36 @@ fn claims_must_be_one_object() {
         b"{\"exp\":1700000060",
         b"{\"exp\":1700000060}}",
         b"{\"exp\":1700000060,}",
-        b"{\"sub\":\"\xff\",\"exp\":1700000060}",
+        b"{\"exp\":1700000060,\"sub\":}",
+        b"{\"exp\":1700000060,\"sub\":x}",
+        b"{\"exp\":1700000060,\"sub\":[1}",
+        b"{\"exp\":1700000060,sub:1}",
         b"\xef\xbb\xbf{\"exp\":1700000060}",
     ] {
         assert_eq!(bearer(&jwt(claims)), None, "{}", String::from_utf8_lossy(claims));
     }
     assert_eq!(bearer(&jwt(" {\"exp\" : 1700000060}\n")), Some(NOW + 60));
+}
+
+/// Go's `encoding/json` takes all of these: bytes that are no UTF-8 and halves of surrogate pairs it replaces, and a number that
+/// nothing is made of may be of any size.
+#[test]
+fn claims_that_the_resolver_s_parser_takes_have_their_end() {
+    for claims in [
+        &b"{\"sub\":\"\xff\",\"exp\":1700000060}"[..],
+        b"{\"\xff\":1,\"exp\":1700000060}",
+        b"{\"sub\":\"\\ud800\",\"exp\":1700000060}",
+        b"{\"\\ud800\":1,\"exp\":1700000060}",
+        b"{\"e\\u0078p\":1700000060}",
+        b"{\"n\":1e400,\"exp\":1700000060}",
+        b"{\"exp\":{\"exp\":[1,{}]},\"exp\":1700000060}",
+    ] {
+        assert_eq!(bearer(&jwt(claims)), Some(NOW + 60), "{}", String::from_utf8_lossy(claims));
+    }
+    let deep = "[".repeat(3000) + &"]".repeat(3000);
+    assert_eq!(bearer(&jwt(format!("{{\"exp\":1700000060,\"a\":{deep}}}"))), Some(NOW + 60));
+    assert_eq!(bearer(&jwt(format!("{{\"a\":{deep},\"exp\":1700000060}}"))), Some(NOW + 60));
+    assert_eq!(bearer(&jwt(format!("{{\"exp\":{deep}}}"))), None);
 }
 
 #[test]
@@ -181,7 +205,7 @@ fn large_and_deep_garbage_has_no_end() {
         jwt(&deep),
         jwt(format!("{{\"exp\":1700000060,\"a\":{deep}")),
         jwt(&objects),
-        jwt(format!("{{\"exp\":1700000060,\"a\":{}{}}}", "[".repeat(3000), "]".repeat(3000))),
+        jwt(format!("{{\"exp\":{deep}")),
         jwt(format!("{{\"exp\":{}}}", "9".repeat(10_000))),
     ] {
         assert_eq!(bearer(&token), None, "{}", &token[..20]);

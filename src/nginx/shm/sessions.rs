@@ -8,7 +8,7 @@ use nginx_sys::{ngx_int_t, ngx_shm_zone_t};
 use super::{Arena, zone};
 use crate::cache::{Fill, Shared, Stays};
 use crate::cache_key::CacheKey;
-use crate::freshness::{Millis, Stamp};
+use crate::freshness::{Kind, Millis, Stamp};
 use crate::links::Damaged;
 use crate::metrics::render::Zone;
 use crate::nginx::log;
@@ -53,6 +53,18 @@ impl SessionZone {
     }
 }
 
+/// Puts an answer in, and returns the stamp that it has there.
+fn put(
+    store: &mut Store<'_>,
+    key: &CacheKey,
+    fill: &Fill<'_>,
+    payload: &[u8],
+) -> Result<(Put, Stamp), Damaged> {
+    let since = store.doubt(key, &fill.stamp)?;
+    let stamp = since.map_or(fill.stamp, |since| fill.stamp.doubted(since));
+    Ok((store.put(key, since.unwrap_or(fill.user), stamp, payload)?, stamp))
+}
+
 impl Shared for SessionZone {
     fn get(&self, key: &CacheKey) -> Option<(Stamp, Resolution)> {
         let mut buffer = self.buffer.borrow_mut();
@@ -63,16 +75,17 @@ impl Shared for SessionZone {
     fn put(&self, key: &CacheKey, fill: &Fill<'_>, resolution: &Resolution) -> Stays {
         let mut payload = Vec::new();
         codec::encode(resolution, &mut payload);
-        let put = self.with(|store| store.put(key, fill.user, fill.stamp, &payload));
-        let crowded_out = match put {
-            Some(Put::Older) => return Stays::Old,
-            Some(Put::Stored { crowded_out }) => crowded_out,
-            Some(Put::TooLarge) | None => None,
+        let Some((put, stamp)) = self.with(|store| put(store, key, fill, &payload)) else {
+            // What is in the zone isn't known, so a "none" may be in doubt.
+            let doubted = fill.stamp.kind == Kind::None;
+            return Stays::New(if doubted { fill.stamp.doubted(fill.stamp.asked) } else { fill.stamp });
         };
-        if let Some(asked) = crowded_out {
-            self.tell_full(fill, asked);
+        match put {
+            Put::Older => return Stays::Old,
+            Put::Stored { crowded_out: Some(asked) } => self.tell_full(fill, asked),
+            Put::Stored { crowded_out: None } | Put::TooLarge => {}
         }
-        Stays::New
+        Stays::New(stamp)
     }
 
     fn void(&self, key: &CacheKey, asked: Millis) {

@@ -74,9 +74,9 @@ enum Led {
 pub(super) struct Call {
     /// When it was sent.
     pub(super) asked: Millis,
-    /// When the credentials end.
-    pub(super) expires: Option<Millis>,
     pub(super) kinds: Kinds,
+    /// Whether there is one credential only.
+    pub(super) is_single: bool,
     pub(super) is_background: bool,
     pub(super) client: Client,
     pub(super) breaker: Option<Breaker>,
@@ -161,6 +161,11 @@ impl Worker {
         })
     }
 
+    /// Whether calls to a resolver fail, and none of them with the status 500, as far as is known.
+    pub fn fails_without_500(&self, target: &Target) -> bool {
+        self.shared.with(|state| Ok(state.circuits.fails_without_500(&target.id()))).unwrap_or(false)
+    }
+
     /// Makes a call that nobody waits for, unless there is one for the key. Tells whether there is one now: where not, the answer
     /// that it was to renew is as good as expired, or a session could live on for want of a call.
     pub fn refresh(&mut self, wanted: Wanted<'_>) -> bool {
@@ -203,26 +208,23 @@ impl Worker {
             max: settings.max_inflight,
         };
         let (asked, unix) = (clock::boot(), clock::unix_millis());
-        let end = question.credentials.expires(unix / 1000);
-        // One less, for the part of a millisecond that the clock leaves out: the end is a bound.
-        let left = end.map(|end| end.saturating_mul(1000).saturating_sub(unix.saturating_add(1)));
         let call = Call {
             asked,
-            expires: left.map(|left| asked.saturating_add(left)),
             kinds: question.credentials.kinds(),
+            is_single: question.credentials.is_single(),
             is_background: leader.is_none(),
             client: client(&question),
             breaker: settings.breaker,
             consequence: Consequence::of(settings),
             claim,
         };
-        let ended = Ended { client: call.client, asked, now: asked, says: Says::Nothing };
+        let ended = Ended { client: call.client, asked, now: asked, says: Says::Nothing, is_500: false };
         match self.flights.lead(key, &boarding, Note::new(Course::Called(call), settings)) {
             Ok(flight) => {
                 let target = Arc::clone(&settings.target);
                 let waker = Arc::clone(&self.waker);
                 let lease = Lease::new(flight, target, self.completion_sender.clone(), waker);
-                self.submit(Job { timeout, question, lease });
+                self.submit(Job { timeout, now: unix, question, lease });
                 Ok(())
             }
             Err(overload) => {
@@ -249,7 +251,7 @@ impl Worker {
                 if self.failures.pass((job.lease.target().id(), "thread"), ngx_time()).is_some() {
                     log::cycle().error(format_args!("the resolver thread can't be started: {error}"));
                 }
-                job.lease.complete(Err(ResolveError::Internal("the resolver thread can't be started")));
+                job.lease.fail(ResolveError::Internal("the resolver thread can't be started"));
             }
         }
     }

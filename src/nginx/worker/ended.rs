@@ -43,28 +43,39 @@ impl Worker {
     /// The next call of this worker's that is over. What is to be kept of it has been kept, and the other workers know.
     pub fn next_arrival(&mut self) -> Option<Arrival> {
         loop {
-            let Completion { flight, outcome } = self.completions.try_recv().ok()?;
+            let Completion { flight, outcome, lasts } = self.completions.try_recv().ok()?;
             let Some(Landing { key, note, waiters }) = self.flights.land(flight) else { continue };
             let outcome = Arc::new(outcome);
             let call = match &note.course {
-                Course::Called(call) => Some(self.end_call(&key, &note, call, &outcome)),
+                Course::Called(call) => {
+                    let expires = lasts.map(|lasts| call.asked.saturating_add(lasts));
+                    let stamp = stamp(&outcome, call.kinds, call.asked, expires);
+                    Some(self.end_call(&key, &note, call, &outcome, stamp))
+                }
                 Course::Followed(_) => None,
             };
             return Some(Arrival { key, waiters, outcome: Some(outcome), call });
         }
     }
 
-    fn end_call(&mut self, key: &CacheKey, note: &Note, call: &Call, outcome: &Arc<Outcome>) -> Called {
-        let stamp = stamp(outcome, call.kinds, call.asked, call.expires);
+    fn end_call(
+        &mut self,
+        key: &CacheKey,
+        note: &Note,
+        call: &Call,
+        outcome: &Arc<Outcome>,
+        stamp: Option<Stamp>,
+    ) -> Called {
         self.keep(key, note, stamp, outcome);
-        if call.is_background && is_no_renewal(outcome) {
+        if call.is_background && is_no_renewal(outcome, call.is_single) {
             self.contradict(key, note, call.asked);
         }
         if let Some(claim) = call.claim {
             self.land(Unlanded { claim, outcome: Some(relay::encode(outcome, stamp.as_ref())) });
         }
         let says = outcome.as_ref().as_ref().map_or_else(ResolveError::says, |_| Says::Works);
-        let ended = Ended { client: call.client, asked: call.asked, now: clock::boot(), says };
+        let is_500 = outcome.as_ref().as_ref().is_err_and(ResolveError::is_500);
+        let ended = Ended { client: call.client, asked: call.asked, now: clock::boot(), says, is_500 };
         self.shared.metrics().tally(self.me.slot).call(outcome, ended.now.saturating_sub(call.asked));
         let row = self.shared.with(|state| Ok(state.circuits.note(&note.target.id(), ended)));
         Called {
@@ -97,12 +108,12 @@ impl Worker {
     }
 }
 
-/// Whether a call came to something that a client may have brought about, by an address or an agent that a firewall before the
-/// resolver refuses: with it, nobody may keep an old session alive.
-fn is_no_renewal(outcome: &Outcome) -> bool {
+/// Whether a client may have caused the outcome of a call: by an address or an agent that a firewall before the resolver refuses,
+/// or by the lock of another session. Nobody must be able to keep an old session alive that way.
+fn is_no_renewal(outcome: &Outcome, is_single: bool) -> bool {
     match outcome {
         Ok(answer) => matches!(answer.finding, Finding::Refused(_)),
-        Err(error) => !error.allows_stale(),
+        Err(error) => !error.allows_stale(is_single),
     }
 }
 

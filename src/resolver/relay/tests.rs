@@ -42,7 +42,7 @@ fn errors() -> Vec<ResolveError> {
         ResolveError::Protocol("garbage".into()),
         ResolveError::Exhausted("no descriptors".into()),
         ResolveError::Overload,
-        ResolveError::Breaker,
+        ResolveError::Breaker { after_500: true },
         ResolveError::Internal("dropped"),
     ]
 }

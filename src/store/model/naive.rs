@@ -71,6 +71,16 @@ impl Model {
         }
     }
 
+    /// Since when a "none" that is asked for now is in doubt: a valid answer that has not ended is there, or another such "none".
+    fn doubt(&self, name: u64, stamp: Stamp) -> Option<Millis> {
+        let there = self.entries.iter().find(|entry| entry.name == name && stamp.kind == Kind::None)?;
+        match there.stamp.kind {
+            Kind::Valid => (stamp.asked < there.stamp.until).then_some(stamp.asked),
+            Kind::None => (there.user > 0).then_some(there.user),
+            Kind::Invalid => None,
+        }
+    }
+
     fn put(&mut self, new: Entry) -> Put {
         if let Some(place) = self.entries.iter().position(|entry| entry.name == new.name) {
             if self.entries[place].stamp.asked > new.stamp.asked {
@@ -134,6 +144,10 @@ pub fn compare(store: &mut Store<'_>, layout: &Layout, steps: &[Step]) {
         match *step {
             Step::Put { name, user, stamp, len } => {
                 let payload = vec![number.to_le_bytes()[0]; len];
+                let since = model.doubt(name, stamp);
+                assert_eq!(store.doubt(&key(name), &stamp), Ok(since), "{step:?}");
+                let stamp = since.map_or(stamp, |since| stamp.doubted(since));
+                let user = if stamp.kind == Kind::None { since.unwrap_or(0) } else { user };
                 let put = store.put(&key(name), user, stamp, &payload);
                 assert_eq!(put, Ok(model.put(Entry { name, user, stamp, payload, number })), "{step:?}");
             }
@@ -206,5 +220,5 @@ pub fn even(user: u64) -> u64 {
 
 #[must_use]
 pub fn stamp(kind: Kind, asked: Millis) -> Stamp {
-    Stamp { kind, asked, until: asked + 1000 }
+    Stamp { kind, asked, until: asked + 20 }
 }

@@ -113,5 +113,12 @@ fn a_failure_is_the_same_for_who_waits_in_another_worker() {
             "one call, its retry, and one more should the second come late"
         );
     }
+    // With a second credential a 500 may be about that one.
+    for (n, status, expected) in [(20, 500, failed), (21, 503, stale)] {
+        let request = token_of("alice", n).header("Cookie", "session=x");
+        wait_until(fill(&live, &to("/stale/", &request)), MOMENT);
+        let responses = meeting(&live, ["/stale/"; 2], &request, Fault::Gate.then(Fault::Status(status)));
+        assert_eq!(responses.each_ref().map(told), [expected; 2], "{status}");
+    }
     live.finish();
 }

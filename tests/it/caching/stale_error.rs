@@ -58,6 +58,8 @@ fn an_old_answer_is_given_when_the_resolver_fails() {
         Fault::Status(502),
         Fault::Status(503),
         Fault::Status(504),
+        Fault::Status(520),
+        Fault::Status(599),
         Fault::PanicJson500,
         Fault::Text500,
         Fault::CloseBeforeAnswer,
@@ -97,7 +99,6 @@ fn other_failures_are_what_they_are() {
         (Fault::Status(431), "502 error status EXPIRED"),
         (Fault::Status(501), "502 error status EXPIRED"),
         (Fault::Status(505), "502 error status EXPIRED"),
-        (Fault::Status(599), "502 error status EXPIRED"),
         (Fault::Status(401), "401 error refused EXPIRED"),
         (Fault::Status(403), "403 error refused EXPIRED"),
         (Fault::Redirect("/login".into()), "502 error status EXPIRED"),
@@ -116,7 +117,8 @@ fn other_failures_are_what_they_are() {
 }
 
 /// Authgear locks a session while it resolves it, and a call that finds it locked may be answered with 500: the one failure
-/// that a user can bring about, with a session that lives. It is for that user's old answer alone, within its window.
+/// that a user can cause, with a session that lives. It gives that user its own old answer alone, within its window; what the same
+/// user gets with several credentials is in `stale_several`.
 #[test]
 fn a_user_who_keeps_a_session_locked_gets_no_more_than_its_own_old_answer() {
     let lines = format!(

@@ -4,9 +4,10 @@ use std::cell::RefCell;
 
 use super::super::harness::{Http1, Request, Signal, Wire, burst, poll, process};
 use super::super::stage::with_bearer;
+use super::super::standin::Resolver;
 use super::identities::{ODD, every_byte};
 use super::{
-    Fault, LONG, Live, MOMENT, PATIENCE, SHORT, built, session_of, to, token_of, told, wait_until,
+    CACHE, Fault, LONG, Live, MOMENT, PATIENCE, SHORT, built, session_of, to, token_of, told, wait_until,
     with_headers,
 };
 
@@ -118,6 +119,31 @@ fn an_old_answer_in_one_worker_is_replaced_by_what_the_other_learns() {
     until(&live);
     let second = ask(&two, &short);
     assert!(second.starts_with("200 none "), "{second}");
+    live.finish();
+}
+
+/// What a worker remembers says nothing of what the others have learnt since then, and the zone may have forgotten that.
+#[test]
+fn no_worker_gives_an_old_answer_that_another_has_replaced() {
+    let lines = format!(
+        "{CACHE}\n{SHORT}\nauthgear_breaker off;\nauthgear_cache_use_stale error=10m;\n\
+         location /pid {{ authgear_resolve off; return 200 $pid; }}"
+    );
+    let live = Live::build(Resolver::start(), &lines, |builder| {
+        builder.workers(2).http("authgear_cache_zone zone=sessions:32k;")
+    });
+    let [one, two] = connections(&live);
+    let request = token_of("alice", 1);
+    assert_eq!(ask(&two, &request), "200 valid resolved MISS");
+    wait_until(live.resolver.last_call().expect("a call").at, MOMENT);
+    live.accounts().revoke("user:alice:1");
+    assert_eq!(ask(&one, &request), "200 none resolved EXPIRED");
+    for n in 0..60 {
+        assert_eq!(ask(&one, &with_bearer(&format!("bad{n}"))), "200 none resolved MISS");
+    }
+    live.resolver.set_fault(Some(Fault::Status(503)));
+    let told = ask(&two, &request);
+    assert!(told.starts_with("502 error status "), "{told}");
     live.finish();
 }
 

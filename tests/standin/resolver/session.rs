@@ -40,13 +40,16 @@ fn by_oauth(accounts: &Accounts, settings: &Settings, call: &Call) -> Option<Use
         .or_else(|| accounts.by_token(cookie(Kind::AppAccessToken)?, &origin))
 }
 
-/// What the real server takes a lock on: the credential that would be looked up first.
-pub fn lock_key(settings: &Settings, call: &Call) -> Option<Vec<u8>> {
-    let bearer = call.header("authorization").and_then(go::bearer);
+/// What the real server takes a lock on: the session of the first credential that has one. Dead ones before it lock nothing.
+pub fn lock_key(accounts: &Accounts, settings: &Settings, call: &Call) -> Option<Vec<u8>> {
+    let origin = settings.origin(call);
     let cookie = |kind| call.cookie(&settings.cookie_name(kind));
+    let is_token = |token: &&[u8]| accounts.by_token(token, &origin).is_some();
+    let session = |kind| cookie(kind).filter(|value| accounts.by_session(kind, value).is_some());
+    let bearer = call.header("authorization").and_then(go::bearer).filter(is_token);
     bearer
-        .or_else(|| cookie(Kind::AppSession))
-        .or_else(|| cookie(Kind::AppAccessToken))
-        .or_else(|| cookie(Kind::Session))
+        .or_else(|| session(Kind::AppSession))
+        .or_else(|| cookie(Kind::AppAccessToken).filter(is_token))
+        .or_else(|| session(Kind::Session))
         .map(<[u8]>::to_vec)
 }

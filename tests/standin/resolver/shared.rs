@@ -99,7 +99,7 @@ impl Shared {
     /// Takes note of a call that has arrived; the first half of what is done with it.
     pub fn arrive(self: &Arc<Self>, call: &Call) -> Flight {
         let key = if self.settings.lock_sessions && routes::is_resolve(call) {
-            session::lock_key(&self.settings, call)
+            session::lock_key(&self.accounts, &self.settings, call)
         } else {
             None
         };

@@ -194,9 +194,26 @@ fn a_session_lock_lets_one_call_of_a_session_through() {
     assert!(resolver.wait_for_gate(1, SOON));
     assert!(read_head(&mut asked(&resolver)).starts_with("HTTP/1.1 500 "));
     let bob = resolver.accounts().login("bob").header(Kind::Session, "");
-    let other = resolve(resolver.addr(), &[&format!("{}: {}", bob.0, bob.1)]);
+    let bob = format!("{}: {}", bob.0, bob.1);
+    let other = resolve(resolver.addr(), &[&bob]);
     assert!(other.starts_with("HTTP/1.1 200 "), "{other}");
     resolver.open_gate();
     assert!(read_head(&mut first).starts_with("HTTP/1.1 200 "));
     assert!(read_head(&mut asked(&resolver)).starts_with("HTTP/1.1 200 "));
+}
+
+/// Seen on the real server: the lock is that of the credential that resolves, whatever dead ones stand before it.
+#[test]
+fn a_dead_credential_beside_a_locked_session_gets_500() {
+    let resolver = Resolver::builder().lock_sessions(true).start();
+    let bob = resolver.accounts().login("bob").header(Kind::Session, "");
+    let bob = format!("{}: {}", bob.0, bob.1);
+    resolver.push_fault(Fault::Gate);
+    std::thread::scope(|scope| {
+        scope.spawn(|| resolve(resolver.addr(), &[&bob]));
+        assert!(resolver.wait_for_gate(1, SOON));
+        let other = resolve(resolver.addr(), &["Authorization: Bearer dead", &bob]);
+        assert!(other.starts_with("HTTP/1.1 500 "), "{other}");
+        resolver.open_gate();
+    });
 }
