@@ -16,7 +16,7 @@ impl Secret {
     }
 }
 
-/// Says which resolver is asked, and how: endpoint, origin, cookie prefix and TLS identity, as a digest.
+/// Says which resolver is asked, and how: endpoint, origin, cookie prefix, and whom TLS is configured to believe, as a digest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ResolverId([u8; 32]);
 

@@ -203,7 +203,7 @@ unsafe extern "C" fn cmd_ssl_trusted_certificate(
     conf: *mut c_void,
 ) -> *mut c_char {
     Directive::read(cf, conf, |directive| {
-        directive.set_from_file(|overrides| &mut overrides.ssl_trusted, Roots::from_pem)
+        directive.set_from_file(|overrides| &mut overrides.ssl_trusted, |pem, _| Roots::from_pem(pem))
     })
 }
 

@@ -66,8 +66,9 @@ impl PooledClient {
     }
 }
 
-/// Connections may be shared by calls with equal keys only: the connect timeout belongs to the pool in the library.
-type PoolKey = (ResolverId, Duration);
+/// Connections may be shared by calls with equal keys only: the same resolver, the same certificates, and the connect timeout, which
+/// belongs to the pool in the library.
+type PoolKey = (ResolverId, [u8; 32], Duration);
 
 /// So many pools may be replaced for a timeout one after the other, and one more in each such time. A connection that is left
 /// behind isn't always closed: where the other side lets no further stream begin, and answers pings, the library keeps it for the call
@@ -130,7 +131,7 @@ impl Clients {
     /// # Errors
     /// If the library can't make one.
     pub(crate) fn get(&mut self, target: &Target, now: Instant) -> reqwest::Result<PooledClient> {
-        let key = (target.id(), target.connect_timeout());
+        let key = (target.id(), target.tls_digest(), target.connect_timeout());
         let mut pool = match self.pools.remove(&key) {
             None => Pool::new(self.make(target)?, now, REPLACEMENTS),
             Some(pool) => match pool.successor(now) {

@@ -30,6 +30,7 @@ pub struct Target {
     cookie_prefix: String,
     connect_timeout: Duration,
     tls: ClientConfig,
+    tls_digest: [u8; 32],
 }
 
 impl Target {
@@ -51,6 +52,7 @@ impl Target {
             url.set_host(Some(name)).map_err(|_| TlsError::Name)?;
         }
         let id = identify(endpoint, &origin, cookie_prefix, &tls);
+        let tls_digest = digest(&tls);
         let allow_http2 = authority(&url) == origin.authority;
         let tls = tls::client_config(tls.roots.as_ref(), tls.identity, allow_http2)?;
         let cookie_prefix = cookie_prefix.to_owned();
@@ -64,6 +66,7 @@ impl Target {
             cookie_prefix,
             connect_timeout,
             tls,
+            tls_digest,
         })
     }
 
@@ -117,6 +120,12 @@ impl Target {
         &self.tls
     }
 
+    /// Tells apart the certificates that connections are made with: those that are trusted, and the client's own.
+    #[must_use]
+    pub fn tls_digest(&self) -> [u8; 32] {
+        self.tls_digest
+    }
+
     /// Whether the `Host` to send is another than the URL's. HTTP/2 is out then: servers refuse a request whose `Host`
     /// differs from its `:authority`.
     #[must_use]
@@ -129,18 +138,30 @@ fn authority(url: &Url) -> &str {
     &url[url::Position::BeforeHost..url::Position::AfterPort]
 }
 
+/// Of TLS, what the configuration says about whom to believe. Certificates that are replaced under the same configuration leave
+/// answers as good as they were: the roots of a system change with its updates, and a client certificate is renewed in its
+/// file. So the system's roots are one word here, and a client certificate is the path of its file, which still keeps two of
+/// them in one configuration apart. A file of roots is named to say whom to believe, and counts by its certificates.
 fn identify(endpoint: &Endpoint, origin: &Origin, cookie_prefix: &str, tls: &TlsTarget) -> ResolverId {
-    let roots = tls.roots.as_ref().map_or(&b"unverified"[..], |roots| roots.digest());
-    let identity = tls.identity.as_ref().map_or(&b""[..], |(chain, _)| chain.digest());
+    let roots = tls.roots.as_ref().map_or(&b"unverified"[..], |roots| roots.configured());
+    let identity = tls.identity.as_ref().map_or("", |(chain, _)| chain.path());
     ResolverId::digest(&[
         endpoint.url().as_str().as_bytes(),
         origin.scheme.as_bytes(),
         origin.authority.as_bytes(),
         cookie_prefix.as_bytes(),
         roots,
-        identity,
+        identity.as_bytes(),
         tls.name.as_deref().unwrap_or_default().as_bytes(),
     ])
+}
+
+fn digest(tls: &TlsTarget) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    // Digests of one length, or nothing.
+    hasher.update(tls.roots.as_ref().map_or(&[0; 32], |roots| roots.digest()));
+    hasher.update(tls.identity.as_ref().map_or(&[0; 32], |(chain, _)| chain.digest()));
+    *hasher.finalize().as_bytes()
 }
 
 #[cfg(test)]

@@ -1,72 +1,131 @@
 //! TLS to the resolver: what is trusted, who we are. Read and checked by the master at configuration time, while it
 //! still has its privileges.
 
+mod der;
+mod p521;
+mod pem;
+mod verifier;
+
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
+
+use verifier::{Trusted, Verifier};
 
 #[derive(Debug, Error)]
 pub enum TlsError {
-    #[error("it is no PEM file: {0}")]
-    Pem(String),
     #[error("there is no certificate in it")]
     NoCertificate,
-    #[error("there is no private key in it (an encrypted one can't be used)")]
+    #[error("certificate {0} in it can't be read: {1}")]
+    Unreadable(usize, &'static str),
+    #[error("certificate {0} in it can't be trusted: {1}")]
+    Untrusted(usize, &'static str),
+    #[error("there is no private key in it")]
     NoKey,
-    #[error("a certificate in it can't be used: {0}")]
-    BadCertificate(rustls::Error),
+    #[error("the private key in it is encrypted; take the password off")]
+    EncryptedKey,
+    #[error("the private key in it is damaged, or of a kind that isn't supported")]
+    BadKey,
     #[error(
         "\"authgear_resolve\" is https, and no root certificates of the system can be found; name a file in \"authgear_ssl_trusted_certificate\""
     )]
     NoSystemRoots,
-    #[error("\"authgear_ssl_certificate\" and \"authgear_ssl_certificate_key\" don't match: {0}")]
-    Identity(rustls::Error),
+    #[error("the private key in \"{key}\" belongs to another certificate than the first one in \"{chain}\"")]
+    Mismatch { key: String, chain: String },
     #[error("\"authgear_ssl_name\" can't be used")]
     Name,
+    #[error("TLS can't be set up: {0}")]
+    Setup(rustls::Error),
 }
 
-/// Certificates to trust, and a digest that tells one set of them from another.
+/// Certificates to trust.
 #[derive(Clone)]
 pub struct Roots {
-    store: Arc<RootCertStore>,
+    trusted: Arc<Trusted>,
     digest: [u8; 32],
+    /// What the configuration says of them.
+    configured: Arc<[u8]>,
 }
 
 impl Roots {
     /// # Errors
-    /// If there is no certificate in the file, or one that can't be a root.
+    /// If there is no certificate in the file, or one that can't be used.
     pub fn from_pem(pem: &[u8]) -> Result<Self, TlsError> {
-        let certificates = certificates(pem)?;
-        let mut store = RootCertStore::empty();
-        for certificate in &certificates {
-            store.add(certificate.clone()).map_err(TlsError::BadCertificate)?;
+        let (mut trusted, mut certificates) = (nothing(), Vec::new());
+        for (n, block) in (1..).zip(pem::certificates(pem)) {
+            let block = block.map_err(|why| TlsError::Unreadable(n, why))?;
+            let parts = der::Parts::read(&block.der).ok_or(TlsError::Unreadable(n, NOT_X509))?;
+            if block.has_settings && !der::vouches_for_servers(parts.rest) {
+                return Err(TlsError::Untrusted(n, "its trust settings leave TLS servers out"));
+            }
+            let certificate = CertificateDer::from(parts.whole.to_vec());
+            trust(&mut trusted, &certificate).map_err(|why| TlsError::Untrusted(n, why))?;
+            certificates.push(certificate);
         }
-        Ok(Self { store: Arc::new(store), digest: digest(&certificates) })
+        if certificates.is_empty() {
+            return Err(TlsError::NoCertificate);
+        }
+        let digest = digest(&certificates);
+        Ok(Self { trusted: Arc::new(trusted), digest, configured: digest.as_slice().into() })
     }
 
-    /// The system's own. Certificates among them that can't be read are left out, as every TLS client does.
+    /// The system's own. Certificates among them that can't be used are left out, as every TLS client does.
     ///
     /// # Errors
     /// If none is left.
     pub fn system() -> Result<Self, TlsError> {
-        let certificates = rustls_native_certs::load_native_certs().certs;
-        let mut store = RootCertStore::empty();
-        let (added, _) = store.add_parsable_certificates(certificates.iter().cloned());
-        if added == 0 {
+        let mut certificates = rustls_native_certs::load_native_certs().certs;
+        let mut trusted = nothing();
+        certificates.retain(|certificate| trust(&mut trusted, certificate).is_ok());
+        if certificates.is_empty() {
             return Err(TlsError::NoSystemRoots);
         }
-        Ok(Self { store: Arc::new(store), digest: digest(&certificates) })
+        let digest = digest(&certificates);
+        Ok(Self { trusted: Arc::new(trusted), digest, configured: b"system".as_slice().into() })
     }
 
+    /// Tells one set of certificates from another.
     #[must_use]
-    pub fn digest(&self) -> &[u8] {
+    pub fn digest(&self) -> &[u8; 32] {
         &self.digest
+    }
+
+    /// Tells what the configuration trusts: the certificates of a file, or the system's, whichever these are.
+    #[must_use]
+    pub fn configured(&self) -> &[u8] {
+        &self.configured
+    }
+}
+
+const NOT_X509: &str = "it is not an X.509 certificate";
+
+fn nothing() -> Trusted {
+    Trusted { authorities: RootCertStore::empty(), servers: Vec::new() }
+}
+
+fn trust(trusted: &mut Trusted, certificate: &CertificateDer<'static>) -> Result<(), &'static str> {
+    let parts = der::Parts::read(certificate).ok_or(NOT_X509)?;
+    let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms.all;
+    let algorithm = der::algorithm(parts.key).ok_or(NOT_X509)?;
+    if !algorithms.iter().any(|known| *known.public_key_alg_id() == *algorithm) {
+        return Err("keys of its kind aren't supported");
+    }
+    if der::rsa_bits(parts.key).is_some_and(|bits| !(2048..=8192).contains(&bits)) {
+        return Err("an RSA key must have between 2048 and 8192 bits");
+    }
+    if parts.is_ca {
+        trusted.authorities.add(certificate.clone()).map_err(|_| NOT_X509)
+    } else {
+        let mut root = RootCertStore::empty();
+        root.add(certificate.clone()).map_err(|_| NOT_X509)?;
+        trusted.servers.push((certificate.clone(), root));
+        Ok(())
     }
 }
 
@@ -75,30 +134,56 @@ impl Roots {
 pub struct CertificateChain {
     certificates: Arc<[CertificateDer<'static>]>,
     digest: [u8; 32],
+    path: Arc<str>,
 }
 
 impl CertificateChain {
     /// # Errors
-    /// If there is no certificate in the file.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, TlsError> {
-        let certificates = certificates(pem)?;
-        Ok(Self { digest: digest(&certificates), certificates: certificates.into() })
+    /// If there is no certificate in the file, or one that can't be read.
+    pub fn from_pem(pem: &[u8], path: &str) -> Result<Self, TlsError> {
+        let read = |(n, block): (usize, Result<pem::Block, _>)| {
+            let block = block.map_err(|why| TlsError::Unreadable(n, why))?;
+            let parts = der::Parts::read(&block.der).ok_or(TlsError::Unreadable(n, NOT_X509))?;
+            Ok(CertificateDer::from(parts.whole.to_vec()))
+        };
+        let certificates: Vec<_> = (1..).zip(pem::certificates(pem)).map(read).collect::<Result<_, _>>()?;
+        if certificates.is_empty() {
+            return Err(TlsError::NoCertificate);
+        }
+        Ok(Self { digest: digest(&certificates), certificates: certificates.into(), path: path.into() })
     }
 
+    /// Tells one chain from another.
     #[must_use]
-    pub fn digest(&self) -> &[u8] {
+    pub fn digest(&self) -> &[u8; 32] {
         &self.digest
+    }
+
+    /// The file that it was read from.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
     }
 }
 
 #[derive(Clone)]
-pub struct PrivateKey(Arc<PrivateKeyDer<'static>>);
+pub struct PrivateKey {
+    key: Arc<dyn SigningKey>,
+    path: Arc<str>,
+}
 
 impl PrivateKey {
     /// # Errors
-    /// If there is no key in the file that can be read without a password.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, TlsError> {
-        PrivateKeyDer::from_pem_slice(pem).map(|key| Self(Arc::new(key))).map_err(|_| TlsError::NoKey)
+    /// If there is no key in the file that can be used, and read without a password.
+    pub fn from_pem(pem: &[u8], path: &str) -> Result<Self, TlsError> {
+        let der = match PrivateKeyDer::from_pem_slice(pem::without_mark(pem)) {
+            Ok(der) => der,
+            Err(_) if pem::has_encrypted_key(pem) => return Err(TlsError::EncryptedKey),
+            Err(rustls::pki_types::pem::Error::NoItemsFound) => return Err(TlsError::NoKey),
+            Err(_) => return Err(TlsError::BadKey),
+        };
+        let key = aws_lc_rs::sign::any_supported_type(&der).map_err(|_| TlsError::BadKey)?;
+        Ok(Self { key, path: path.into() })
     }
 }
 
@@ -111,24 +196,27 @@ impl fmt::Debug for PrivateKey {
 /// Puts a configuration together; no roots: nothing is verified.
 ///
 /// # Errors
-/// If the key is not the certificate's, or of a kind that isn't supported.
+/// If the key is not the certificate's.
 pub fn client_config(
     roots: Option<&Roots>,
     identity: Option<(CertificateChain, PrivateKey)>,
     allow_http2: bool,
 ) -> Result<ClientConfig, TlsError> {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(TlsError::Identity)?;
-    let builder = match roots {
-        Some(roots) => builder.with_root_certificates(Arc::clone(&roots.store)),
-        None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider))),
+    let provider = Arc::new(provider());
+    let verifier = Verifier {
+        trusted: roots.map(|roots| Arc::clone(&roots.trusted)),
+        algorithms: provider.signature_verification_algorithms,
     };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Setup)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match identity {
-        Some((chain, key)) => builder
-            .with_client_auth_cert(chain.certificates.to_vec(), key.0.clone_key())
-            .map_err(TlsError::Identity)?,
+        Some((chain, key)) => {
+            let certified = Arc::new(certified_key(&chain, key)?);
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
+        }
         None => builder.with_no_client_auth(),
     };
     let protocols: &[&[u8]] = if allow_http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
@@ -136,11 +224,21 @@ pub fn client_config(
     Ok(config)
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| TlsError::Pem(error.to_string()))?;
-    if certificates.is_empty() { Err(TlsError::NoCertificate) } else { Ok(certificates) }
+/// The library's own, and P-521 for the key exchange.
+fn provider() -> CryptoProvider {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups.push(&p521::P521);
+    provider
+}
+
+/// The library would compare the keys as well, but reads no certificate of version 1 for that.
+fn certified_key(chain: &CertificateChain, key: PrivateKey) -> Result<CertifiedKey, TlsError> {
+    let first = chain.certificates.first().and_then(|first| der::Parts::read(first));
+    let public = key.key.public_key();
+    if first.map(|first| first.key) != public.as_deref() {
+        return Err(TlsError::Mismatch { key: key.path.to_string(), chain: chain.path.to_string() });
+    }
+    Ok(CertifiedKey::new(chain.certificates.to_vec(), key.key))
 }
 
 fn digest(certificates: &[CertificateDer<'_>]) -> [u8; 32] {
@@ -152,83 +250,5 @@ fn digest(certificates: &[CertificateDer<'_>]) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
-/// `authgear_ssl_verify off`: whoever holds the key of the certificate shown is taken for the resolver.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pair() -> (String, String) {
-        let made = rcgen::generate_simple_self_signed(["auth.example.com".to_owned()]).unwrap();
-        (made.cert.pem(), made.signing_key.serialize_pem())
-    }
-
-    #[test]
-    fn files_that_hold_nothing_usable_are_refused() {
-        let (certificate, key) = pair();
-        assert!(matches!(Roots::from_pem(b""), Err(TlsError::NoCertificate)));
-        assert!(matches!(Roots::from_pem(key.as_bytes()), Err(TlsError::NoCertificate)));
-        assert!(matches!(Roots::from_pem(b"-----BEGIN CERTIFICATE-----\n!\n"), Err(TlsError::Pem(_))));
-        let hollow = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(matches!(Roots::from_pem(hollow), Err(TlsError::BadCertificate(_))));
-        assert!(matches!(PrivateKey::from_pem(certificate.as_bytes()), Err(TlsError::NoKey)));
-        assert!(PrivateKey::from_pem(key.as_bytes()).is_ok());
-    }
-
-    #[test]
-    fn a_key_of_another_certificate_is_refused() {
-        let ((certificate, key), (_, other)) = (pair(), pair());
-        let config = |key: &str| {
-            let chain = CertificateChain::from_pem(certificate.as_bytes()).unwrap();
-            client_config(None, Some((chain, PrivateKey::from_pem(key.as_bytes()).unwrap())), true)
-        };
-        assert!(config(&key).is_ok());
-        assert!(matches!(config(&other), Err(TlsError::Identity(_))));
-    }
-
-    #[test]
-    fn sets_of_roots_are_told_apart() {
-        let (one, two) = (pair().0, pair().0);
-        let digest = |pem: &str| Roots::from_pem(pem.as_bytes()).unwrap().digest;
-        assert_ne!(digest(&one), digest(&two));
-        assert_ne!(digest(&one), digest(&format!("{one}{two}")));
-        assert_eq!(digest(&one), digest(&one));
-    }
-}
+mod tests;

@@ -43,7 +43,7 @@ impl Door {
     pub(crate) fn tls(port: u16, protocol: &str) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(Pki::shared().ca()).expect("a CA");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let mut config = builder.expect("TLS versions").with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];

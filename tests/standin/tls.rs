@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::{fs, io};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
@@ -177,7 +177,7 @@ pub struct ServerTls {
 impl ServerTls {
     pub(super) fn config(self, alpn: &[Vec<u8>], client_auth: ClientAuth) -> ServerConfig {
         // Stated, because the tests' client library may have made another provider the process's.
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .expect("TLS versions");

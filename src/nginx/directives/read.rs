@@ -102,11 +102,11 @@ impl Directive<'_> {
         }
     }
 
-    /// Reads the file that the argument names, and keeps what it holds.
+    /// Reads the file that the argument names, and keeps what it holds. `parse` gets its bytes and its path.
     pub(super) fn set_from_file<T>(
         self,
         place: fn(&mut Overrides) -> &mut Option<T>,
-        parse: impl FnOnce(&[u8]) -> Result<T, TlsError>,
+        parse: impl FnOnce(&[u8], &str) -> Result<T, TlsError>,
     ) -> *mut c_char {
         let slot = place(&mut self.conf.overrides);
         if slot.is_some() {
@@ -114,7 +114,7 @@ impl Directive<'_> {
         }
         let Some(path) = full_name(self.cf, &self.argument) else { return NGX_CONF_ERROR };
         let read = read_file(&path).map_err(|error| format!("it can't be read: {error}"));
-        match read.and_then(|bytes| parse(&bytes).map_err(|error| error.to_string())) {
+        match read.and_then(|bytes| parse(&bytes, &path).map_err(|error| error.to_string())) {
             Ok(value) => {
                 *slot = Some(value);
                 NGX_CONF_OK

@@ -53,6 +53,30 @@ fn the_tls_name_changes_what_is_asked_for_and_not_what_is_dialled() {
     assert_eq!(target.origin().authority, "10.0.0.5:8443");
 }
 
+/// A client certificate that is renewed in its file, and roots of the system that are others after an update.
+#[test]
+fn certificates_that_are_replaced_change_connections_and_not_answers() {
+    let endpoint = endpoint("https://a").unwrap();
+    let target = |roots: &Roots, path: &str, place: usize| {
+        let (certificate, key): &(String, String) = &PAIRS[place];
+        let chain = CertificateChain::from_pem(certificate.as_bytes(), path).unwrap();
+        let identity = Some((chain, PrivateKey::from_pem(key.as_bytes(), "a.key").unwrap()));
+        let tls = TlsTarget { roots: Some(roots.clone()), identity, name: None };
+        Target::new(&endpoint, None, "", Duration::from_secs(1), Some(tls)).unwrap()
+    };
+    let [one, two] = [0, 1].map(|place| Roots::from_pem(PAIRS[place].0.as_bytes()).unwrap());
+    let base = target(&one, "a.pem", 0);
+    for (other, same_answers, same_connections) in [
+        (target(&one, "a.pem", 0), true, true),
+        (target(&one, "a.pem", 1), true, false),
+        (target(&one, "b.pem", 0), false, true),
+        (target(&two, "a.pem", 0), false, false),
+    ] {
+        assert_eq!(base.id() == other.id(), same_answers);
+        assert_eq!(base.tls_digest() == other.tls_digest(), same_connections);
+    }
+}
+
 /// URLs, and what each is in full.
 const URLS: [(&str, &str); 10] = [
     ("http://a", "http://a/_resolver/resolve"),
@@ -143,8 +167,8 @@ impl Asked {
         let roots = (!pem.is_empty()).then(|| Roots::from_pem(pem.as_bytes()).unwrap());
         let identity = self.client.map(|place| {
             let (certificate, key) = &PAIRS[place];
-            let chain = CertificateChain::from_pem(certificate.as_bytes()).unwrap();
-            (chain, PrivateKey::from_pem(key.as_bytes()).unwrap())
+            let chain = CertificateChain::from_pem(certificate.as_bytes(), &format!("{place}.pem")).unwrap();
+            (chain, PrivateKey::from_pem(key.as_bytes(), &format!("{place}.key")).unwrap())
         });
         let tls = TlsTarget { roots, identity, name: self.name.map(str::to_owned) };
         let public = self.origin.0.map(|public| origin(public).unwrap());

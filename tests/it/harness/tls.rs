@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
@@ -35,10 +35,10 @@ impl Tls {
     }
 
     pub(super) fn connection(&self, alpn: &[u8]) -> rustls::ClientConnection {
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .expect("ring knows the default versions")
+            .expect("AWS-LC knows the default versions")
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(TrustsEveryServer(provider)));
         let mut config = match &self.identity {
