@@ -4,6 +4,7 @@
 //! places on which every parser agrees, so the resolver can't find anything in it that the key doesn't cover.
 
 mod expiry;
+mod issuer;
 
 use std::fmt;
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use crate::endpoint::Origin;
 use crate::session::answer::Answer;
 use crate::single_flight::FlightId;
 use error::ResolveError;
@@ -35,6 +36,8 @@ pub struct Job {
 pub struct Completion {
     pub flight: FlightId,
     pub outcome: Outcome,
+    /// The issuer of a token that came to nothing, if the resolver was asked for another origin.
+    pub other_issuer: Option<Origin>,
 }
 
 /// Makes the event loop look at the completions; callable from any thread.
@@ -69,14 +72,19 @@ impl Lease {
         &self.target
     }
 
-    pub fn complete(mut self, outcome: Outcome) {
-        self.send(outcome);
+    pub fn complete(self, outcome: Outcome) {
+        self.complete_with(outcome, None);
     }
 
-    fn send(&mut self, outcome: Outcome) {
+    /// Completes it with what was found out about a token besides.
+    pub fn complete_with(mut self, outcome: Outcome, other_issuer: Option<Origin>) {
+        self.send(outcome, other_issuer);
+    }
+
+    fn send(&mut self, outcome: Outcome, other_issuer: Option<Origin>) {
         self.completed = true;
         // The receiver is gone only where the worker is: then nobody waits.
-        let completion = Completion { flight: self.flight, outcome };
+        let completion = Completion { flight: self.flight, outcome, other_issuer };
         if self.completions.send(completion).is_ok() {
             self.wake.wake();
         }
@@ -86,7 +94,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if !self.completed {
-            self.send(Err(ResolveError::Internal("the call was dropped")));
+            self.send(Err(ResolveError::Internal("the call was dropped")), None);
         }
     }
 }

@@ -9,10 +9,16 @@ use super::error::{Failure, ResolveError};
 use super::question::Question;
 use super::target::Target;
 use super::{Job, Outcome};
-use crate::session::answer::{self, Answer};
+use crate::credentials::Credentials;
+use crate::endpoint::{self, Origin};
+use crate::session::Resolution;
+use crate::session::answer::{self, Answer, Finding};
 
 /// This much of an answer's content is read for the connection's sake; past it the connection is given up instead.
 const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// No origin is longer: a scheme, a name (RFC 1035 §2.3.4) and a port.
+const MAX_ORIGIN: usize = "https://".len() + 253 + ":65535".len();
 
 /// Does a job from beginning to end and completes its flight.
 pub(crate) async fn perform(job: Job, client: PooledClient) {
@@ -23,7 +29,18 @@ pub(crate) async fn perform(job: Job, client: PooledClient) {
     if outcome == Err(ResolveError::Timeout) {
         client.timed_out();
     }
-    lease.complete(outcome);
+    let other_issuer = other_issuer(&question.credentials, target.origin(), &outcome);
+    lease.complete_with(outcome, other_issuer);
+}
+
+/// The issuer of a bearer token for which the resolver found no session, if that is another origin than the one that the resolver
+/// was asked for: Authgear takes a JWT only for the origin that it was issued for, and otherwise says nothing.
+///
+/// The issuer is the client's word, and goes into a log: it is an origin by the grammar of our own configuration, or it is left out.
+fn other_issuer(credentials: &Credentials, origin: &Origin, outcome: &Outcome) -> Option<Origin> {
+    let Ok(Answer { finding: Finding::Resolved(Resolution::None), .. }) = outcome else { return None };
+    let issuer = credentials.bearer_issuer().filter(|issuer| issuer.len() <= MAX_ORIGIN)?;
+    endpoint::origin(&issuer).ok().filter(|issuer| issuer != origin)
 }
 
 async fn with_retry(client: &PooledClient, target: &Target, question: &Question) -> Outcome {
