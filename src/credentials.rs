@@ -5,6 +5,7 @@
 
 mod claims;
 mod expiry;
+mod issuer;
 
 use std::fmt;
 

@@ -5,6 +5,10 @@ pub const PREFIX: &str = "x-authgear-";
 
 /// Authgear's own headers that share the prefix and carry no identity: its pages send the first with every XHR,
 /// its webhooks the second. They pass in exactly this spelling (case apart), and are never injected.
+///
+/// A third one, `X-Authgear-Portal-Is-Proxied`, is none of these. It goes from the portal's server to the Admin API and says where a
+/// request comes from. A browser has no use for it, and what a server says of a request's way isn't for a client to say, although
+/// today it only chooses between two looks of the GraphiQL page.
 const EXEMPT: [&str; 2] = ["x-authgear-xhr", "x-authgear-body-signature"];
 
 /// Whether a backend might take a header of this name for one of Authgear's identity headers.
@@ -51,6 +55,7 @@ mod tests {
             "x-authgear_xhr",
             "x_authgear-body-signature",
             "x-authgear-xhr2",
+            "X-Authgear-Portal-Is-Proxied",
             "x!authgear~anything",
         ] {
             assert!(is_identity_header(name.as_bytes()), "{name}");

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use crate::endpoint::Origin;
 use crate::freshness::Millis;
 use crate::session::answer::Answer;
 use crate::single_flight::FlightId;
@@ -38,8 +39,16 @@ pub struct Job {
 pub struct Completion {
     pub flight: FlightId,
     pub outcome: Outcome,
-    /// Of a valid answer: for how long after the job was sent the credentials last, if they say so themselves.
+    pub claimed: Claimed,
+}
+
+/// What tokens among the credentials say of themselves. Nobody has verified it.
+#[derive(Default)]
+pub struct Claimed {
+    /// Of a valid answer: how long after the job was sent the credentials expire.
     pub lasts: Option<Millis>,
+    /// The issuer of a token for which no session was found, if the resolver was asked for another origin.
+    pub other_issuer: Option<Origin>,
 }
 
 /// Makes the event loop look at the completions; callable from any thread.
@@ -74,18 +83,18 @@ impl Lease {
         &self.target
     }
 
-    pub fn complete(mut self, outcome: Outcome, lasts: Option<Millis>) {
-        self.send(outcome, lasts);
+    pub fn complete(mut self, outcome: Outcome, claimed: Claimed) {
+        self.send(outcome, claimed);
     }
 
     pub fn fail(self, error: ResolveError) {
-        self.complete(Err(error), None);
+        self.complete(Err(error), Claimed::default());
     }
 
-    fn send(&mut self, outcome: Outcome, lasts: Option<Millis>) {
+    fn send(&mut self, outcome: Outcome, claimed: Claimed) {
         self.completed = true;
         // The receiver is gone only where the worker is: then nobody waits.
-        let completion = Completion { flight: self.flight, outcome, lasts };
+        let completion = Completion { flight: self.flight, outcome, claimed };
         if self.completions.send(completion).is_ok() {
             self.wake.wake();
         }
@@ -95,7 +104,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if !self.completed {
-            self.send(Err(ResolveError::Internal("the call was dropped")), None);
+            self.send(Err(ResolveError::Internal("the call was dropped")), Claimed::default());
         }
     }
 }

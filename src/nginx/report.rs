@@ -1,4 +1,4 @@
-//! Error log lines about failures: for each resolver and kind of failure one a second, with the number of the others.
+//! Error log lines about calls: for each resolver and kind of failure one a second, with the number of the others.
 
 use std::fmt::{self, Display};
 
@@ -10,8 +10,10 @@ use super::log::{self, Log};
 use super::worker::{self, Called};
 use crate::breaker::{Breaker, Row};
 use crate::cache_key::{CacheKey, ResolverId};
+use crate::endpoint::Origin;
 use crate::resolver::Outcome;
 use crate::resolver::error::ResolveError;
+use crate::session::answer::AnswerError;
 use crate::settings::Settings;
 use crate::settings::consequence::{Consequence, Time};
 use crate::single_flight::Overload;
@@ -19,7 +21,12 @@ use crate::single_flight::Overload;
 /// A call is over. `leader` is the log of the request that caused it, if that still waits: it names client and request.
 pub fn call(leader: Option<Log>, call: &Called, key: CacheKey, outcome: &Outcome) {
     match outcome {
-        Ok(_) => works_again(call),
+        Ok(_) => {
+            works_again(call);
+            if let Some(issuer) = &call.other_issuer {
+                took_for_none(leader, call, issuer);
+            }
+        }
         Err(error) => failed(leader, call, key, error),
     }
 }
@@ -29,13 +36,24 @@ fn failed(leader: Option<Log>, call: &Called, key: CacheKey, error: &ResolveErro
     let Some(unsaid) = unsaid(id, if is_open { "breaker" } else { error.reason() }) else { return };
     let (log, endpoint) = (leader.unwrap_or_else(log::cycle), call.target.endpoint());
     let (row, consequence) = (in_words(call), call.consequence.when(error.is_timeout() && !is_open));
+    let advice = advice(error, call.target.origin());
     log.error(format_args!(
-        "resolver \"{endpoint}\" failed: {error}{row}; {consequence}; fingerprint {key}{unsaid}"
+        "resolver \"{endpoint}\" failed: {error}{advice}{row}; {consequence}; fingerprint {key}{unsaid}"
     ));
     if matches!(error, ResolveError::Internal(_))
         && let Some(place) = last_panic()
     {
         log.alert(format_args!("panic in the resolver thread at {place}: please report this bug"));
+    }
+}
+
+/// What to check, where an error has a usual cause.
+fn advice(error: &ResolveError, origin: &Origin) -> String {
+    match error {
+        ResolveError::Answer(AnswerError::Status(404)) => format!(
+            ", check that the URL is that of Authgear's resolver (port 3001 by default) and that \"{origin}\" is the origin of an app"
+        ),
+        _ => String::new(),
     }
 }
 
@@ -74,6 +92,16 @@ fn works_again(call: &Called) {
     ));
 }
 
+/// The resolver took the token of another origin for none. Clients can bring this about, so there is one line a minute.
+fn took_for_none(leader: Option<Log>, call: &Called, issuer: &Origin) {
+    let Some(unsaid) = unsaid_by(call.target.id(), "issuer", ngx_time() / 60) else { return };
+    let (log, endpoint, origin) =
+        (leader.unwrap_or_else(log::cycle), call.target.endpoint(), call.target.origin());
+    log.warn(format_args!(
+        "resolver \"{endpoint}\" found no session for a JWT: the token's issuer is \"{issuer}\" (not verified), and the resolver is asked for \"{origin}\"; if that issuer is your Authgear, check \"authgear_origin\", and TRUST_PROXY at Authgear{unsaid}"
+    ));
+}
+
 /// A request needs a call, and there are too many.
 pub fn overload(request: Option<Log>, settings: &Settings, overload: Overload) {
     let (log, max) = (request.unwrap_or_else(log::cycle), settings.max_inflight);
@@ -98,7 +126,12 @@ pub fn overload(request: Option<Log>, settings: &Settings, overload: Overload) {
 }
 
 fn unsaid(resolver: ResolverId, kind: &'static str) -> Option<Unsaid> {
-    worker::with(|worker| worker.failures.pass((resolver, kind), ngx_time())).flatten().map(Unsaid)
+    unsaid_by(resolver, kind, ngx_time())
+}
+
+/// One line passes each time that the clock says another number.
+fn unsaid_by(resolver: ResolverId, kind: &'static str, clock: i64) -> Option<Unsaid> {
+    worker::with(|worker| worker.failures.pass((resolver, kind), clock)).flatten().map(Unsaid)
 }
 
 /// How many lines like this one weren't written.

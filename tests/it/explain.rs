@@ -4,6 +4,7 @@ mod access_log;
 mod decisions;
 mod failures;
 mod fingerprints;
+mod issuers;
 
 use super::harness::{Builder, Mark, Request, Response, Wire, send, to};
 use super::live::Live;

@@ -14,8 +14,10 @@
 //! * bearer token, `app_access_token` and `app_session`: `user:<name>:<anything>`
 //! * `session`: `<the user's id>.<any 32 alphanumerics>`
 //!
-//! `revoke` works on all of these. Sessions (`session`, `app_session`) end by lifetime and by idle time, where last
-//! access moves only when they are resolved; the clock can be advanced.
+//! `revoke` works on all of these. Sessions (`session`, `app_session`) end by lifetime. All but those that are good without
+//! set-up, and JWTs, end by idle time as well, where an access is that they are resolved; the clock can be advanced. The idle
+//! time of a `session` counts from its last access, and that of the others, which are grants, from the access before the last:
+//! the real server sets a grant's end from what it reads before it writes the new access.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -101,6 +103,7 @@ struct Grant {
     user: String,
     created: Duration,
     last_access: Duration,
+    previous_access: Duration,
     /// When an access token ends; sessions end by the rules of the deployment.
     expires: Option<Duration>,
 }
@@ -239,7 +242,7 @@ impl Accounts {
         self.lock().session_lifetime = lifetime;
     }
 
-    /// Sessions end that long after they were last resolved.
+    /// Sessions end that long after they were last resolved, grants after they were resolved the time before.
     pub fn set_idle_timeout(&self, timeout: Option<Duration>) {
         self.lock().idle_timeout = timeout;
     }
@@ -268,7 +271,7 @@ impl Accounts {
         inner.resolve(Kind::Bearer, token)
     }
 
-    /// Whose `app_session` or `session` cookie this is. Counts as access.
+    /// Whose `app_session` or `session` cookie this is. Counts as access, as does a token's.
     pub fn by_session(&self, kind: Kind, value: &[u8]) -> Option<User> {
         self.lock().resolve(kind, std::str::from_utf8(value).ok()?)
     }
@@ -281,7 +284,8 @@ impl Inner {
 
     fn grant(&mut self, kind: Kind, value: &str, user: &str, expires: Option<Duration>) {
         let now = self.now();
-        let grant = Grant { user: user.to_owned(), created: now, last_access: now, expires };
+        let grant =
+            Grant { user: user.to_owned(), created: now, last_access: now, previous_access: now, expires };
         self.grants.insert((kind.store(), value.to_owned()), grant);
     }
 
@@ -295,13 +299,15 @@ impl Inner {
         let (now, lifetime, idle) = (self.now(), self.session_lifetime, self.idle_timeout);
         let grant = self.grants.get_mut(&(kind.store(), value.to_owned()))?;
         let is_session = matches!(kind, Kind::Session | Kind::AppSession);
+        let used = if kind == Kind::Session { grant.last_access } else { grant.previous_access };
         let ended = |limit: Option<Duration>, since: Duration| limit.is_some_and(|limit| now > since + limit);
         if grant.expires.is_some_and(|at| now > at)
-            || is_session && (ended(lifetime, grant.created) || ended(idle, grant.last_access))
+            || is_session && ended(lifetime, grant.created)
+            || ended(idle, used)
         {
             return None;
         }
-        grant.last_access = now;
+        grant.previous_access = std::mem::replace(&mut grant.last_access, now);
         self.users.get(&grant.user).cloned()
     }
 

@@ -8,6 +8,7 @@ use super::{WaiterId, Worker};
 use crate::breaker::{Breaker, Ended, Row, Says};
 use crate::cache::{Fill, stamp};
 use crate::cache_key::CacheKey;
+use crate::endpoint::Origin;
 use crate::freshness::{Millis, Stamp};
 use crate::nginx::clock;
 use crate::resolver::error::ResolveError;
@@ -37,20 +38,23 @@ pub struct Called {
     pub consequence: Consequence,
     /// The row of failures that it lengthened, or ended.
     pub row: Option<Row>,
+    /// See [`Completion`].
+    pub other_issuer: Option<Origin>,
 }
 
 impl Worker {
     /// The next call of this worker's that is over. What is to be kept of it has been kept, and the other workers know.
     pub fn next_arrival(&mut self) -> Option<Arrival> {
         loop {
-            let Completion { flight, outcome, lasts } = self.completions.try_recv().ok()?;
+            let Completion { flight, outcome, claimed } = self.completions.try_recv().ok()?;
             let Some(Landing { key, note, waiters }) = self.flights.land(flight) else { continue };
             let outcome = Arc::new(outcome);
             let call = match &note.course {
                 Course::Called(call) => {
-                    let expires = lasts.map(|lasts| call.asked.saturating_add(lasts));
+                    let expires = claimed.lasts.map(|lasts| call.asked.saturating_add(lasts));
                     let stamp = stamp(&outcome, call.kinds, call.asked, expires);
-                    Some(self.end_call(&key, &note, call, &outcome, stamp))
+                    let called = self.end_call(&key, &note, call, &outcome, stamp);
+                    Some(Called { other_issuer: claimed.other_issuer, ..called })
                 }
                 Course::Followed(_) => None,
             };
@@ -83,6 +87,7 @@ impl Worker {
             breaker: call.breaker,
             consequence: call.consequence,
             row: row.flatten(),
+            other_issuer: None,
         }
     }
 

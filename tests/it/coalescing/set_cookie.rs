@@ -96,3 +96,19 @@ fn the_cookie_stands_beside_the_backend_s_own() {
     assert_eq!(cookies, ["app=1", CLEARED]);
     live.finish();
 }
+
+/// A user who is disabled for a time has a session that is good again afterwards; whoever was sent this has lost its cookie.
+#[test]
+fn the_cookie_of_a_user_who_is_disabled_for_a_time_is_cleared_too() {
+    for (lines, cleared) in [("", vec![]), (ON, vec![CLEARED])] {
+        let live = Live::with(Resolver::start(), lines);
+        let session = live.request_of("alice", super::super::standin::Kind::Session);
+        live.accounts().disable("alice");
+        let response = send(&live.nginx, Wire::Http1, &session);
+        assert_ending(&response, 200, "invalid", "resolved");
+        assert_eq!(response.all("set-cookie"), cleared);
+        live.accounts().update("alice", |user| user.disabled = false);
+        assert_ending(&send(&live.nginx, Wire::Http1, &session), 200, "valid", "resolved");
+        live.finish();
+    }
+}

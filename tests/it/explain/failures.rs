@@ -54,3 +54,25 @@ fn too_many_calls_of_one_client() {
     drop(held);
     live.finish();
 }
+
+/// Authgear's main port answers so, and its resolver for a host that is no app's.
+#[test]
+fn a_404_says_what_to_check() {
+    let resolver = Resolver::builder().app_host("auth.example.com").start();
+    let elsewhere = format!("{}/_resolver/resolve/of-another-server", resolver.url());
+    let unknown_app = format!("{}/_resolver/resolve", resolver.url());
+    let origin = resolver.url();
+    let live =
+        Live::with(resolver, &format!("location /elsewhere/ {{ authgear_resolve {elsewhere}; {{pass}} }}"));
+    for (target, url) in [("/", unknown_app), ("/elsewhere/", elsewhere)] {
+        let request = Request { target: target.into(), ..live.unique() };
+        assert_eq!(send(&live.nginx, Wire::Http1, request).status, 502);
+        let words = format!(
+            "authgear: resolver \"{url}\" failed: unexpected answer: status 404, check that the URL is that of \
+             Authgear's resolver (port 3001 by default) and that \"{origin}\" is the origin of an app; requests get 502; "
+        );
+        let line = live.nginx.wait_for_log(&words, PATIENCE);
+        assert!(line.contains("[error]"), "{line}");
+    }
+    live.finish();
+}

@@ -106,3 +106,21 @@ fn their_variables_read_duplicates_as_those_of_stock_nginx_do() {
     });
     nginx.finish();
 }
+
+/// Authgear's portal says by it, to the Admin API, that a request comes through the portal: no client may.
+#[test]
+fn the_header_of_the_portal_is_none_of_them() {
+    const NAME: &str = "X-Authgear-Portal-Is-Proxied";
+    let stage = Stage::start();
+    let admin = format!("authgear_strip_headers off; location / {{ {} }}", stage.pass());
+    let nginx = stage.builder().server_named("admin.example", admin).start();
+    for_each_wire(|wire| {
+        for target in ["/", "/open/"] {
+            let request = by("alice", Request::get(target).header(NAME, "true"));
+            assert_eq!(stage.ask(&nginx, wire, request).header(NAME), None, "{target}");
+        }
+        let request = Request::get("/").host("admin.example").header(NAME, "true");
+        assert_eq!(stage.ask(&nginx, wire, request).text(NAME), Some("true"));
+    });
+    nginx.finish();
+}

@@ -157,3 +157,34 @@ fn sessions_end_by_idle_time_that_only_resolving_renews() {
     accounts.advance(Duration::from_secs(200));
     assert_eq!(outcome(&resolver, &[&used]), "invalid+clear");
 }
+
+/// Seen at the real server with an idle timeout of 20 s: a token that is asked about every 12 s is gone after 24 s, and one that is
+/// asked about every 9 s lives on. The cookie lives on in both cases.
+#[test]
+fn the_idle_time_of_grants_counts_from_the_access_before_the_last() {
+    for (every, tokens_last) in [(12, false), (9, true)] {
+        let resolver = Resolver::builder().idle_timeout(Duration::from_secs(20)).start();
+        let accounts = resolver.accounts();
+        let alice = accounts.user("alice").id;
+        let headers = Kind::ALL.map(|kind| {
+            let value = accounts.mint("alice", kind);
+            match kind.cookie() {
+                None => format!("Authorization: Bearer {value}"),
+                Some(name) => format!("Cookie: {name}={value}"),
+            }
+        });
+        for seconds in [0, every] {
+            accounts.advance(Duration::from_secs(seconds));
+            headers.iter().for_each(|header| assert_eq!(outcome(&resolver, &[header]), alice, "{header}"));
+        }
+        accounts.advance(Duration::from_secs(every));
+        for (kind, header) in Kind::ALL.iter().zip(&headers) {
+            let lives = *kind == Kind::Session || tokens_last;
+            assert_eq!(
+                outcome(&resolver, &[header]),
+                if lives { alice.as_str() } else { "none" },
+                "{header}"
+            );
+        }
+    }
+}
