@@ -1,11 +1,15 @@
-//! How a worker is woken: an eventfd each, which its event loop waits on. The resolver's thread writes to its own worker's, a
-//! worker that has an answer for others to theirs.
+//! How a worker is woken, by eventfds. One is the process's own, for the resolver's thread. Others belong to the numbers of the
+//! workers: a worker that has an answer for others writes to theirs. Those are made before the workers are forked, so that each
+//! worker has all of them.
 //!
-//! They are made before the workers are forked, so that each has all of them. Not `ngx_notify`: it has one handler for the
-//! whole process, and nginx's thread pools set it too.
+//! A number can have two processes: HUP to an old master whose workers drain after WINCH starts new ones in the same configuration.
+//! So no eventfd is ever read: each process has an epoll instance of its own, in which they are edge-triggered, and each
+//! process sees each write. The event loop waits on that instance, with whatever event method nginx uses.
+//!
+//! Not `ngx_notify`: it has one handler for the whole process, and nginx's thread pools set it too.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use nginx_sys::{NGX_OK, ngx_core_conf_t, ngx_core_module, ngx_cycle_t, ngx_event_t, ngx_int_t};
@@ -13,14 +17,18 @@ use nginx_sys::{NGX_OK, ngx_core_conf_t, ngx_core_module, ngx_cycle_t, ngx_event
 use super::bindings::{NGX_AUTHGEAR_READ_EVENT, ngx_add_channel_event};
 use crate::resolver::Wake;
 
-/// The writing end; a call from any thread makes the event loop call the handler soon.
+/// An eventfd; a call from any thread, or any process that has it, makes the event loops that listen call their handlers soon.
 pub struct Waker(OwnedFd);
 
 impl Wake for Waker {
     fn wake(&self) {
+        #[cfg(feature = "fault-injection")]
+        if super::callback::injected::is_wake_lost() {
+            return;
+        }
         let one: u64 = 1;
-        // SAFETY: eight bytes of a live integer are read. An error can't matter: with the counter full (EAGAIN) the
-        // handler is due anyway, and the descriptor is open as long as `self` lives.
+        // SAFETY: eight bytes of a live integer are read. There is no error: the descriptor is open as long as `self` lives, and
+        // nobody writes 2^64 times, which would fill the counter.
         let _ = unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
     }
 }
@@ -30,20 +38,47 @@ impl Waker {
     /// If the system is out of descriptors.
     pub fn new() -> io::Result<Self> {
         // SAFETY: no pointers.
-        let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
+        owned(unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) }).map(Self)
+    }
+}
+
+/// What the event loop of this process waits on.
+pub struct Listener(OwnedFd);
+
+/// A process listens to its own eventfd and to that of its number.
+const MAX_WAKERS: usize = 2;
+
+impl Listener {
+    /// # Errors
+    /// If the system is out of descriptors, or of room for them.
+    pub fn new(own: &Waker, shared: Option<&Waker>) -> io::Result<Self> {
+        // SAFETY: no pointers.
+        let listener = owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+        for waker in std::iter::once(own).chain(shared) {
+            let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: 0 };
+            let (epoll, fd) = (listener.as_raw_fd(), waker.0.as_raw_fd());
+            // SAFETY: both are open, and the event is only read.
+            if unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &raw mut event) } < 0 {
+                return Err(io::Error::last_os_error());
+            }
         }
-        // SAFETY: eventfd gave it to us alone.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+        Ok(Self(listener))
     }
 
     /// Forgets the wakes so far: what they announced is to be read after this.
     pub fn clear(&self) {
-        let mut count: u64 = 0;
-        // SAFETY: eight bytes go to a live integer. The descriptor doesn't block; without a wake there is nothing to read.
-        let _ = unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()) };
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; MAX_WAKERS];
+        // SAFETY: there is room for so many events. With a timeout of 0 it doesn't wait.
+        let _ = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), MAX_WAKERS as i32, 0) };
     }
+}
+
+fn owned(fd: RawFd) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a system call gave it to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// One for each worker of a configuration, by the worker's number.
@@ -73,10 +108,10 @@ fn workers(cycle: &ngx_cycle_t) -> usize {
 /// If nginx is out of connections.
 pub fn attach(
     cycle: &mut ngx_cycle_t,
-    waker: &Waker,
+    listener: &Listener,
     handler: unsafe extern "C" fn(*mut ngx_event_t),
 ) -> io::Result<()> {
-    let fd = waker.0.as_raw_fd();
+    let fd = listener.0.as_raw_fd();
     // SAFETY: C API: as nginx does for the channel to its master. The connection stays until the process ends, and nginx
     // does not count it as a leak because it is a channel.
     let added = unsafe { ngx_add_channel_event(cycle, fd, NGX_AUTHGEAR_READ_EVENT, Some(handler)) };

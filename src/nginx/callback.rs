@@ -120,6 +120,11 @@ pub mod injected {
         asked == first || asked > first && !is_last
     }
 
+    /// `env AUTHGEAR_LOSE_WAKES=1` in nginx's configuration: nobody is woken.
+    pub fn is_wake_lost() -> bool {
+        std::env::var_os("AUTHGEAR_LOSE_WAKES").is_some()
+    }
+
     #[allow(clippy::panic, reason = "this is what the feature is for")]
     pub fn panic_at(site: Site) {
         let Ok(wanted) = std::env::var("AUTHGEAR_PANIC") else {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_pid, ngx_worker};
 use ngx::http::HttpModuleMainConf;
 
-use super::bridge::{self, Waker};
+use super::bridge::{self, Listener, Waker};
 use super::conf::main::{Generation, MainConf, ZoneConf};
 use super::module::Module;
 use super::shm::sessions::SessionZone;
@@ -62,26 +62,24 @@ pub fn start(cycle: &mut ngx_cycle_t) -> io::Result<()> {
         .generation
         .get()
         .map_or((0, Vec::new()), |generation| (generation.number, generation.wakers.clone()));
-    let waker = match wakers.get(slot as usize) {
-        Some(waker) => Arc::clone(waker),
-        None => Arc::new(Waker::new()?),
-    };
+    let waker = Waker::new()?;
+    let listener = Listener::new(&waker, wakers.get(slot as usize).map(|waker| &**waker))?;
     let secret = state.secret();
     let shared = SharedState::new(state).ok_or_else(|| io::Error::other("its shared memory is too small"))?;
     let me = Owner { pid, slot, generation: number };
     #[cfg(feature = "fault-injection")]
     run_models(main, &shared, me);
-    let start = worker::Start {
+    bridge::attach(cycle, &listener, suspend::on_wake)?;
+    worker::start(worker::Start {
         me,
         secret,
         caches: main.zones.iter().map(cache).collect(),
         shared,
-        waker: Arc::clone(&waker),
+        waker: Arc::new(waker),
+        listener,
         wakers,
         on_poll: Some(suspend::on_poll),
-    };
-    bridge::attach(cycle, &waker, suspend::on_wake)?;
-    worker::start(start);
+    });
     Ok(())
 }
 

@@ -153,9 +153,7 @@ fn delete_timer(state: &RequestState) {
 /// For nginx to call.
 pub unsafe extern "C" fn on_wake(_event: *mut ngx_event_t) {
     contain(Site::Wake, (), || {
-        if let Some(waker) = worker::with(|worker| worker.waker()) {
-            waker.clear();
-        }
+        worker::with(|worker| worker.clear_wakes());
         arrivals();
     });
 }
@@ -202,18 +200,20 @@ unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
     // SAFETY: C API: nginx passes the event that was set up in `suspend`, whose data is the request.
     let r = unsafe { (*event).data }.cast::<ngx_http_request_t>();
     let Some(r) = NonNull::new(r) else { return };
-    let forgotten = contain(Site::Timer, false, || {
+    let wait = contain(Site::Timer, None, || {
         // SAFETY: WAITER: the timer is deleted before the request goes.
         let state = state::find(unsafe { r.as_ref() });
-        if let Some(wait) = state.and_then(|state| state.wait.get()) {
-            worker::with(|worker| worker.take(wait.waiter));
-        }
-        true
+        Some(state.and_then(|state| state.wait.get()))
     });
-    if forgotten {
+    let Some(wait) = wait else { return fail(r) };
+    // An answer that is there counts, whether a wake has announced it or not. This may end the request.
+    contain(Site::Poll, (), || {
+        if worker::with(|worker| worker.may_look()) == Some(true) {
+            arrivals();
+        }
+    });
+    if let Some(r) = wait.and_then(|wait| worker::with(|worker| worker.take(wait.waiter)).flatten()) {
         land(r, Some(&Arc::new(Err(ResolveError::Timeout))), Role::Follower);
-    } else {
-        fail(r);
     }
 }
 

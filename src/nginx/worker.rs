@@ -16,10 +16,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use nginx_sys::{ngx_event_handler_pt, ngx_http_request_t};
+use nginx_sys::{ngx_event_handler_pt, ngx_http_request_t, ngx_msec_t};
 use slotmap::{SlotMap, new_key_type};
 
-use super::bridge::Waker;
+use super::bridge::{Listener, Waker};
 use super::conf::main::KnownResolver;
 use super::log::RateLimit;
 use super::shm::sessions::SessionZone;
@@ -53,8 +53,10 @@ pub struct Start {
     /// In the order of their `ZoneId`s. `None`: it could not be set up.
     pub caches: Vec<Option<Cache<SessionZone>>>,
     pub shared: SharedState,
-    /// This worker's own, and those of all workers of its configuration.
+    /// For the resolver's thread of this process.
     pub waker: Arc<Waker>,
+    pub listener: Listener,
+    /// Those of all workers of its configuration, by their numbers.
     pub wakers: Vec<Arc<Waker>>,
     /// What nginx calls where there is something to look for that no wake announces: see [`Worker::check`].
     pub on_poll: ngx_event_handler_pt,
@@ -71,8 +73,11 @@ pub struct Worker {
     completions: Receiver<Completion>,
     completion_sender: Sender<Completion>,
     waker: Arc<Waker>,
+    listener: Listener,
     wakers: Vec<Arc<Waker>>,
     poll: Poll,
+    /// When a timer last looked for arrivals: see [`Worker::may_look`].
+    looked: ngx_msec_t,
     /// Started by the first call: a worker that never resolves has no second thread. Where it can't be started, or has ended, the
     /// next call tries again.
     thread: Option<ResolverThread>,
@@ -92,7 +97,7 @@ pub fn with<R>(body: impl FnOnce(&mut Worker) -> R) -> Option<R> {
 
 /// Sets up the worker's state.
 pub fn start(start: Start) {
-    let Start { me, secret, caches, shared, waker, wakers, on_poll } = start;
+    let Start { me, secret, caches, shared, waker, listener, wakers, on_poll } = start;
     let (completion_sender, completions) = channel();
     let worker = Worker {
         me,
@@ -105,8 +110,10 @@ pub fn start(start: Start) {
         completions,
         completion_sender,
         waker,
+        listener,
         wakers,
         poll: Poll::new(on_poll),
+        looked: ngx_msec_t::MAX,
         thread: None,
         failures: RateLimit::default(),
     };
@@ -187,9 +194,15 @@ impl Worker {
         self.waiters.insert(r)
     }
 
-    #[must_use]
-    pub fn waker(&self) -> Arc<Waker> {
-        Arc::clone(&self.waker)
+    /// Forgets the wakes so far.
+    pub fn clear_wakes(&self) {
+        self.listener.clear();
+    }
+
+    /// Whether a timer may look for arrivals: once a millisecond, for all timers of one moment would find the same.
+    pub fn may_look(&mut self) -> bool {
+        let now = super::clock::turn();
+        std::mem::replace(&mut self.looked, now) != now
     }
 
     /// The request that has this id, if it still waits.

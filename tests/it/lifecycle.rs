@@ -3,6 +3,7 @@
 
 mod ends;
 mod processes;
+mod upgrades;
 
 use std::io;
 use std::thread::JoinHandle;

@@ -78,11 +78,14 @@ impl Worker {
         }
     }
 
-    /// nginx starts a worker in the place of one that died: nobody will land what that one claimed.
+    /// nginx starts a worker in the place of one that died: nobody will land what that one claimed. But one with this number
+    /// may also live, and drain: see `bridge`.
     pub(super) fn end_claims_of_predecessor(&self) {
         let me = self.me;
-        let is_predecessor =
-            |owner: Owner| owner.slot == me.slot && owner.generation == me.generation && owner.pid != me.pid;
+        let is_predecessor = |owner: Owner| {
+            let has_my_place = owner.slot == me.slot && owner.generation == me.generation;
+            has_my_place && owner.pid != me.pid && is_gone(owner.pid)
+        };
         let wakes = self.shared.with(|state| state.claims.abandon_all(clock::boot(), is_predecessor));
         self.wake(wakes.unwrap_or_default());
     }

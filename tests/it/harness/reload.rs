@@ -110,6 +110,30 @@ impl Nginx {
         old
     }
 
+    /// WINCH: the old master's workers take no more connections, and the master stays. Waits until they have said so.
+    #[track_caller]
+    pub(crate) fn wind_down(&self, old: Pid) {
+        assert!(self.state().masters.contains(&old), "{old} was no master of this nginx");
+        process::signal(old, Signal::WINCH);
+        let started = log::started_workers(&self.error_log.text(), old);
+        let leave = || {
+            let log = self.error_log.text();
+            started.iter().all(|pid| log::is_leaving(&log, *pid) || !process::is_running(*pid)).then_some(())
+        };
+        assert!(poll(PATIENCE, leave).is_some(), "a worker of the old master stays");
+    }
+
+    /// Takes the upgrade back, after [`Nginx::wind_down`]: HUP, with which the old master starts workers for the configuration that it
+    /// has, waits for them, and returns the new master, which is still to be ended by [`Nginx::end_upgrade`].
+    #[track_caller]
+    pub(crate) fn roll_back(&self, old: Pid) -> Pid {
+        let (mark, workers) = (self.error_mark(), self.state().builder.workers);
+        process::signal(old, Signal::HUP);
+        let came = || (log::started_workers(&self.error_log.since(mark), old).len() >= workers).then_some(());
+        assert!(poll(PATIENCE, came).is_some(), "the old master starts no workers");
+        std::mem::replace(&mut self.state().master, old)
+    }
+
     /// Lets the old master go, and waits until it has.
     #[track_caller]
     pub(crate) fn end_upgrade(&self, old: Pid) {

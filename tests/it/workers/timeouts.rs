@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::super::harness::{Signal, poll, process, stretched};
-use super::{Crew, Fault, Http1, PATIENCE, Pid, Request, answers, assert_ending};
+use super::super::panics::fault_module;
+use super::{Crew, Fault, Http1, PATIENCE, Pid, Request, Resolver, answers, assert_ending, assert_is};
 
 const LINES: &str = "location /short/ { authgear_timeout 400ms; try_files \"\" =204; }\n\
                      location /long/ { authgear_timeout 60s; try_files \"\" =204; }\n\
@@ -43,6 +44,25 @@ fn short_flock(crew: &Crew, followers: &[(Pid, &str)]) -> (Http1, Vec<Http1>) {
         drop(answers(waiting));
     }
     panic!("this machine is too slow");
+}
+
+/// A wake that is lost costs time, and no answer: the request's own timer looks for what has arrived before it says that nothing has.
+#[test]
+fn an_answer_that_nobody_was_woken_for_is_found_when_the_time_is_over() {
+    let (timeout, wait) = ("authgear_timeout 1s;", Duration::from_secs(1));
+    let crew = Crew::build(1, Resolver::start(), timeout, |builder| {
+        builder.module_path(fault_module()).main("env AUTHGEAR_LOSE_WAKES=1;")
+    });
+    let worker = crew.workers()[0];
+    let start = Instant::now();
+    let request = crew.live.unique();
+    let waiting = [request.clone(), request, crew.live.unique()].map(|request| crew.begin(worker, &request));
+    let answers = answers(waiting.into());
+    assert!(start.elapsed() >= wait, "a wake came: {:?}", start.elapsed());
+    for (answer, reason) in answers.iter().zip(["resolved", "coalesced", "resolved"]) {
+        assert_is(answer, &crew.live, "alice", reason);
+    }
+    crew.finish();
 }
 
 #[test]
