@@ -203,6 +203,8 @@ pub struct Settings {
     pub pass_set_cookie: bool,
     pub require: Option<Requirement>,
     pub realm: String,
+    /// For how long answers are reused, be there a cache or not.
+    pub times: Times,
     pub cache: Option<CacheSettings>,
 }
 
@@ -248,6 +250,7 @@ impl Settings {
             pass_set_cookie: merged.pass_set_cookie.unwrap_or(false),
             require,
             realm: merged.realm.clone().unwrap_or_else(|| defaults::REALM.to_owned()),
+            times: merged.cache_valid.or_default(),
             cache,
         }))
     }

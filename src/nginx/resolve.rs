@@ -10,11 +10,12 @@ use super::pool::OutOfMemory;
 use super::state::{Landed, RequestState};
 use super::verdict::{Resolved, apply};
 use super::worker::{Refused, Wanted};
-use super::{report, request, suspend, worker};
+use super::{clock, report, request, suspend, worker};
 use crate::access::{CacheStatus, Need, Reason, need};
 use crate::cache::Found;
 use crate::cache_key::CacheKey;
 use crate::credentials::{Credentials, present};
+use crate::freshness::{Age, StaleWindows, Stamp};
 use crate::resolver::Outcome;
 use crate::resolver::error::ResolveError;
 use crate::resolver::question::Question;
@@ -103,8 +104,8 @@ fn ask(
                 ResolveError::Breaker { after_500: is_single || worker::with(is_without) != Some(true) }
             }
         };
-        let outcome = Arc::new(Err(error));
-        let landed = Landed { outcome, role: Role::Follower, waited: 0 };
+        let outcome = Err(error);
+        let landed = failed(outcome, 0);
         state.answered.replace(Some((key, landed.clone())));
         conclude(r, state, settings, Asked { key, is_single }, &landed)
     })
@@ -119,6 +120,12 @@ fn known(state: &RequestState, key: CacheKey, settings: &Settings) -> Option<Lan
     let known =
         state.answered.borrow().as_ref().filter(|(of, _)| *of == key).map(|(_, landed)| landed.clone());
     let Some(known) = known else { return too_late(state, key, settings) };
+    if is_outdated(&known, settings) {
+        // It is asked about as by a request that has just come.
+        state.answered.take();
+        state.begun.take();
+        return None;
+    }
     // The call that it followed had begun long before it, or had less time than this location gives: it asks again, in the
     // time that is left.
     let is_timeout = (*known.outcome).as_ref().is_err_and(ResolveError::is_timeout);
@@ -130,7 +137,22 @@ fn known(state: &RequestState, key: CacheKey, settings: &Settings) -> Option<Lan
 fn too_late(state: &RequestState, key: CacheKey, settings: &Settings) -> Option<Landed> {
     let waited = suspend::time_left(state, key, settings).is_zero().then_some(settings.timeout)?;
     let waited = ngx_msec_t::try_from(waited.as_millis()).unwrap_or(ngx_msec_t::MAX);
-    Some(Landed { outcome: Arc::new(Err(ResolveError::Timeout)), role: Role::Follower, waited })
+    Some(failed(Err(ResolveError::Timeout), waited))
+}
+
+/// A failure that no call of the request's own came to.
+fn failed(outcome: Outcome, waited: ngx_msec_t) -> Landed {
+    Landed { outcome: Arc::new(outcome), role: Role::Follower, waited, stamp: None, turn: clock::turn() }
+}
+
+/// Whether the request's own answer is too old for the location that it has come to. It has the times of an answer in the cache, but
+/// is always good for the turn of the event loop that it came in: a redirect then takes no other call, however long the call
+/// took, and however short the times are. Failures and refusals stay what they are.
+fn is_outdated(known: &Landed, settings: &Settings) -> bool {
+    let is_resolution = matches!(&*known.outcome, Ok(Answer { finding: Finding::Resolved(_), .. }));
+    let is_fresh =
+        |stamp: Stamp| stamp.judge(clock::boot(), &settings.times, &StaleWindows::default()) == Age::Fresh;
+    is_resolution && known.turn != clock::turn() && !known.stamp.is_some_and(is_fresh)
 }
 
 /// Answers from the cache.
@@ -160,7 +182,7 @@ fn conclude(
     asked: Asked,
     landed: &Landed,
 ) -> Result<ngx_int_t, OutOfMemory> {
-    let Landed { outcome, role, waited } = landed;
+    let Landed { outcome, role, waited, .. } = landed;
     let has_called = !(**outcome).as_ref().is_err_and(ResolveError::is_without_call);
     let waited = has_called.then_some(*waited);
     let mut resolved = Resolved {

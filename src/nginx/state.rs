@@ -17,6 +17,7 @@ use super::worker::{self, WaiterId};
 use crate::access::{CacheStatus, Ending, Reason};
 use crate::cache_key::CacheKey;
 use crate::credentials::Kinds;
+use crate::freshness::Stamp;
 use crate::resolver::Outcome;
 use crate::single_flight::Role;
 
@@ -91,6 +92,10 @@ pub struct Landed {
     pub role: Role,
     /// How long the request waited for it, in milliseconds.
     pub waited: ngx_msec_t,
+    /// That of an answer that may be reused.
+    pub stamp: Option<Stamp>,
+    /// The turn of the event loop in which the request got it.
+    pub turn: ngx_msec_t,
 }
 
 pub struct Decided {

@@ -19,6 +19,7 @@ use super::state::{self, Landed, RequestState, Wait};
 use super::worker::{self, Arrival, Refused, Wanted};
 use super::{clock, conf, log, report};
 use crate::cache_key::CacheKey;
+use crate::freshness::Stamp;
 use crate::resolver::Outcome;
 use crate::resolver::error::ResolveError;
 use crate::resolver::question::Question;
@@ -179,7 +180,7 @@ fn arrivals() {
 }
 
 fn arrive(arrival: Arrival) {
-    let Arrival { key, waiters, outcome, call } = arrival;
+    let Arrival { key, waiters, outcome, stamp, call } = arrival;
     if let (Some(outcome), Some(call)) = (&outcome, call) {
         let leader =
             waiters.first().and_then(|(waiter, _)| worker::with(|worker| worker.get(*waiter)).flatten());
@@ -190,7 +191,7 @@ fn arrive(arrival: Arrival) {
     for (waiter, role) in waiters {
         // Only now: landing one request runs any code of nginx's, which may end another.
         if let Some(r) = worker::with(|worker| worker.take(waiter)).flatten() {
-            land(r, outcome.as_ref(), role);
+            land(r, outcome.as_ref(), stamp, role);
         }
     }
 }
@@ -213,21 +214,23 @@ unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
         }
     });
     if let Some(r) = wait.and_then(|wait| worker::with(|worker| worker.take(wait.waiter)).flatten()) {
-        land(r, Some(&Arc::new(Err(ResolveError::Timeout))), Role::Follower);
+        land(r, Some(&Arc::new(Err(ResolveError::Timeout))), None, Role::Follower);
     }
 }
 
 /// Gives a waiting request its outcome and lets it go on; without one it will ask again. A panic on the way ends this request
 /// alone.
-fn land(r: NonNull<ngx_http_request_t>, outcome: Option<&Arc<Outcome>>, role: Role) {
+fn land(r: NonNull<ngx_http_request_t>, outcome: Option<&Arc<Outcome>>, stamp: Option<Stamp>, role: Role) {
     let landed = contain(Site::Resume, None, || {
         // SAFETY: WAITER.
         let Some(state) = state::find(unsafe { r.as_ref() }) else { return Some(false) };
         delete_timer(&state);
         let Some(Wait { key, since, .. }) = state.wait.take() else { return Some(false) };
-        let waited = clock::turn().wrapping_sub(since);
-        let landed = outcome.map(|outcome| (key, Landed { outcome: Arc::clone(outcome), role, waited }));
-        state.answered.replace(landed);
+        let turn = clock::turn();
+        let waited = turn.wrapping_sub(since);
+        let landed =
+            |outcome: &Arc<Outcome>| Landed { outcome: Arc::clone(outcome), role, waited, stamp, turn };
+        state.answered.replace(outcome.map(|outcome| (key, landed(outcome))));
         Some(true)
     });
     match landed {

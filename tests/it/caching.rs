@@ -11,6 +11,7 @@ mod identities;
 mod idle;
 mod kinds;
 mod levels;
+mod later;
 mod locations;
 mod places;
 mod redirects;

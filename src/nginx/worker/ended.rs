@@ -27,6 +27,8 @@ pub struct Arrival {
     pub waiters: Vec<(WaiterId, Role)>,
     /// `None`: whoever made the call is gone; ask again.
     pub outcome: Option<Arc<Outcome>>,
+    /// Of an answer that may be reused.
+    pub stamp: Option<Stamp>,
     /// Where this worker made the call.
     pub call: Option<Called>,
 }
@@ -49,16 +51,16 @@ impl Worker {
             let Completion { flight, outcome, claimed } = self.completions.try_recv().ok()?;
             let Some(Landing { key, note, waiters }) = self.flights.land(flight) else { continue };
             let outcome = Arc::new(outcome);
-            let call = match &note.course {
+            let (stamp, call) = match &note.course {
                 Course::Called(call) => {
                     let expires = claimed.lasts.map(|lasts| call.asked.saturating_add(lasts));
                     let stamp = stamp(&outcome, call.kinds, call.asked, expires);
                     let called = self.end_call(&key, &note, call, &outcome, stamp);
-                    Some(Called { other_issuer: claimed.other_issuer, ..called })
+                    (stamp, Some(Called { other_issuer: claimed.other_issuer, ..called }))
                 }
-                Course::Followed(_) => None,
+                Course::Followed(_) => (None, None),
             };
-            return Some(Arrival { key, waiters, outcome: Some(outcome), call });
+            return Some(Arrival { key, waiters, outcome: Some(outcome), stamp, call });
         }
     }
 

@@ -129,12 +129,12 @@ impl Worker {
 
     fn arrive(&mut self, flight: FlightId, told: Option<(Outcome, Option<Stamp>)>) -> Option<Arrival> {
         let Landing { key, note, waiters } = self.flights.land(flight)?;
-        let outcome = told.map(|(outcome, stamp)| {
-            let outcome = Arc::new(outcome);
-            self.keep(&key, &note, stamp, &outcome);
-            outcome
-        });
-        Some(Arrival { key, waiters, outcome, call: None })
+        let (outcome, stamp) = told.unzip();
+        let (outcome, stamp) = (outcome.map(Arc::new), stamp.flatten());
+        if let Some(outcome) = &outcome {
+            self.keep(&key, &note, stamp, outcome);
+        }
+        Some(Arrival { key, waiters, outcome, stamp, call: None })
     }
 
     /// Does what no wake announces: outcomes that are still to be handed on, leaders that are gone.
