@@ -27,6 +27,9 @@ pub(crate) fn judge(
 ) {
     let ending = ending(answer);
     tally.answered(&class(plan, answer), &ending, sent.elapsed());
+    if weather.is_ipv6_outage() && answer.reason == "stale" && plan.place.resolver() == 0 {
+        tally.stale_without_ipv6 += 1;
+    }
     match verdict(world, plan, sent, answer) {
         Verdict::Right => {}
         Verdict::Failed if weather.explains_failure(sent) => {}

@@ -110,6 +110,47 @@ impl Nginx {
         old
     }
 
+    /// Takes an upgrade back, as nginx's manual has it: USR2; WINCH and then HUP to the old master, whose workers go and come
+    /// again; QUIT to the new one, which is returned. Its workers accept no more then, and may still be busy: see
+    /// [`Nginx::wait_for_master_to_go`], without which nginx heeds no HUP and no USR2.
+    #[track_caller]
+    pub(crate) fn roll_back(&self) -> Pid {
+        let workers = self.state().builder.workers;
+        let before = self.all_worker_pids();
+        let old = self.begin_upgrade();
+        let (new, mark) = (self.pid(), self.error_mark());
+        process::signal(old, Signal::WINCH);
+        let left = poll(PATIENCE, || {
+            let log = self.error_log.text();
+            before.iter().all(|pid| log::is_leaving(&log, *pid) || !process::is_running(*pid)).then_some(())
+        });
+        assert!(left.is_some(), "a worker of the old master accepts connections");
+        process::signal(old, Signal::HUP);
+        let came = poll(PATIENCE, || {
+            (log::started_workers(&self.error_log.since(mark), old).len() >= workers).then_some(())
+        });
+        assert!(came.is_some(), "the old master starts no workers");
+        process::signal(new, Signal::QUIT);
+        let left = poll(PATIENCE, || {
+            let log = self.error_log.text();
+            log::started_workers(&log, new).iter().all(|pid| log::is_leaving(&log, *pid)).then_some(())
+        });
+        assert!(left.is_some(), "a worker of the new master accepts connections");
+        self.state().master = old;
+        new
+    }
+
+    /// Waits until a master that was told to go has gone, and the pid file is that of the one which is left. For as long as its workers
+    /// may take for what they are at, and for clients that don't close their HTTP/2 connections.
+    #[track_caller]
+    pub(crate) fn wait_for_master_to_go(&self, gone: Pid) {
+        let (left, pid_file) = (self.pid(), self.prefix().join("nginx.pid"));
+        let alone = poll(3 * PATIENCE, || {
+            (!process::is_running(gone) && process::read_pid_file(&pid_file) == Some(left)).then_some(())
+        });
+        assert!(alone.is_some(), "the master {gone} stays");
+    }
+
     /// Lets the old master go, and waits until it has.
     #[track_caller]
     pub(crate) fn end_upgrade(&self, old: Pid) {
