@@ -145,8 +145,10 @@ impl Report {
             (self.can.name && *moves == 0, "no name changed"),
             (self.can.switch_ipv6 && *times_without_ipv6 == 0, "there was IPv6 all the time"),
             (
-                self.can.switch_ipv6 && self.tally.stale_without_ipv6 == 0,
-                "in an outage without IPv6 nobody was given an old answer",
+                // Most requests are of few users, who are known. They have nothing of it where the connect that fails is taken for
+                // a shortage of this machine.
+                self.can.switch_ipv6 && self.tally.stale_without_ipv6 * 10 <= self.tally.failed_without_ipv6,
+                "in an outage without IPv6 hardly anybody was given an old answer",
             ),
         ];
         lack.into_iter().filter(|(lacks, _)| *lacks).map(|(_, what)| what.to_owned()).collect()
@@ -216,7 +218,11 @@ impl Report {
         row("upgrades taken back", self.deeds.roll_backs.to_string());
         row("changes of a resolver's addresses", self.deeds.moves.to_string());
         row("times without IPv6", self.deeds.times_without_ipv6.to_string());
-        row("old answers in outages without IPv6", grouped(self.tally.stale_without_ipv6));
+        let (stale, failed) = (self.tally.stale_without_ipv6, self.tally.failed_without_ipv6);
+        row(
+            "in outages without IPv6: old answers, failures",
+            format!("{}, {}", grouped(stale), grouped(failed)),
+        );
         row("workers killed", self.deeds.killed.len().to_string());
         row("sessions ended", self.deeds.sessions_ended.to_string());
         row("clients that left without an answer", self.deeds.clients_left.to_string());
