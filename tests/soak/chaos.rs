@@ -1,34 +1,38 @@
-//! What goes wrong while the clients ask: resolvers that fail, reloads, killed workers, sessions that end, and clients
-//! that leave. All on threads of their own, until the soak is over.
+//! What goes wrong while the clients ask: resolvers that fail and move, a network without IPv6, reloads, upgrades that are
+//! taken back, killed workers, sessions that end, and clients that leave. All on threads of their own, until the soak is over.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::faults::{Trouble, troubles};
+use crate::download::Downloads;
+use crate::faults::{REFUSED, Trouble, troubles};
 use crate::it::harness::{Http1, Nginx, Request};
 use crate::memory::Sample;
+use crate::names::{Names, REMEMBERED};
 use crate::weather::Weather;
 use crate::world::World;
 
-/// A cycle of reloads and kills, with a calm end: there memory is looked at, so that workers of the same age are
-/// compared.
-const CYCLE: [(u64, Event); 8] = [
+/// A cycle of reloads, kills and upgrades that are taken back, with a calm end: there memory is looked at, so that workers of
+/// the same age are compared.
+const CYCLE: [(u64, Event); 9] = [
     (0, Event::Reload),
     (3, Event::Kill),
     (4, Event::Reload),
     (7, Event::Reload),
     (8, Event::Kill),
     (10, Event::Reload),
-    (19, Event::Sample),
-    (20, Event::End),
+    (12, Event::RollBack),
+    (21, Event::Sample),
+    (22, Event::End),
 ];
 
 #[derive(Clone, Copy)]
 enum Event {
     Reload,
     Kill,
+    RollBack,
     Sample,
     End,
 }
@@ -40,6 +44,13 @@ pub(crate) struct Deeds {
     pub(crate) killed: HashMap<i32, Instant>,
     pub(crate) samples: Vec<Sample>,
     pub(crate) faults: u64,
+    /// Their kinds, by name.
+    pub(crate) kinds: BTreeSet<&'static str>,
+    pub(crate) roll_backs: u64,
+    /// Downloads of old workers that didn't come whole.
+    pub(crate) broken_downloads: u64,
+    pub(crate) moves: u64,
+    pub(crate) times_without_ipv6: u64,
     pub(crate) sessions_ended: u64,
     pub(crate) clients_left: u64,
 }
@@ -49,6 +60,8 @@ pub(crate) struct Chaos<'a> {
     pub(crate) weather: &'a Weather,
     pub(crate) nginx: &'a Nginx,
     pub(crate) started: Instant,
+    /// Held by whoever changes where resolvers are or what they do wrong.
+    pub(crate) resolvers: Mutex<()>,
     pub(crate) deeds: Mutex<Deeds>,
 }
 
@@ -58,6 +71,7 @@ impl Chaos<'_> {
         thread::scope(|scope| {
             let over = Over(self.weather);
             scope.spawn(|| self.disturb_resolvers());
+            scope.spawn(|| self.disturb_names());
             scope.spawn(|| self.disturb_workers());
             scope.spawn(|| self.end_sessions());
             scope.spawn(|| self.leave());
@@ -74,23 +88,79 @@ impl Chaos<'_> {
         !self.weather.is_over()
     }
 
-    fn deeds(&self) -> std::sync::MutexGuard<'_, Deeds> {
+    fn wait(&self, time: Duration) -> bool {
+        self.wait_until(Instant::now() + time)
+    }
+
+    fn resolvers(&self) -> MutexGuard<'_, ()> {
+        self.resolvers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn deeds(&self) -> MutexGuard<'_, Deeds> {
         self.deeds.lock().expect("nobody panics holding it")
     }
 
     fn disturb_resolvers(&self) {
         let _over = OverIfPanics(self.weather);
         for trouble in troubles().iter().cycle() {
-            if !self.wait_until(Instant::now() + Duration::from_millis(6000)) {
+            if !self.wait(Duration::from_millis(6000)) {
                 return;
             }
-            self.weather.fault_begins();
-            trouble.begin(&self.world.resolvers);
-            self.wait_until(Instant::now() + trouble.lasts);
-            Trouble::end(&self.world.resolvers);
-            self.weather.fault_ends();
-            self.deeds().faults += 1;
+            self.disturb(trouble, false);
         }
+    }
+
+    fn disturb(&self, trouble: &Trouble, is_without_ipv6: bool) {
+        let _resolvers = self.resolvers();
+        self.weather.fault_begins();
+        trouble.begin(self.world);
+        self.weather.set_ipv6_outage(is_without_ipv6);
+        self.wait(trouble.lasts);
+        self.weather.set_ipv6_outage(false);
+        Trouble::end(self.world);
+        self.weather.fault_ends();
+        let mut deeds = self.deeds();
+        deeds.faults += 1;
+        deeds.kinds.insert(trouble.name);
+    }
+
+    /// The addresses of the resolver with a name change, and there is no IPv6 for a time. Its clients are to notice neither.
+    fn disturb_names(&self) {
+        let _over = OverIfPanics(self.weather);
+        let Some(names) = &self.world.names else { return };
+        while self.change_names(names).is_some() {
+            self.deeds().moves += 2;
+        }
+    }
+
+    /// `None` when the soak is over.
+    fn change_names(&self, names: &Names) -> Option<()> {
+        let first = &self.world.resolvers[0];
+        let calm = |seconds| self.wait(Duration::from_secs(seconds)).then_some(());
+        let change = |change: &dyn Fn()| {
+            let _resolvers = self.resolvers();
+            change();
+        };
+        calm(2)?;
+        if names.can_switch_ipv6() {
+            change(&|| names.switch_ipv6_off(first));
+            // Sessions that are known by then have to do with their old answers.
+            calm(3)?;
+            self.disturb(&REFUSED, true);
+            calm(1)?;
+        }
+        change(&|| names.move_there(first));
+        self.wait(REMEMBERED).then_some(())?;
+        change(&|| names.leave_old(first, false));
+        calm(3)?;
+        if names.can_switch_ipv6() {
+            change(&|| names.switch_ipv6_on());
+            self.deeds().times_without_ipv6 += 1;
+        }
+        change(&|| names.move_back(first));
+        self.wait(REMEMBERED).then_some(())?;
+        change(&|| names.leave_old(first, true));
+        calm(3)
     }
 
     fn disturb_workers(&self) {
@@ -104,6 +174,7 @@ impl Chaos<'_> {
                 match event {
                     Event::Reload => self.reload(),
                     Event::Kill => self.kill(),
+                    Event::RollBack => self.roll_back(),
                     Event::Sample => {
                         let sample = Sample::take(self.nginx, self.started);
                         self.deeds().samples.push(sample);
@@ -119,6 +190,23 @@ impl Chaos<'_> {
         self.nginx.reload();
         self.weather.reload_turns();
         self.deeds().reloads += 1;
+    }
+
+    /// While downloads keep the old workers for longer than that takes.
+    fn roll_back(&self) {
+        let downloads = Downloads::begin(self.nginx);
+        self.weather.reload_turns();
+        let old = self.nginx.begin_upgrade();
+        self.nginx.wind_down(old);
+        let new = self.nginx.roll_back(old);
+        self.nginx.dismiss(new);
+        self.weather.reload_turns();
+        self.wait(Duration::from_secs(2));
+        let broken = downloads.end();
+        self.nginx.wait_for_master_to_go(new);
+        let mut deeds = self.deeds();
+        deeds.roll_backs += 1;
+        deeds.broken_downloads += broken;
     }
 
     fn kill(&self) {

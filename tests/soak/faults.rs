@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::standin::{ConnectionFault, Fault, Resolver};
+use crate::standin::{ConnectionFault, Fault};
+use crate::world::World;
 
 pub(crate) struct Trouble {
     pub(crate) name: &'static str,
@@ -19,8 +20,8 @@ enum What {
 }
 
 impl Trouble {
-    pub(crate) fn begin(&self, resolvers: &[Resolver]) {
-        for resolver in resolvers {
+    pub(crate) fn begin(&self, world: &World) {
+        for resolver in world.all() {
             match self.what.clone() {
                 What::Refuses => resolver.stop_listening(),
                 What::Call(fault) => resolver.set_fault(Some(fault)),
@@ -32,37 +33,46 @@ impl Trouble {
         }
     }
 
-    pub(crate) fn end(resolvers: &[Resolver]) {
-        for resolver in resolvers {
+    pub(crate) fn end(world: &World) {
+        for resolver in world.all() {
             resolver.clear_faults();
-            resolver.resume_listening();
+            if !world.is_away(resolver) {
+                resolver.resume_listening();
+            }
         }
     }
 }
 
-/// Those that last longer than stale answers may be used come last.
+/// Nobody is there.
+pub(crate) const REFUSED: Trouble =
+    Trouble { name: "refused", what: What::Refuses, lasts: Duration::from_millis(1500) };
+
+/// The first of them are in every run. Those that last longer than stale answers may be used come last.
 pub(crate) fn troubles() -> Vec<Trouble> {
-    let trouble = |what, ms| Trouble { name: "", what, lasts: Duration::from_millis(ms) };
-    let call = |fault| trouble(What::Call(fault), 700);
+    let trouble = |name, what, ms| Trouble { name, what, lasts: Duration::from_millis(ms) };
+    let call = |name, fault| trouble(name, What::Call(fault), 700);
     let misspelt = vec![("X-Authgear-Session-Valid".to_owned(), "TRUE".to_owned())];
+    let teapot = Fault::Answer { status: 418, headers: Vec::new(), body: b"no".to_vec() };
     vec![
-        trouble(What::Refuses, 1500),
-        call(Fault::PanicJson500),
-        trouble(What::Call(Fault::Hang), 1500),
-        call(Fault::ResetBeforeAnswer),
-        call(Fault::Status(503)),
-        call(Fault::Delay(Duration::from_millis(150))),
-        call(Fault::CloseInBody),
-        call(Fault::Garbage(b"garbage\r\n\r\n".to_vec())),
-        trouble(What::Call(Fault::HangConnection), 1500),
-        call(Fault::ReplaceHeaders(misspelt)),
-        call(Fault::GoAway),
-        call(Fault::HugeHeaders(100_000)),
-        trouble(What::Connection(ConnectionFault::Reset), 700),
-        call(Fault::RefusedStream),
-        trouble(What::Connection(ConnectionFault::Hang), 1500),
-        call(Fault::Answer { status: 418, headers: Vec::new(), body: b"no".to_vec() }),
-        trouble(What::Call(Fault::Status(503)), 14_000),
+        REFUSED,
+        // As Authgear answers while its database or its Redis is away.
+        trouble("500s", What::Call(Fault::PanicJson500), 3000),
+        trouble("no answer", What::Call(Fault::Hang), 1500),
+        call("reset", Fault::ResetBeforeAnswer),
+        call("503", Fault::Status(503)),
+        call("delay", Fault::Delay(Duration::from_millis(150))),
+        call("cut off", Fault::CloseInBody),
+        call("garbage", Fault::Garbage(b"garbage\r\n\r\n".to_vec())),
+        trouble("dead connection", What::Call(Fault::HangConnection), 1500),
+        call("malformed identity", Fault::ReplaceHeaders(misspelt)),
+        call("GOAWAY", Fault::GoAway),
+        call("huge headers", Fault::HugeHeaders(100_000)),
+        trouble("connections reset", What::Connection(ConnectionFault::Reset), 700),
+        call("refused streams", Fault::RefusedStream),
+        trouble("connections without an answer", What::Connection(ConnectionFault::Hang), 1500),
+        call("418", teapot),
+        trouble("long 500s", What::Call(Fault::PanicJson500), 14_000),
+        trouble("long 503s", What::Call(Fault::Status(503)), 14_000),
     ]
 }
 

@@ -27,6 +27,10 @@ pub(crate) fn judge(
 ) {
     let ending = ending(answer);
     tally.answered(&class(plan, answer), &ending, sent.elapsed());
+    if weather.is_ipv6_outage() && plan.place.resolver() == 0 {
+        tally.stale_without_ipv6 += u64::from(answer.reason == "stale");
+        tally.failed_without_ipv6 += u64::from(matches!(answer.status, 502 | 504));
+    }
     match verdict(world, plan, sent, answer) {
         Verdict::Right => {}
         Verdict::Failed if weather.explains_failure(sent) => {}

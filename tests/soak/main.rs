@@ -26,11 +26,13 @@ use std::time::{Duration, Instant};
 mod backend;
 mod chaos;
 mod client;
+mod download;
 mod faults;
 mod histogram;
 mod judge;
 mod load;
 mod memory;
+mod names;
 mod outage;
 mod plan;
 mod report;
@@ -54,7 +56,7 @@ use chaos::{Chaos, Deeds};
 use it::harness::Nginx;
 use load::{Crowd, Load};
 use memory::Sample;
-use report::{Report, Zone, grouped};
+use report::{Can, Report, Zone, grouped};
 use turns::Recorder;
 use weather::Weather;
 use world::World;
@@ -110,6 +112,7 @@ fn main() -> ExitCode {
         Some(time) => {
             let (report, nginx) = soak(time, arguments.seed, &library);
             let text = format!("{}\n{}", report.table(), report.endings());
+            report.left_out().iter().for_each(|line| eprintln!("soak: {line}"));
             let failures = report.failures();
             let details = if failures.is_empty() { Vec::new() } else { report.details() };
             (text, [details, failures].concat(), nginx)
@@ -125,7 +128,7 @@ fn main() -> ExitCode {
 fn soak(time: Duration, seed: u64, library: &Path) -> (Report, Nginx) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let recorder = Recorder::new(library, folder.path());
-    let (world, backend) = (Arc::new(World::start()), Backend::start());
+    let (world, backend) = (Arc::new(World::start(Some(folder.path()))), Backend::start());
     let nginx = site::mixed(&world, &backend, &recorder, folder.path()).start();
     let weather = Arc::new(Weather::new());
     let started = Instant::now();
@@ -137,6 +140,7 @@ fn soak(time: Duration, seed: u64, library: &Path) -> (Report, Nginx) {
         weather: &weather,
         nginx: &nginx,
         started,
+        resolvers: Mutex::new(()),
         deeds: Mutex::new(Deeds { samples: vec![before], ..Deeds::default() }),
     };
     thread::scope(|scope| {
@@ -147,8 +151,9 @@ fn soak(time: Duration, seed: u64, library: &Path) -> (Report, Nginx) {
     let deeds = chaos.deeds.into_inner().expect("nobody panics holding it");
     let tally = load::gather(running);
     let zone = Zone::of(&nginx);
-    let calls = world.resolvers.iter().map(standin::Resolver::call_count).sum();
-    let report = Report { took, tally, deeds, turns: recorder.read(), calls, zone };
+    let calls = world.all().map(standin::Resolver::call_count).sum();
+    let can = Can::of(&world);
+    let report = Report { can, took, tally, deeds, turns: recorder.read(), calls, zone };
     (report, nginx)
 }
 

@@ -35,7 +35,7 @@ const AFTER: Duration = Duration::from_secs(8);
 pub(crate) fn run(library: &Path, rate: u32) -> (String, Vec<String>, Nginx) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let recorder = Recorder::new(library, folder.path());
-    let (world, backend) = (Arc::new(World::start()), Backend::start());
+    let (world, backend) = (Arc::new(World::start(None)), Backend::start());
     let nginx = site::steady(&world, &backend, &recorder, folder.path()).start();
     let (mut text, mut failures) = (tables::head(), Vec::new());
     for trouble in outages() {
@@ -55,14 +55,14 @@ fn one(world: &Arc<World>, nginx: &Nginx, trouble: &Trouble, rate: u32) -> Outag
     let turn_to = |phase| load.turn_to(phase);
     thread::sleep(CALM);
     turn_to(Phase::Begins);
-    trouble.begin(&world.resolvers);
+    trouble.begin(world);
     // Calls that had begun have to time out before anybody knows.
     thread::sleep(TIMEOUT + Duration::from_millis(500));
     turn_to(Phase::Outage);
     thread::sleep(LASTS);
     turn_to(Phase::After);
     let ended = Instant::now();
-    Trouble::end(&world.resolvers);
+    Trouble::end(world);
     thread::sleep(AFTER);
     weather.end();
     runtime().block_on(sending).expect("the load doesn't panic");

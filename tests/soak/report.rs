@@ -5,10 +5,13 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::chaos::Deeds;
+use crate::faults::troubles;
 use crate::it::harness::{Nginx, http1};
 use crate::memory::{Sample, median};
+use crate::names::Names;
 use crate::tally::{Loss, Tally};
 use crate::turns::Turns;
+use crate::world::World;
 
 /// No turn of an event loop may take longer.
 const STALL: Duration = Duration::from_millis(50);
@@ -16,13 +19,30 @@ const STALL: Duration = Duration::from_millis(50);
 /// Memory may grow by so much after the first minute, where there is enough to compare.
 const GROWTH_PERCENT: f64 = 2.0;
 
+/// In a run of at least this time there is each of the kinds that matter most.
+const ENOUGH: Duration = Duration::from_secs(35);
+
 pub(crate) struct Report {
+    pub(crate) can: Can,
     pub(crate) took: Duration,
     pub(crate) tally: Tally,
     pub(crate) deeds: Deeds,
     pub(crate) turns: Turns,
     pub(crate) calls: u64,
     pub(crate) zone: Zone,
+}
+
+/// What this machine allows.
+pub(crate) struct Can {
+    name: bool,
+    switch_ipv6: bool,
+}
+
+impl Can {
+    pub(crate) fn of(world: &World) -> Self {
+        let names = world.names.as_ref();
+        Self { name: names.is_some(), switch_ipv6: names.is_some_and(Names::can_switch_ipv6) }
+    }
 }
 
 /// Of the zone of the sessions, by `authgear_status`.
@@ -95,9 +115,48 @@ impl Report {
         Some(Growth { from, to, master: of(|sample| sample.master)?, fds })
     }
 
+    /// What this run had no part of.
+    pub(crate) fn left_out(&self) -> Vec<String> {
+        let kinds = troubles().into_iter().map(|trouble| trouble.name);
+        let missing: Vec<_> = kinds.filter(|name| !self.deeds.kinds.contains(name)).collect();
+        let mut left_out = Vec::new();
+        if !missing.is_empty() {
+            left_out.push(format!("faults of longer runs only: {}", missing.join(", ")));
+        }
+        if !self.can.name {
+            left_out.push("no names that change: that takes root, and mounts".to_owned());
+        }
+        if !self.can.switch_ipv6 {
+            left_out
+                .push("no network without IPv6: that takes root, and a network of the soak's own".to_owned());
+        }
+        left_out
+    }
+
+    /// The new faults had a part in this run, and did what they are for.
+    fn kinds_that_lack(&self) -> Vec<String> {
+        if self.took < ENOUGH {
+            return Vec::new();
+        }
+        let Deeds { kinds, roll_backs, moves, times_without_ipv6, .. } = &self.deeds;
+        let lack = [
+            (!kinds.contains("500s"), "no resolver answered 500 for a while"),
+            (*roll_backs == 0, "no upgrade was taken back"),
+            (self.can.name && *moves == 0, "no name changed"),
+            (self.can.switch_ipv6 && *times_without_ipv6 == 0, "there was IPv6 all the time"),
+            (
+                // Most requests are of few users, who are known. They have nothing of it where the connect that fails is taken for
+                // a shortage of this machine.
+                self.can.switch_ipv6 && self.tally.stale_without_ipv6 * 10 <= self.tally.failed_without_ipv6,
+                "in an outage without IPv6 hardly anybody was given an old answer",
+            ),
+        ];
+        lack.into_iter().filter(|(lacks, _)| *lacks).map(|(_, what)| what.to_owned()).collect()
+    }
+
     /// What must not be.
     pub(crate) fn failures(&self) -> Vec<String> {
-        let mut failures = Vec::new();
+        let mut failures = self.kinds_that_lack();
         let mut check = |good: bool, what: String| {
             if !good {
                 failures.push(what)
@@ -105,6 +164,8 @@ impl Report {
         };
         check(self.tally.wrong == 0, format!("{} answers were wrong", self.tally.wrong));
         check(self.lost().is_empty(), format!("{} answers were lost", self.lost().len()));
+        let broken = self.deeds.broken_downloads;
+        check(broken == 0, format!("{broken} downloads of old workers did not come whole"));
         let unexpected = self.tally.unexpected;
         check(unexpected == 0, format!("{unexpected} requests failed although no resolver did"));
         check(
@@ -154,6 +215,14 @@ impl Report {
         row("resolver calls", grouped(self.calls));
         row("faults of the resolvers", self.deeds.faults.to_string());
         row("reloads", self.deeds.reloads.to_string());
+        row("upgrades taken back", self.deeds.roll_backs.to_string());
+        row("changes of a resolver's addresses", self.deeds.moves.to_string());
+        row("times without IPv6", self.deeds.times_without_ipv6.to_string());
+        let (stale, failed) = (self.tally.stale_without_ipv6, self.tally.failed_without_ipv6);
+        row(
+            "in outages without IPv6: old answers, failures",
+            format!("{}, {}", grouped(stale), grouped(failed)),
+        );
         row("workers killed", self.deeds.killed.len().to_string());
         row("sessions ended", self.deeds.sessions_ended.to_string());
         row("clients that left without an answer", self.deeds.clients_left.to_string());

@@ -1,5 +1,6 @@
 //! The site under test: nginx with the module, between the clients and the stand-ins.
 
+use std::fs::File;
 use std::path::Path;
 
 use crate::backend::Backend;
@@ -17,12 +18,20 @@ const WORKERS: usize = 2;
 /// The sessions of all users are more than it holds.
 const ZONE: &str = "1m";
 
+/// More than the buffers of a connection hold, so that a worker that serves it waits for its reader.
+pub(crate) const DOWNLOAD: usize = 16 << 20;
+
 /// What the soak and the outages have in common.
 fn frame(world: &World, backend: &Backend, recorder: &Recorder, folder: &Path) -> Builder {
     Pki::shared().write(folder).expect("the folder is writable");
     let good = &Pki::shared().good;
-    let [a, b] = [0, 1].map(|n| world.resolvers[n].addr().port());
-    Nginx::builder()
+    let (a, b) = (world.url(0), world.resolvers[1].addr().port());
+    let builder = Nginx::builder();
+    let builder = match &world.names {
+        Some(names) => builder.in_place_of("/etc/hosts", names.hosts()),
+        None => builder,
+    };
+    builder
         .workers(WORKERS)
         .worker_connections(8192)
         .runner(recorder.runner())
@@ -32,6 +41,7 @@ fn frame(world: &World, backend: &Backend, recorder: &Recorder, folder: &Path) -
         .http(format!(
             "access_log off; keepalive_requests 100000; keepalive_timeout 75s;
              client_header_buffer_size 8k;
+             map $authgear_cache_status $while {{ volatile; default \"\"; UPDATING \" while it is asked about\"; }}
              upstream backend {{
                  server {};
                  keepalive 256; keepalive_requests 1000000000; keepalive_time 1d; keepalive_timeout 1d;
@@ -45,8 +55,8 @@ fn frame(world: &World, backend: &Backend, recorder: &Recorder, folder: &Path) -
             CALL_TIMEOUT.as_secs(),
         ))
         .server(format!(
-            "add_header X-Reason $authgear_reason always;
-             authgear_resolve http://127.0.0.1:{a};
+            "add_header X-Reason $authgear_reason$while always;
+             authgear_resolve {a};
              location = /pid {{ authgear_resolve off; return 200 $pid; }}
              location = /status {{ authgear_resolve off; authgear_status json; }}
              location /b/ {{
@@ -60,7 +70,13 @@ fn frame(world: &World, backend: &Backend, recorder: &Recorder, folder: &Path) -
 
 /// All kinds of locations, for the soak.
 pub(crate) fn mixed(world: &World, backend: &Backend, recorder: &Recorder, folder: &Path) -> Builder {
+    let download = File::create(folder.join("download")).expect("the folder is writable");
+    download.set_len(DOWNLOAD as u64).expect("a file of zeros");
     frame(world, backend, recorder, folder)
+        .upgradable()
+        // What the recorder needs, in a master that another has started too.
+        .main("env LD_PRELOAD; env SOAK_TURNS;")
+        .server(format!("location = /download {{ authgear_resolve off; root {}; }}", folder.display()))
         .http(format!(
             "underscores_in_headers on; ignore_invalid_headers off;
              authgear_cache_zone zone=sessions:{ZONE};

@@ -31,6 +31,9 @@ pub(crate) struct Tally {
     /// 502 and 504 at a time when no resolver had a fault.
     pub(crate) unexpected: u64,
     pub(crate) losses: Vec<Loss>,
+    /// Old answers that were given in an outage while there was no IPv6, and requests that failed in it.
+    pub(crate) stale_without_ipv6: u64,
+    pub(crate) failed_without_ipv6: u64,
 }
 
 impl Tally {
@@ -70,6 +73,8 @@ impl Tally {
         self.connections += other.connections;
         self.wrong += other.wrong;
         self.unexpected += other.unexpected;
+        self.stale_without_ipv6 += other.stale_without_ipv6;
+        self.failed_without_ipv6 += other.failed_without_ipv6;
         for (ending, count) in other.by_ending {
             *self.by_ending.entry(ending).or_default() += count;
         }

@@ -16,6 +16,8 @@ pub(crate) struct Weather {
     fault_ended: AtomicU64,
     /// Odd while nginx reads its configuration anew.
     reloads: AtomicU64,
+    /// The first resolver is away while there is no IPv6.
+    ipv6_outage: AtomicBool,
     over: AtomicBool,
 }
 
@@ -26,6 +28,7 @@ impl Weather {
             fault: AtomicBool::new(false),
             fault_ended: AtomicU64::new(0),
             reloads: AtomicU64::new(0),
+            ipv6_outage: AtomicBool::new(false),
             over: AtomicBool::new(false),
         }
     }
@@ -65,6 +68,14 @@ impl Weather {
     /// Before the signal, and once the new workers are there and the old ones accept no more.
     pub(crate) fn reload_turns(&self) {
         self.reloads.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_ipv6_outage(&self, is_on: bool) {
+        self.ipv6_outage.store(is_on, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_ipv6_outage(&self) -> bool {
+        self.ipv6_outage.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is_over(&self) -> bool {

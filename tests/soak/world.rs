@@ -1,8 +1,11 @@
 //! Who can log in, with what, at which of two resolvers, and what each answer owes to them.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::names::{self, Names};
 use crate::standin::accounts::User;
 use crate::standin::{Accounts, Credentials, Kind, Leaf, Pki, Resolver};
 
@@ -41,6 +44,8 @@ pub(crate) enum Presented {
 
 pub(crate) struct World {
     pub(crate) resolvers: [Resolver; RESOLVERS],
+    /// Where the first of them has a name.
+    pub(crate) names: Option<Names>,
     started: Instant,
     credentials: Vec<Credentials>,
     /// The lines that the backend writes for each user, by resolver.
@@ -50,9 +55,11 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn start() -> Self {
+    /// With a name for the first resolver, if there is a folder for what that takes.
+    pub(crate) fn start(folder: Option<&Path>) -> Self {
+        let address = if folder.is_some() { names::HERE } else { IpAddr::V4(Ipv4Addr::LOCALHOST) };
         let resolvers = [
-            Resolver::builder().keep_calls(0).start(),
+            Resolver::builder().keep_calls(0).listen(SocketAddr::new(address, 0)).start(),
             Resolver::builder()
                 .keep_calls(0)
                 .tls(Pki::shared().server(Leaf::Good))
@@ -67,9 +74,28 @@ impl World {
         Self {
             credentials: (0..USERS).map(|n| accounts.login(&user(0, n).name)).collect(),
             lines: [lines(0), lines(1)],
+            names: folder.and_then(|folder| Names::start(&resolvers[0], folder)),
             revoked: (FIRST_LEAVER..USERS).map(|_| Default::default()).collect(),
             started: Instant::now(),
             resolvers,
+        }
+    }
+
+    /// Every server there is, also those at addresses that no name leads to now.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Resolver> {
+        self.resolvers.iter().chain(self.names.iter().flat_map(Names::elsewhere))
+    }
+
+    pub(crate) fn is_away(&self, resolver: &Resolver) -> bool {
+        self.names.as_ref().is_some_and(|names| names.is_away(resolver))
+    }
+
+    /// The URL of the resolver of that number.
+    pub(crate) fn url(&self, number: usize) -> String {
+        let resolver = &self.resolvers[number];
+        match &self.names {
+            Some(names) if number == 0 => names.url(resolver),
+            _ => resolver.url(),
         }
     }
 

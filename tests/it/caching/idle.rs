@@ -129,7 +129,7 @@ fn an_opaque_token_outlives_its_end_by_as_much_as_its_answer_is_kept() {
     let (live, _) = live(3600);
     let ends = live.accounts().now() + Duration::from_secs(300);
     let token = live.accounts().mint_until("alice", Kind::Bearer, Some(ends));
-    let request = to("/brief/", &with_bearer(&token));
+    let request = to("/brief/", with_bearer(&token));
     let asked = fill(&live, &request);
     advance(&live, 301);
     assert_asked(&live, &to("/", &request), HIT);

@@ -113,14 +113,27 @@ impl Nginx {
     /// WINCH: the old master's workers take no more connections, and the master stays. Waits until they have said so.
     #[track_caller]
     pub(crate) fn wind_down(&self, old: Pid) {
-        assert!(self.state().masters.contains(&old), "{old} was no master of this nginx");
-        process::signal(old, Signal::WINCH);
-        let started = log::started_workers(&self.error_log.text(), old);
+        self.have_workers_leave(old, Signal::WINCH);
+    }
+
+    /// QUIT for a master, whose workers may still be busy: see [`Nginx::wait_for_master_to_go`], without which nginx heeds no HUP
+    /// and no USR2.
+    #[track_caller]
+    pub(crate) fn dismiss(&self, master: Pid) {
+        self.have_workers_leave(master, Signal::QUIT);
+    }
+
+    /// Sends a master a signal, and waits until its workers accept no more connections.
+    #[track_caller]
+    fn have_workers_leave(&self, master: Pid, signal: Signal) {
+        assert!(self.state().masters.contains(&master), "{master} was no master of this nginx");
+        process::signal(master, signal);
+        let started = log::started_workers(&self.error_log.text(), master);
         let leave = || {
             let log = self.error_log.text();
             started.iter().all(|pid| log::is_leaving(&log, *pid) || !process::is_running(*pid)).then_some(())
         };
-        assert!(poll(PATIENCE, leave).is_some(), "a worker of the old master stays");
+        assert!(poll(PATIENCE, leave).is_some(), "a worker of the master {master} stays");
     }
 
     /// Takes the upgrade back, after [`Nginx::wind_down`]: HUP, with which the old master starts workers for the configuration that it
@@ -132,6 +145,17 @@ impl Nginx {
         let came = || (log::started_workers(&self.error_log.since(mark), old).len() >= workers).then_some(());
         assert!(poll(PATIENCE, came).is_some(), "the old master starts no workers");
         std::mem::replace(&mut self.state().master, old)
+    }
+
+    /// Waits until a master that was told to go has gone, and the pid file is that of the one which is left. For as long as its workers
+    /// may take for what they are at, and for clients that don't close their HTTP/2 connections.
+    #[track_caller]
+    pub(crate) fn wait_for_master_to_go(&self, gone: Pid) {
+        let (left, pid_file) = (self.pid(), self.prefix().join("nginx.pid"));
+        let alone = poll(3 * PATIENCE, || {
+            (!process::is_running(gone) && process::read_pid_file(&pid_file) == Some(left)).then_some(())
+        });
+        assert!(alone.is_some(), "the master {gone} stays");
     }
 
     /// Lets the old master go, and waits until it has.
