@@ -91,7 +91,7 @@ fn ask(
     };
     state.cache_status.set(Some(status));
     let question = question(r, credentials);
-    suspend::suspend(pointer, state, key, settings, question, is_renewal).or_else(|refused| {
+    suspend::suspend(r, pointer, state, key, settings, question, is_renewal).or_else(|refused| {
         worker::with(|worker| worker.count_skipped(refused));
         let error = match refused {
             Refused::Overload(overload) => {

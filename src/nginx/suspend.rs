@@ -35,9 +35,12 @@ const SLACK: Duration = Duration::from_millis(20);
 ///
 /// The timer also keeps a worker that exits gracefully from leaving before the request is done.
 ///
+/// The pointer is kept for when the answer is there, and not followed as long as the caller has the reference.
+///
 /// # Errors
 /// [`Refused`]: no call can be made.
 pub fn suspend(
+    request: &mut ngx_http_request_t,
     r: NonNull<ngx_http_request_t>,
     state: &RequestState,
     key: CacheKey,
@@ -56,8 +59,6 @@ pub fn suspend(
         cancel(state);
         return Err(refused);
     }
-    // SAFETY: LIVE REQUEST.
-    let request = unsafe { &mut *r.as_ptr() };
     // The client of a request that nginx goes on with for `post_action` has gone already.
     if is_post_action(request) || conf::client_abort::is_ignored(request) {
         request.read_event_handler = Some(ngx_http_block_reading);
