@@ -51,6 +51,16 @@ pub enum AnswerError {
     Malformed(&'static str),
 }
 
+impl AnswerError {
+    /// Whether the status says that the server itself has failed: any 5xx (edges have their own, 520 to 530), except 501 and 505,
+    /// which are about the request (RFC 9110 §15.6). This includes 500: Authgear gives it when its own Redis or database fails.
+    /// 429 is not among them: clients can provoke it, each for itself.
+    #[must_use]
+    pub fn is_server_failure(&self) -> bool {
+        matches!(self, Self::Status(status @ 500..=599) if !matches!(status, 501 | 505))
+    }
+}
+
 /// Reads an answer's head. `has_body` tells whether any byte of content follows it.
 ///
 /// # Errors

@@ -52,6 +52,15 @@ fn authgears_own_answers_are_understood() {
 }
 
 #[test]
+fn a_failure_of_the_server_is_any_5xx_but_501_and_505() {
+    let fails = |status: &u16| AnswerError::Status(*status).is_server_failure();
+    let others: Vec<u16> = (500..=599).filter(|status| !fails(status)).collect();
+    assert_eq!(others, [501, 505]);
+    assert!(!(100..500).chain(600..1000).any(|status| fails(&status)));
+    assert!(!AnswerError::Malformed("anything").is_server_failure());
+}
+
+#[test]
 fn only_exact_forms_are_understood() {
     let neither = "\"x-authgear-session-valid\" is neither \"true\" nor \"false\"";
     for value in ["TRUE", "True", "1", "", "true, true", "true,false", "yes"] {
