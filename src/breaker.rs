@@ -202,7 +202,7 @@ impl Circuit {
     }
 
     fn is_suspect(&self, client: Client) -> bool {
-        self.suspects().contains(&client.network())
+        self.suspects().contains(&client)
     }
 
     fn suspects(&self) -> &[Client] {
@@ -225,7 +225,7 @@ impl Circuit {
         self.of_suspects = failed;
         if !self.is_suspect(ended.client) {
             self.of_others = failed;
-            self.suspect(ended.client.network());
+            self.suspect(ended.client);
         }
     }
 
