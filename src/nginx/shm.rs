@@ -21,7 +21,7 @@ use crate::cache_key::Secret;
 use crate::freshness::Millis;
 
 /// Says that the arena is one of ours, of this layout.
-const MAGIC: u64 = u64::from_be_bytes(*b"authgear") ^ 5;
+const MAGIC: u64 = u64::from_be_bytes(*b"authgear") ^ 6;
 
 /// How long a lock is waited for, in milliseconds. Its holder is busy for microseconds, or not on a processor, or it died in
 /// a configuration that the master no longer looks after: then there is no lock to be had any more.

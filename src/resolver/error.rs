@@ -6,7 +6,7 @@ use std::io;
 use thiserror::Error;
 
 use super::dns::NoAddress;
-use crate::breaker::Says;
+use crate::breaker::Evidence;
 use crate::session::answer::AnswerError;
 
 /// Texts are for the error log: the kind, and the last cause that the client library names. Never a header's value.
@@ -59,14 +59,17 @@ impl ResolveError {
         }
     }
 
-    /// What it says of the resolver.
+    /// What it says about the resolver.
     #[must_use]
-    pub fn says(&self) -> Says {
+    pub fn evidence(&self) -> Evidence {
         match self {
-            Self::Connect(_) | Self::Timeout | Self::ConnectTimeout | Self::Closed(_) => Says::Fails,
-            Self::Answer(AnswerError::Status(502..=504)) => Says::Fails,
-            Self::Answer(_) | Self::Protocol(_) => Says::Works,
-            Self::Exhausted(_) | Self::Overload | Self::Breaker | Self::Internal(_) => Says::Nothing,
+            Self::Connect(_) | Self::Timeout | Self::ConnectTimeout | Self::Closed(_) => Evidence::Failure,
+            Self::Answer(answer) if answer.is_server_failure() => Evidence::Failure,
+            // 429: a limit before the resolver answers, about the client or about nginx, and it does so even if the resolver is
+            // down. As a failure it would let clients that reach a limit shut others out; as a success, let them close the breaker.
+            Self::Answer(AnswerError::Status(429)) => Evidence::None,
+            Self::Answer(_) | Self::Protocol(_) => Evidence::Success,
+            Self::Exhausted(_) | Self::Overload | Self::Breaker | Self::Internal(_) => Evidence::None,
         }
     }
 
