@@ -19,7 +19,12 @@ const SUSPECTS: usize = 4;
 /// What the circuits take of the memory.
 pub const BYTES: usize = SETS * WAYS * size_of::<Circuit>();
 
-/// `authgear_breaker`: after so many failures without a success between, no calls for so long; then one, to see.
+/// How long after the failure that opened it the breaker has a call made to see whether the resolver works again, in milliseconds. Each
+/// probe that fails doubles the wait, up to `fail_timeout`: so an outage costs what it lasts and not much more.
+const FIRST_WAIT: Millis = 250;
+
+/// `authgear_breaker`: after `max_fails` failures without a success between, no calls but one at a time to see whether the
+/// resolver works again, in the long run one per `fail_timeout`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Breaker {
     pub max_fails: u32,
@@ -37,6 +42,24 @@ pub struct Attempt {
     pub is_renewal: bool,
 }
 
+/// Whether a call may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    Refused,
+    /// The breaker is closed.
+    Free,
+    Probe(Probe),
+}
+
+/// A call that is made although the breaker is open. Its end is to be noted with this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    is_of_suspects: bool,
+    until: Millis,
+    /// How long to wait for the next probe if this one fails.
+    next_wait: Millis,
+}
+
 /// A call that is over.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
@@ -44,20 +67,21 @@ pub struct Ended {
     /// When it was sent.
     pub asked: Millis,
     pub now: Millis,
-    pub says: Says,
-    /// Whether it failed with the status 500, which a client can cause.
-    pub is_500: bool,
+    pub probe: Option<Probe>,
+    pub evidence: Evidence,
 }
 
-/// What a call's end says of the resolver.
+/// What the end of a call says about the resolver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Says {
-    /// It can't be reached, or has no time: one failure more.
-    Fails,
-    /// It answers, whatever.
-    Works,
-    /// Nothing: the call failed for reasons of our own.
-    Nothing,
+pub enum Evidence {
+    /// It can't be reached, has no time, or reports a failure of its own.
+    Failure,
+    /// It fails with the status 500, which a client can cause.
+    Error500,
+    /// It answers.
+    Success,
+    /// The call failed for reasons that have nothing to do with the resolver.
+    None,
 }
 
 /// Failures without a success between.
@@ -68,8 +92,10 @@ pub struct Row {
     pub clients: Option<u32>,
     /// When the first of them came.
     pub since: Millis,
-    /// How many requests were told so without a call.
+    /// How many requests were refused without a call.
     pub refused: u64,
+    /// For how long after this failure the breaker lets no call be made, before `fail_timeout` limits it.
+    pub wait: Millis,
 }
 
 /// What is known of a resolver. Zeroed memory knows nothing of any.
@@ -92,15 +118,17 @@ struct Circuit {
     fails_with_500: u64,
 }
 
-/// Calls that see whether the resolver works again. Suspects have theirs apart from the others: who makes its own calls fail
-/// neither takes the place of somebody whose call would not, nor has the others wait for longer.
+/// The probes of some clients. Suspects have a lane of their own: clients that make their own calls fail neither take the
+/// place of others' probes nor make the others wait longer.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 struct Lane {
-    /// When the last failure came.
+    /// When the last failure came that the next probe waits for.
     failed: Millis,
-    /// A call is being made, and is over by then.
+    /// A probe is under way, and is over by then.
     trying_until: Millis,
+    /// How long the next probe waits; 0 for [`FIRST_WAIT`].
+    wait: Millis,
 }
 
 /// The circuits in a piece of memory.
@@ -119,38 +147,28 @@ impl<'a> Circuits<'a> {
         self.0.as_mut_bytes().fill(0);
     }
 
-    /// Whether a call may be made. If so, its end is to be told of.
-    pub fn admit(&mut self, resolver: &ResolverId, attempt: Attempt, breaker: Breaker) -> bool {
-        let Some(circuit) = self.find(resolver).filter(|circuit| circuit.shuts_out(attempt.client, breaker))
-        else {
-            return true;
-        };
-        let is_suspect = circuit.is_suspect(attempt.client);
-        // Who makes its own calls fail is not to have an old answer by that for long: it may be to a session that has ended.
-        let waits = !attempt.is_renewal || circuit.is_of_many();
-        let lane = if is_suspect { &mut circuit.of_suspects } else { &mut circuit.of_others };
-        if lane.admits(attempt, if waits { breaker.fail_timeout } else { 0 }) {
-            return true;
-        }
-        circuit.refused = circuit.refused.saturating_add(1);
-        false
+    /// Whether a call may be made. The end of one that is made is to be noted.
+    pub fn admit(&mut self, resolver: &ResolverId, attempt: Attempt, breaker: Breaker) -> Admission {
+        let circuit = self.find(resolver).filter(|circuit| circuit.shuts_out(attempt.client, breaker));
+        circuit.map_or(Admission::Free, |circuit| circuit.admit(attempt, breaker))
     }
 
     /// Takes note of a call's end. Returns the row of failures that it lengthened, or ended.
     pub fn note(&mut self, resolver: &ResolverId, ended: Ended) -> Option<Row> {
-        match ended.says {
-            Says::Nothing => {
-                let circuit = self.find(resolver)?;
-                (circuit.of_suspects.trying_until, circuit.of_others.trying_until) = (0, 0);
+        match ended.evidence {
+            Evidence::None => {
+                if let Some(lane) = self.find(resolver)?.lane_of(ended.probe?) {
+                    lane.trying_until = 0;
+                }
                 None
             }
-            Says::Works => {
+            Evidence::Success => {
                 let circuit = self.find_or_add(resolver)?;
                 let row = (circuit.fails > 0).then(|| circuit.row());
                 *circuit = Circuit { succeeded: ended.now, ..Circuit::new(resolver) };
                 row
             }
-            Says::Fails => {
+            Evidence::Failure | Evidence::Error500 => {
                 let circuit = self.find_or_add(resolver)?;
                 // It says how things were before they got better.
                 if ended.asked < circuit.succeeded {
@@ -208,11 +226,11 @@ impl Circuit {
     }
 
     fn shuts_out(&self, client: Client, breaker: Breaker) -> bool {
-        self.fails >= breaker.max_fails && (self.is_of_many() || self.is_suspect(client))
+        self.fails >= breaker.max_fails && (self.is_open_for_all() || self.is_suspect(client))
     }
 
     fn is_suspect(&self, client: Client) -> bool {
-        self.suspects().contains(&client.network())
+        self.suspects().contains(&client)
     }
 
     fn suspects(&self) -> &[Client] {
@@ -221,9 +239,34 @@ impl Circuit {
     }
 
     /// Whether so many clients' calls failed that none of them is at fault. Of fewer each may be, by what a firewall before the
-    /// resolver makes of it, and is not to shut others out.
-    fn is_of_many(&self) -> bool {
+    /// resolver makes of it, and must not shut others out.
+    fn is_open_for_all(&self) -> bool {
         usize::try_from(self.suspected).is_ok_and(|suspected| suspected > SUSPECTS)
+    }
+
+    /// Whether a client that is shut out may make a probe.
+    fn admit(&mut self, attempt: Attempt, breaker: Breaker) -> Admission {
+        let is_open_for_all = self.is_open_for_all();
+        let is_of_suspects = self.is_suspect(attempt.client);
+        // A suspect's old answer is checked without a wait: clients that make their own calls fail must not keep a session alive
+        // by that.
+        let waits = !attempt.is_renewal || is_open_for_all;
+        let mut due = if waits { self.lane(is_of_suspects).due(breaker) } else { 0 };
+        if is_of_suspects && is_open_for_all {
+            // One probe is enough. Suspects leave it to the others, and make one only if these don't.
+            let head_start = FIRST_WAIT.min(breaker.fail_timeout);
+            due = due
+                .max(self.of_others.due(breaker).saturating_add(head_start))
+                .max(self.of_others.trying_until);
+        }
+        let lane = self.lane(is_of_suspects);
+        if attempt.now < due.max(lane.trying_until) {
+            self.refused = self.refused.saturating_add(1);
+            return Admission::Refused;
+        }
+        lane.trying_until = attempt.until;
+        let next_wait = lane.wait().saturating_mul(if waits { 2 } else { 1 });
+        Admission::Probe(Probe { is_of_suspects, until: attempt.until, next_wait })
     }
 
     fn fail(&mut self, ended: Ended) {
@@ -231,13 +274,29 @@ impl Circuit {
             self.since = ended.now;
         }
         self.fails = self.fails.saturating_add(1);
-        self.fails_with_500 = self.fails_with_500.saturating_add(ended.is_500.into());
-        let failed = Lane { failed: ended.now, trying_until: 0 };
-        self.of_suspects = failed;
-        if !self.is_suspect(ended.client) {
-            self.of_others = failed;
-            self.suspect(ended.client.network());
+        let is_500 = ended.evidence == Evidence::Error500;
+        self.fails_with_500 = self.fails_with_500.saturating_add(is_500.into());
+        let is_suspect = self.is_suspect(ended.client);
+        if let Some((probe, lane)) = ended.probe.and_then(|probe| Some((probe, self.lane_of(probe)?))) {
+            *lane = Lane { failed: ended.now, trying_until: 0, wait: probe.next_wait };
+        } else {
+            self.of_suspects.put_off(ended);
+            if !is_suspect {
+                self.of_others.put_off(ended);
+            }
         }
+        if !is_suspect {
+            self.suspect(ended.client);
+        }
+    }
+
+    fn lane(&mut self, is_of_suspects: bool) -> &mut Lane {
+        if is_of_suspects { &mut self.of_suspects } else { &mut self.of_others }
+    }
+
+    /// The lane of a probe, if that is still the one that is waited for.
+    fn lane_of(&mut self, probe: Probe) -> Option<&mut Lane> {
+        Some(self.lane(probe.is_of_suspects)).filter(|lane| lane.trying_until == probe.until)
     }
 
     fn suspect(&mut self, client: Client) {
@@ -249,19 +308,29 @@ impl Circuit {
     }
 
     fn row(&self) -> Row {
-        let clients = (!self.is_of_many()).then_some(self.suspected);
-        Row { fails: self.fails, clients, since: self.since, refused: self.refused }
+        let is_open_for_all = self.is_open_for_all();
+        let clients = (!is_open_for_all).then_some(self.suspected);
+        let lane = if is_open_for_all { &self.of_others } else { &self.of_suspects };
+        Row { fails: self.fails, clients, since: self.since, refused: self.refused, wait: lane.wait() }
     }
 }
 
 impl Lane {
-    fn admits(&mut self, attempt: Attempt, fail_timeout: Millis) -> bool {
-        let is_over = attempt.now >= self.failed.saturating_add(fail_timeout);
-        let admits = is_over && attempt.now >= self.trying_until;
-        if admits {
-            self.trying_until = attempt.until;
+    fn wait(&self) -> Millis {
+        self.wait.max(FIRST_WAIT)
+    }
+
+    /// When the next probe may be made.
+    fn due(&self, breaker: Breaker) -> Millis {
+        self.failed.saturating_add(self.wait().min(breaker.fail_timeout))
+    }
+
+    /// A call that isn't a probe has failed. If it was sent before the last failure it says nothing new: calls in flight when
+    /// the breaker opened may take long to fail, and don't put off its probes.
+    fn put_off(&mut self, ended: Ended) {
+        if ended.asked > self.failed {
+            self.failed = ended.now;
         }
-        admits
     }
 }
 

@@ -15,6 +15,10 @@ new_key_type! {
     pub struct FlightId;
 }
 
+/// One client's calls are at most this part of all. Of the default, 512, that is 64: well below the streams of one HTTP/2
+/// connection, of which servers usually allow 100 or more (RFC 9113 §6.5.2), so that one client's slow calls leave room for others.
+const CLIENT_SHARE: u32 = 8;
+
 /// A request's part in a flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -47,7 +51,7 @@ pub struct Boarding<W> {
 /// What calls are counted as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Of credentials of which nothing is known. One client may have a quarter of what there may be; without an address there
+    /// Of credentials of which nothing is known. One client may have an eighth of what there may be; without an address there
     /// is nothing to tell clients apart by.
     New(Option<Client>),
     /// Of a session that was valid when it was last looked at. Nobody can make many of these, so they count for no client: new
@@ -163,7 +167,7 @@ impl<W: Copy, N> Flights<W, N> {
         if let Some(client) = kind.client() {
             // However small the bound is, a client can have one.
             let held = held(client);
-            if held >= max.div_ceil(4) {
+            if held >= max.div_ceil(CLIENT_SHARE) {
                 return Err(Overload::Client { held });
             }
             *self.counts.entry((resolver, client)).or_default() += 1;

@@ -1,15 +1,24 @@
+mod model;
+mod probes;
+
 use super::*;
-use proptest::prelude::*;
-use std::collections::HashMap;
 
 /// It takes more failures than there may be suspects.
-const BREAKER: Breaker = Breaker { max_fails: 5, fail_timeout: 1_000 };
-const TIMEOUT: Millis = 300;
+const BREAKER: Breaker = Breaker { max_fails: 5, fail_timeout: 10_000 };
+const TIMEOUT: Millis = 3_000;
 
 /// Memory as nginx gives it, and the time.
 struct Bench {
     memory: Vec<u64>,
     now: Millis,
+}
+
+/// A call that is under way.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    from: u8,
+    asked: Millis,
+    probe: Option<Probe>,
 }
 
 fn id(name: u32) -> ResolverId {
@@ -29,25 +38,68 @@ impl Bench {
         Circuits::over(self.memory.as_mut_bytes()).unwrap().0
     }
 
-    fn admit(&mut self, name: u32, from: u8) -> bool {
-        let attempt = self.attempt(from);
-        self.circuits().admit(&id(name), attempt, BREAKER)
+    fn admit_by(&mut self, name: u32, from: u8, is_renewal: bool, breaker: Breaker) -> Option<Sent> {
+        let attempt = Attempt { client: client(from), now: self.now, until: self.now + TIMEOUT, is_renewal };
+        let probe = match self.circuits().admit(&id(name), attempt, breaker) {
+            Admission::Refused => return None,
+            Admission::Free => None,
+            Admission::Probe(probe) => Some(probe),
+        };
+        Some(Sent { from, asked: self.now, probe })
     }
 
-    fn attempt(&self, from: u8) -> Attempt {
-        Attempt { client: client(from), now: self.now, until: self.now + TIMEOUT, is_renewal: false }
+    fn send(&mut self, name: u32, from: u8) -> Option<Sent> {
+        self.admit_by(name, from, false, BREAKER)
     }
 
-    /// A call that was sent at a time before this one ends.
-    fn end(&mut self, name: u32, from: u8, ago: Millis, says: Says) -> Option<Row> {
-        let ended = Ended { client: client(from), asked: self.now - ago, now: self.now, says, is_500: false };
+    /// Of the first resolver.
+    fn probe(&mut self, from: u8) -> Sent {
+        let sent = self.send(1, from).expect("a call may be made");
+        assert!(sent.probe.is_some(), "the breaker is closed");
+        sent
+    }
+
+    fn renew(&mut self, from: u8) -> Option<Sent> {
+        self.admit_by(1, from, true, BREAKER)
+    }
+
+    fn is_refused(&mut self, from: u8) -> bool {
+        self.send(1, from).is_none()
+    }
+
+    fn is_closed(&mut self, name: u32, from: u8) -> bool {
+        self.send(name, from).is_some_and(|sent| sent.probe.is_none())
+    }
+
+    fn land(&mut self, name: u32, sent: Sent, evidence: Evidence) -> Option<Row> {
+        let Sent { from, asked, probe } = sent;
+        let ended = Ended { client: client(from), asked, now: self.now, probe, evidence };
         self.circuits().note(&id(name), ended)
+    }
+
+    /// A call that was sent so long before ends.
+    fn end(&mut self, name: u32, from: u8, ago: Millis, evidence: Evidence) -> Option<Row> {
+        self.land(name, Sent { from, asked: self.now - ago, probe: None }, evidence)
     }
 
     /// Of as many clients.
     fn fail(&mut self, name: u32, times: u8) {
         for from in 0..times {
-            assert!(self.end(name, from, 1, Says::Fails).is_some());
+            assert!(self.end(name, from, 1, Evidence::Failure).is_some());
+        }
+    }
+
+    /// How long from now the first call from these clients is let through. Then it is under way.
+    fn next(&mut self, clients: std::ops::Range<u8>) -> (Millis, Sent) {
+        let since = self.now;
+        loop {
+            for from in clients.clone() {
+                if let Some(sent) = self.send(1, from) {
+                    return (self.now - since, sent);
+                }
+            }
+            assert!(self.now < since + 60_000, "no call is let through");
+            self.now += 10;
         }
     }
 }
@@ -56,132 +108,79 @@ impl Bench {
 fn it_opens_after_so_many_failures_without_a_success() {
     let mut bench = Bench::new();
     bench.fail(1, 4);
-    assert!(bench.admit(1, 9) && bench.admit(1, 0));
-    let row = Row { fails: 4, clients: Some(4), since: 50_000, refused: 0 };
-    assert_eq!(bench.end(1, 9, 1, Says::Works), Some(row));
+    assert!(bench.is_closed(1, 9) && bench.is_closed(1, 0));
+    let row = Row { fails: 4, clients: Some(4), since: 50_000, refused: 0, wait: 250 };
+    assert_eq!(bench.end(1, 9, 1, Evidence::Success), Some(row));
     bench.now += 10;
     bench.fail(1, 4);
-    assert!(bench.admit(1, 9));
-    bench.end(1, 9, 1, Says::Fails);
-    assert!(!bench.admit(1, 9) && !bench.admit(1, 0));
-    assert!(bench.admit(2, 9), "another resolver's");
+    assert!(bench.is_closed(1, 9));
+    bench.end(1, 9, 1, Evidence::Failure);
+    assert!(bench.is_refused(9) && bench.is_refused(0));
+    assert!(bench.is_closed(2, 9), "another resolver's");
     assert_eq!(
-        bench.end(1, 9, 1, Says::Works),
-        Some(Row { fails: 5, clients: None, since: 50_010, refused: 2 })
+        bench.end(1, 9, 1, Evidence::Success),
+        Some(Row { fails: 5, clients: None, since: 50_010, refused: 2, wait: 250 })
     );
-    assert!(bench.admit(1, 9) && bench.admit(1, 9));
-    assert_eq!(bench.end(1, 9, 1, Says::Works), None);
-}
-
-#[test]
-fn one_call_at_a_time_tries_whether_it_works_again() {
-    let mut bench = Bench::new();
-    bench.fail(1, 5);
-    bench.now += 999;
-    assert!(!bench.admit(1, 9));
-    bench.now += 1;
-    assert!(bench.admit(1, 9) && !bench.admit(1, 9) && !bench.admit(1, 8));
-    assert_eq!(bench.end(1, 9, 5, Says::Fails).map(|row| (row.fails, row.refused)), Some((6, 3)));
-    bench.now += 999;
-    assert!(!bench.admit(1, 8));
-    bench.now += 1;
-    assert!(bench.admit(1, 8));
-    // Whoever tried is gone.
-    bench.now += TIMEOUT - 1;
-    assert!(!bench.admit(1, 7));
-    bench.now += 1;
-    assert!(bench.admit(1, 7));
-    bench.end(1, 7, 5, Says::Works);
-    assert!(bench.admit(1, 7) && bench.admit(1, 7));
-}
-
-#[test]
-fn a_try_that_says_nothing_makes_room_for_another() {
-    let mut bench = Bench::new();
-    bench.fail(1, 5);
-    bench.now += 1_000;
-    assert!(bench.admit(1, 9));
-    assert_eq!(bench.end(1, 9, 5, Says::Nothing), None);
-    assert!(bench.admit(1, 9) && !bench.admit(1, 9));
-    assert_eq!(bench.end(2, 9, 5, Says::Nothing), None);
+    assert!(bench.is_closed(1, 9) && bench.is_closed(1, 9));
+    assert_eq!(bench.end(1, 9, 1, Evidence::Success), None);
 }
 
 #[test]
 fn failures_of_a_few_clients_shut_no_other_out() {
     let mut bench = Bench::new();
     for from in [1, 2, 3, 4, 1, 2, 3, 4] {
-        bench.end(1, from, 1, Says::Fails);
+        bench.end(1, from, 1, Evidence::Failure);
     }
     for from in 1..5 {
-        assert!(!bench.admit(1, from));
+        assert!(bench.is_refused(from));
     }
-    assert!((5..9).all(|from| bench.admit(1, from)));
-    // The others aren't as many as to wait for one of them.
-    bench.end(1, 4, 1, Says::Fails);
-    assert!((5..9).all(|from| bench.admit(1, from)));
-    bench.end(1, 5, 1, Says::Fails);
-    assert!((1..9).all(|from| !bench.admit(1, from)), "too many to be at fault");
-    bench.end(1, 6, 1, Says::Works);
-    assert!((1..9).all(|from| bench.admit(1, from)));
-}
-
-#[test]
-fn whose_calls_fail_keeps_nobody_else_shut_out() {
-    let mut bench = Bench::new();
-    bench.fail(1, 5);
-    bench.now += 900;
-    // The first one isn't among the last four: it counts as any other.
-    assert_eq!(bench.end(1, 4, 1, Says::Fails).map(|row| row.fails), Some(6));
-    bench.now += 100;
-    assert!(!bench.admit(1, 4), "its own failure was 100 ms ago");
-    assert!(bench.admit(1, 9) && !bench.admit(1, 8), "the others wait since that of another");
-    bench.now += 900;
-    // Each kind tries without regard to the other.
-    assert!(bench.admit(1, 4) && !bench.admit(1, 3) && bench.admit(1, 8));
-    bench.end(1, 4, 1, Says::Fails);
-    bench.now += TIMEOUT;
-    assert!(!bench.admit(1, 4) && bench.admit(1, 7));
-    bench.end(1, 7, 1, Says::Fails);
-    bench.now += 999;
-    assert!(!bench.admit(1, 8));
-    bench.now += 1;
-    assert!(bench.admit(1, 8));
+    assert!((5..9).all(|from| bench.is_closed(1, from)));
+    // There are as many of the others at a time as there were.
+    bench.end(1, 4, 1, Evidence::Failure);
+    assert!((5..9).all(|from| bench.is_closed(1, from)));
+    bench.end(1, 5, 1, Evidence::Failure);
+    assert!((1..9).all(|from| bench.is_refused(from)), "too many to be at fault");
+    bench.end(1, 6, 1, Evidence::Success);
+    assert!((1..9).all(|from| bench.is_closed(1, from)));
 }
 
 #[test]
 fn suspects_have_their_old_answers_looked_at_one_at_a_time() {
     let mut bench = Bench::new();
-    let renew = |bench: &mut Bench, from| {
-        let attempt = Attempt { is_renewal: true, ..bench.attempt(from) };
-        bench.circuits().admit(&id(1), attempt, BREAKER)
-    };
     for _ in 0..5 {
-        bench.end(1, 6, 1, Says::Fails);
+        bench.end(1, 6, 1, Evidence::Failure);
     }
-    assert!(!bench.admit(1, 6) && bench.circuits().shuts_out(&id(1), client(6), BREAKER));
+    assert!(bench.is_refused(6) && bench.circuits().shuts_out(&id(1), client(6), BREAKER));
     assert!(!bench.circuits().shuts_out(&id(1), client(7), BREAKER));
-    assert!(renew(&mut bench, 6) && !renew(&mut bench, 6) && !bench.admit(1, 6));
-    bench.end(1, 6, 1, Says::Fails);
-    assert!(!bench.admit(1, 6) && renew(&mut bench, 6));
-    bench.end(1, 6, 1, Says::Works);
+    for _ in 0..8 {
+        let sent = bench.renew(6).unwrap();
+        assert!(bench.renew(6).is_none() && bench.is_refused(6));
+        bench.now += 1;
+        bench.land(1, sent, Evidence::Failure);
+        assert!(bench.is_refused(6));
+    }
+    // These probes don't make the others of that client wait longer than the first.
+    bench.now += 250;
+    let sent = bench.probe(6);
+    bench.land(1, sent, Evidence::Success);
     // Where it is the resolver that fails they wait as all do.
     bench.now += 1;
     bench.fail(1, 5);
-    assert!(!renew(&mut bench, 1) && !renew(&mut bench, 9));
+    assert!(bench.renew(1).is_none() && bench.renew(9).is_none());
 }
 
 #[test]
 fn an_ipv6_site_is_one_suspect() {
     let mut bench = Bench::new();
     let from = |host: u16| Client::from(std::net::IpAddr::from([0x2001, 0xdb8, 6, host, 0, 0, 0, 1]));
+    let evidence = Evidence::Failure;
     for host in 0..9 {
-        let ended =
-            Ended { client: from(host), asked: 49_999, now: 50_000, says: Says::Fails, is_500: false };
+        let ended = Ended { client: from(host), asked: 49_999, now: 50_000, probe: None, evidence };
         bench.circuits().note(&id(1), ended);
     }
-    let attempt = Attempt { client: from(9), ..bench.attempt(0) };
-    assert!(!bench.circuits().admit(&id(1), attempt, BREAKER));
-    assert!(bench.admit(1, 1));
+    let attempt = Attempt { client: from(9), now: bench.now, until: bench.now + TIMEOUT, is_renewal: false };
+    assert_eq!(bench.circuits().admit(&id(1), attempt, BREAKER), Admission::Refused);
+    assert!(bench.is_closed(1, 1));
 }
 
 #[test]
@@ -189,35 +188,35 @@ fn failures_of_before_the_last_success_dont_count() {
     let mut bench = Bench::new();
     bench.fail(1, 5);
     bench.now += 1_000;
-    bench.end(1, 1, 1, Says::Works);
+    bench.end(1, 1, 1, Evidence::Success);
     bench.now += 100;
     for from in 0..9 {
-        assert_eq!(bench.end(1, from, 101, Says::Fails), None);
+        assert_eq!(bench.end(1, from, 101, Evidence::Failure), None);
     }
-    assert!(bench.admit(1, 9));
+    assert!(bench.is_closed(1, 9));
     bench.fail(1, 5);
-    assert!(!bench.admit(1, 9));
+    assert!(bench.is_refused(9));
 }
 
 #[test]
 fn each_location_judges_by_its_own_numbers() {
     let mut bench = Bench::new();
     bench.fail(1, 5);
-    let attempt = Attempt { now: bench.now + 500, until: bench.now + 800, ..bench.attempt(9) };
+    bench.now += 200;
     let patient = Breaker { max_fails: 6, ..BREAKER };
-    let hasty = Breaker { fail_timeout: 500, ..BREAKER };
-    assert!(bench.circuits().admit(&id(1), attempt, patient));
-    assert!(!bench.circuits().admit(&id(1), attempt, BREAKER));
-    assert!(bench.circuits().admit(&id(1), attempt, hasty));
+    let hasty = Breaker { fail_timeout: 200, ..BREAKER };
+    assert!(bench.admit_by(1, 9, false, patient).is_some_and(|sent| sent.probe.is_none()));
+    assert!(bench.is_refused(9));
+    assert!(bench.admit_by(1, 9, false, hasty).is_some_and(|sent| sent.probe.is_some()));
 }
 
 #[test]
 fn formatting_forgets_everything() {
     let mut bench = Bench::new();
     bench.fail(1, 5);
-    assert!(!bench.admit(1, 9));
+    assert!(bench.is_refused(9));
     bench.circuits().format();
-    assert!(bench.admit(1, 9));
+    assert!(bench.is_closed(1, 9));
     assert!(bench.memory.iter().all(|word| *word == 0));
 }
 
@@ -229,111 +228,25 @@ fn the_resolvers_heard_of_last_are_remembered() {
         bench.fail(name, 5);
         bench.fail(1_000_000, 5);
     }
-    assert!(!bench.admit(1_000_000, 9) && !bench.admit(99_999, 9));
-    let mut is_open = |name: &u32| !bench.admit(*name, 9);
+    let mut is_open = |name: &u32| !bench.is_closed(*name, 9);
+    assert!(is_open(&1_000_000) && is_open(&99_999));
     assert_eq!((0..99_000).filter(&mut is_open).count(), 0);
     assert!((99_000..100_000).filter(is_open).count() > 200);
-}
-
-/// What it is to do, said again without memory and places.
-#[derive(Default)]
-struct Model {
-    fails: u32,
-    succeeded: Millis,
-    /// The last of them last.
-    suspects: Vec<u8>,
-    is_of_many: bool,
-    of_suspects: (Millis, Millis),
-    of_others: (Millis, Millis),
-}
-
-impl Model {
-    fn fail(&mut self, from: u8, now: Millis) {
-        self.fails += 1;
-        self.of_suspects = (now, 0);
-        if !self.suspects.contains(&from) {
-            self.of_others = (now, 0);
-            self.suspects.push(from);
-            if self.suspects.len() > SUSPECTS {
-                self.suspects.remove(0);
-                self.is_of_many = true;
-            }
-        }
-    }
-
-    fn admit(&mut self, from: u8, now: Millis) -> bool {
-        let is_suspect = self.suspects.contains(&from);
-        if self.fails < BREAKER.max_fails || !is_suspect && !self.is_of_many {
-            return true;
-        }
-        let (failed, trying) = if is_suspect { &mut self.of_suspects } else { &mut self.of_others };
-        let may_try = now >= *failed + BREAKER.fail_timeout && now >= *trying;
-        if may_try {
-            *trying = now + TIMEOUT;
-        }
-        may_try
-    }
-}
-
-proptest! {
-    #[test]
-    fn it_does_as_the_naive_one(events in prop::collection::vec((0..3u32, 0..8u8, 0..9u8, 0..400u64), 1..300)) {
-        let mut bench = Bench::new();
-        let mut models: HashMap<u32, Model> = HashMap::new();
-        for (name, from, what, time) in events {
-            bench.now += time;
-            let now = bench.now;
-            let model = models.entry(name).or_default();
-            match what {
-                0..=3 => {
-                    bench.end(name, from, time, Says::Fails);
-                    if now - time >= model.succeeded {
-                        model.fail(from, now);
-                    }
-                }
-                4 if time % 8 == 0 => {
-                    bench.end(name, from, time, Says::Works);
-                    *model = Model { succeeded: now, ..Model::default() };
-                }
-                5 if time % 4 == 0 => {
-                    bench.end(name, from, time, Says::Nothing);
-                    (model.of_suspects.1, model.of_others.1) = (0, 0);
-                }
-                _ => prop_assert_eq!(bench.admit(name, from), model.admit(from, now)),
-            }
-        }
-    }
-
-    /// Memory in which a worker died is formatted, but nothing here relies on that.
-    #[test]
-    fn no_memory_is_too_damaged(bytes in prop::collection::vec(any::<u8>(), 4096), names in prop::collection::vec(0..9u32, 1..50)) {
-        let mut bench = Bench::new();
-        for (place, byte) in bench.memory.as_mut_bytes().iter_mut().zip(bytes.iter().cycle()) {
-            *place = *byte;
-        }
-        for name in names {
-            bench.admit(name, 1);
-            for says in [Says::Fails, Says::Nothing, Says::Works] {
-                bench.end(name, 1, 1, says);
-            }
-            prop_assert!(bench.admit(name, 1));
-        }
-    }
 }
 
 #[test]
 fn it_knows_whether_a_500_is_among_the_failures() {
     let mut bench = Bench::new();
-    let end = |bench: &mut Bench, says, is_500| {
-        let ended = Ended { client: client(1), asked: bench.now - 1, now: bench.now, says, is_500 };
-        bench.circuits().note(&id(1), ended);
+    let end = |bench: &mut Bench, evidence| {
+        let sent = Sent { from: 1, asked: bench.now - 1, probe: None };
+        bench.land(1, sent, evidence);
         bench.circuits().fails_without_500(&id(1))
     };
     assert!(!bench.circuits().fails_without_500(&id(1)), "nothing has failed");
-    assert!(end(&mut bench, Says::Fails, false));
-    assert!(!end(&mut bench, Says::Fails, true));
-    assert!(!end(&mut bench, Says::Fails, false), "it is still among them");
-    assert!(!end(&mut bench, Says::Works, false));
+    assert!(end(&mut bench, Evidence::Failure));
+    assert!(!end(&mut bench, Evidence::Error500));
+    assert!(!end(&mut bench, Evidence::Failure), "it is still among them");
+    assert!(!end(&mut bench, Evidence::Success));
     bench.now += 1;
-    assert!(end(&mut bench, Says::Fails, false), "that was before the success");
+    assert!(end(&mut bench, Evidence::Failure), "the 500 was before the success");
 }

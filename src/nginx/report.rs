@@ -64,13 +64,15 @@ fn opened(call: &Called) -> Option<(Breaker, Row)> {
 }
 
 fn in_words(call: &Called) -> String {
-    let Some(Row { fails: fails @ 2.., clients, since, refused }) = call.row else { return String::new() };
+    let Some(Row { fails: fails @ 2.., clients, since, refused, wait }) = call.row else {
+        return String::new();
+    };
     let ago = clock::boot().saturating_sub(since) / 1000;
     let calls = format!(", {fails} calls in a row since {ago}s ago");
     match opened(call) {
         None => calls,
         Some((Breaker { fail_timeout, .. }, _)) => {
-            let time = Time(fail_timeout);
+            let time = Time(wait.min(fail_timeout));
             let whom = match clients {
                 None => String::new(),
                 Some(1) => " for the client whose calls failed".to_owned(),

@@ -6,7 +6,7 @@ use std::io;
 use thiserror::Error;
 
 use super::dns::{self, NoAddress};
-use crate::breaker::Says;
+use crate::breaker::Evidence;
 use crate::session::answer::AnswerError;
 
 /// Texts are for the error log: the kind, and the last cause that the client library names. Never a header's value.
@@ -72,20 +72,18 @@ impl ResolveError {
         }
     }
 
-    /// Whether it is the status 500.
+    /// What it says about the resolver.
     #[must_use]
-    pub fn is_500(&self) -> bool {
-        matches!(self, Self::Answer(AnswerError::Status(500)))
-    }
-
-    /// What it says of the resolver.
-    #[must_use]
-    pub fn says(&self) -> Says {
+    pub fn evidence(&self) -> Evidence {
         match self {
-            Self::Connect(_) | Self::Timeout | Self::ConnectTimeout | Self::Closed(_) => Says::Fails,
-            Self::Answer(error) if error.is_server_failure() => Says::Fails,
-            Self::Answer(_) | Self::Protocol(_) => Says::Works,
-            Self::Exhausted(_) | Self::Overload | Self::Breaker { .. } | Self::Internal(_) => Says::Nothing,
+            Self::Connect(_) | Self::Timeout | Self::ConnectTimeout | Self::Closed(_) => Evidence::Failure,
+            Self::Answer(AnswerError::Status(500)) => Evidence::Error500,
+            Self::Answer(answer) if answer.is_server_failure() => Evidence::Failure,
+            // 429: a limit before the resolver answers, about the client or about nginx, and it does so even if the resolver is
+            // down. As a failure it would let clients that reach a limit shut others out; as a success, let them close the breaker.
+            Self::Answer(AnswerError::Status(429)) => Evidence::None,
+            Self::Answer(_) | Self::Protocol(_) => Evidence::Success,
+            Self::Exhausted(_) | Self::Overload | Self::Breaker { .. } | Self::Internal(_) => Evidence::None,
         }
     }
 
@@ -231,7 +229,7 @@ mod tests {
         let status = |status| ResolveError::from(AnswerError::Status(status));
         for status in (500..=599).filter(|status| ![501, 505].contains(status)).map(status) {
             assert!(status.allows_stale(true), "{status}");
-            assert_eq!(status.allows_stale(false), !status.is_500(), "{status}");
+            assert_eq!(status.allows_stale(false), status.evidence() == Evidence::Failure, "{status}");
         }
         for status in [201, 302, 400, 404, 429, 431, 501, 505, 600].map(status) {
             assert!(!status.allows_stale(true) && !status.allows_stale(false), "{status}");

@@ -115,26 +115,28 @@ fn each_resolver_has_bounds_of_its_own() {
 }
 
 #[test]
-fn one_address_holds_at_most_a_quarter() {
+fn one_address_holds_at_most_an_eighth() {
     let mut flights = Flights::default();
     let refused = Err(Overload::Client { held: 2 });
-    let first = lead(&mut flights, 0, from("192.0.2.1", boarding(0, 8)));
-    lead(&mut flights, 1, from("192.0.2.1", boarding(1, 8)));
-    assert_eq!(flights.lead(key(2), &from("192.0.2.1", boarding(2, 8)), ()), refused);
-    assert_eq!(flights.lead(key(2), &from("::ffff:192.0.2.1", boarding(2, 8)), ()), refused);
-    lead(&mut flights, 3, from("192.0.2.2", boarding(3, 8)));
+    let first = lead(&mut flights, 0, from("192.0.2.1", boarding(0, 16)));
+    lead(&mut flights, 1, from("192.0.2.1", boarding(1, 16)));
+    assert_eq!(flights.lead(key(2), &from("192.0.2.1", boarding(2, 16)), ()), refused);
+    assert_eq!(flights.lead(key(2), &from("::ffff:192.0.2.1", boarding(2, 16)), ()), refused);
+    lead(&mut flights, 3, from("192.0.2.2", boarding(3, 16)));
     assert_eq!(landed(&mut flights, first).len(), 1);
-    lead(&mut flights, 2, from("192.0.2.1", boarding(2, 8)));
+    lead(&mut flights, 2, from("192.0.2.1", boarding(2, 16)));
     lead(&mut Flights::default(), 0, from("192.0.2.1", boarding(0, 1)));
 }
 
 #[test]
-fn an_ipv6_network_counts_as_one_address() {
+fn an_ipv6_site_counts_as_one_address() {
     let mut flights = Flights::default();
-    lead(&mut flights, 1, from("2001:db8::1", boarding(1, 4)));
-    let same = from("2001:db8::ffff:0:0:2", boarding(2, 4));
-    assert_eq!(flights.lead(key(2), &same, ()), Err(Overload::Client { held: 1 }));
-    lead(&mut flights, 3, from("2001:db8:0:1::1", boarding(3, 4)));
+    lead(&mut flights, 0, from("2001:db8::1", boarding(0, 8)));
+    for network in 1..9 {
+        let same = from(&format!("2001:db8:0:{network}::1"), boarding(1, 8));
+        assert_eq!(flights.lead(key(1), &same, ()), Err(Overload::Client { held: 1 }));
+    }
+    lead(&mut flights, 2, from("2001:db8:1::1", boarding(2, 8)));
 }
 
 proptest! {

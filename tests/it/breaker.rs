@@ -1,27 +1,36 @@
-//! `authgear_breaker`: while a resolver fails most requests are told so without a call.
+//! `authgear_breaker`: while a resolver fails, most requests fail without a call.
 
 mod clients;
 mod counted;
 mod outage;
+mod recovery;
 
-use super::harness::{PATIENCE, Request, Wire, for_each_wire, send};
+use super::harness::{Http1, PATIENCE, Request, Wire, for_each_wire, poll, send};
 use super::live::{Live, assert_ending, ending};
 use super::standin::{ConnectionFault, Fault, Resolver};
 
-/// Opens soon, and for longer than a test takes.
-const LONG: &str = "authgear_breaker max_fails=3 fail_timeout=60s;";
+/// Opens soon. A probe that hangs does so for longer than a test takes.
+const LONG: &str = "authgear_breaker max_fails=3 fail_timeout=60s; authgear_timeout 60s;";
 
 /// Lets a request tell which client it comes from.
 const REALIP: &str = "set_real_ip_from 127.0.0.1;\nreal_ip_header X-Client;\n";
 
 /// Fails as often as it takes to open the breaker of [`LONG`].
 #[track_caller]
-fn open(live: &Live) {
+fn fail(live: &Live) {
     live.resolver.set_fault(Some(Fault::Status(503)));
     for _ in 0..3 {
         assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 502, "error", "status");
     }
+}
+
+/// The same, and the probe waits at the gate, so that the breaker of [`LONG`] stays open.
+#[track_caller]
+fn open(live: &Live) -> Http1 {
+    fail(live);
+    let probe = live.hold_probe(|| live.unique());
     assert_open(live);
+    probe
 }
 
 /// A site that has old answers at once, for as long as `error=` says.
@@ -33,18 +42,31 @@ fn with_old_answers(lines: &str, error: &str) -> Live {
     })
 }
 
+/// Requests like this one fail without a call, but for probes.
+#[track_caller]
+fn assert_shut_out(live: &Live, request: impl Fn() -> Request) {
+    let found = poll(PATIENCE, || {
+        let before = live.resolver.call_count();
+        let (status, result, reason) = ending(&send(&live.nginx, Wire::Http1, request()));
+        assert_eq!(result, "error", "{reason}");
+        if reason == "breaker" {
+            assert_eq!((status, live.resolver.call_count()), (502, before));
+        }
+        (reason == "breaker").then_some(())
+    });
+    assert!(found.is_some(), "each request makes a call");
+}
+
 #[track_caller]
 fn assert_open(live: &Live) {
-    let before = live.resolver.call_count();
-    assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 502, "error", "breaker");
-    assert_eq!(live.resolver.call_count(), before, "no call is made");
+    assert_shut_out(live, || live.unique());
 }
 
 #[test]
 fn after_failures_in_a_row_no_calls_are_made() {
     let live =
         Live::with(Resolver::start(), &format!("{LONG}\nadd_header X-Time $authgear_resolve_time always;"));
-    open(&live);
+    let _probe = open(&live);
     let calls = live.resolver.call_count();
     for_each_wire(|wire| {
         let response = send(&live.nginx, wire, live.alice());
@@ -54,10 +76,11 @@ fn after_failures_in_a_row_no_calls_are_made() {
         assert_ending(&send(&live.nginx, wire, Request::get("/")), 200, "none", "no_credential");
     });
     assert_eq!(live.resolver.call_count(), calls);
-    let line = live.nginx.wait_for_log("no calls for 60s", PATIENCE);
+    let line = live.nginx.wait_for_log("no calls for 250ms", PATIENCE);
     for words in ["[error]", &live.resolver.url(), "503", "3 calls in a row", "requests get 502"] {
         assert!(line.contains(words), "{words:?} is not in {line}");
     }
+    live.resolver.clear_faults();
     live.finish();
 }
 
@@ -69,7 +92,7 @@ fn by_default_it_takes_five() {
         assert_ending(&send(&live.nginx, Wire::Http1, live.unique()), 502, "error", "status");
     }
     assert_open(&live);
-    live.nginx.wait_for_log("no calls for 10s", PATIENCE);
+    live.nginx.wait_for_log("5 calls in a row", PATIENCE);
     live.finish();
 }
 
@@ -83,11 +106,12 @@ fn what_is_configured_for_failures_is_what_requests_get() {
              location /required/ {{ authgear_on_error anonymous; authgear_require valid; {{pass}} }}"
         ),
     );
-    open(&live);
+    let _probe = open(&live);
     for (target, status) in [("/429/", 429), ("/anonymous/", 200), ("/required/", 502)] {
         let request = Request { target: target.into(), ..live.unique() };
         assert_ending(&send(&live.nginx, Wire::Http1, &request), status, "error", "breaker");
     }
+    live.resolver.clear_faults();
     live.finish();
 }
 
@@ -97,13 +121,15 @@ fn where_it_is_off_calls_are_made_all_the_same() {
         Resolver::start(),
         &format!("{LONG}\nlocation /off/ {{ authgear_breaker off; {{pass}} }}"),
     );
-    open(&live);
+    let _probe = open(&live);
+    live.resolver.set_fault(Some(Fault::Status(503)));
     let off = || Request { target: "/off/".into(), ..live.unique() };
     assert_ending(&send(&live.nginx, Wire::Http1, off()), 502, "error", "status");
-    // What comes of them is known everywhere.
-    live.resolver.clear_faults();
+    // What comes of them is known everywhere. The probe still waits.
+    live.resolver.set_fault(None);
     assert_ending(&send(&live.nginx, Wire::Http1, off()), 200, "valid", "resolved");
     live.assert_resolves(Wire::Http1);
+    live.resolver.clear_faults();
     live.finish();
 }
 
@@ -112,18 +138,19 @@ fn each_location_judges_by_its_own_numbers() {
     let live = Live::with(
         Resolver::start(),
         &format!(
-            "{LONG}\nlocation /patient/ {{ authgear_breaker max_fails=4; {{pass}} }}\n\
+            "{LONG}\nlocation /patient/ {{ authgear_breaker max_fails=7; {{pass}} }}\n\
              location /hasty/ {{ authgear_breaker fail_timeout=1ms max_fails=3; {{pass}} }}"
         ),
     );
-    open(&live);
-    std::thread::sleep(std::time::Duration::from_millis(20));
-    for target in ["/hasty/", "/patient/"] {
-        let request = Request { target: target.into(), ..live.unique() };
-        let (status, _, reason) = ending(&send(&live.nginx, Wire::Http1, &request));
-        // The first of them makes it four.
-        assert_eq!((status, reason.as_str()), (502, if target == "/hasty/" { "status" } else { "breaker" }));
+    fail(&live);
+    for _ in 0..4 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let request = Request { target: "/hasty/".into(), ..live.unique() };
+        assert_ending(&send(&live.nginx, Wire::Http1, &request), 502, "error", "status");
     }
+    // That makes seven, and a wait of 4 seconds for whoever has the patience.
+    let request = Request { target: "/patient/".into(), ..live.unique() };
+    assert_ending(&send(&live.nginx, Wire::Http1, &request), 502, "error", "breaker");
     live.finish();
 }
 
@@ -138,14 +165,15 @@ fn each_resolver_has_its_own() {
              location /tenant/ {{ authgear_origin https://tenant.example; {{pass}} }}"
         ),
     );
-    open(&live);
+    let _probe = open(&live);
     let (name, value) = other.accounts().login("alice").header(super::standin::Kind::Bearer, "");
     let elsewhere = Request::get("/other/").header(name, value);
     assert_ending(&send(&live.nginx, Wire::Http1, &elsewhere), 200, "valid", "resolved");
     // The same server, asked as another tenant.
-    live.resolver.clear_faults();
+    live.resolver.set_fault(None);
     let tenant = Request { target: "/tenant/".into(), ..live.unique() };
     assert_ending(&send(&live.nginx, Wire::Http1, &tenant), 200, "valid", "resolved");
     assert_open(&live);
+    live.resolver.clear_faults();
     live.finish();
 }

@@ -1,10 +1,11 @@
 //! A stage with an nginx on it that tells how each request ends.
 
 use std::ops::Deref;
+use std::time::Duration;
 
 use super::harness::{Builder, COUNTERS, Http1, Nginx, PATIENCE, Request, Response, Wire, poll, send};
 use super::stage::Stage;
-use super::standin::Resolver;
+use super::standin::{Fault, Resolver};
 
 /// What its stage has is at hand here too.
 pub(crate) struct Live {
@@ -63,6 +64,19 @@ impl Live {
         let mut connection = Http1::connect(self.nginx.port()).expect("nginx accepts");
         connection.send(request).expect("nginx reads");
         connection
+    }
+
+    /// Has the probe of a breaker that is open wait at the resolver's gate: until that opens, or `authgear_timeout` is over, no
+    /// other call is made for these requests.
+    #[track_caller]
+    pub(crate) fn hold_probe(&self, request: impl Fn() -> Request) -> Http1 {
+        self.resolver.set_fault(Some(Fault::Gate));
+        let before = self.resolver.at_gate();
+        let probe = poll(PATIENCE, || {
+            let connection = self.begin(&request());
+            self.resolver.wait_for_gate(before + 1, Duration::from_millis(50)).then_some(connection)
+        });
+        probe.expect("the breaker lets a call be made")
     }
 
     /// A request with a credential of its own gets the answer that was asked for it.

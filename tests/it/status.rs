@@ -64,11 +64,9 @@ fn requests_calls_and_the_cache_are_counted() {
     ask(&live, &Request::get("/"));
     ask(&live, &live.request_of("disabled", Kind::Bearer));
     live.resolver.set_fault(Some(Fault::Status(503)));
-    for _ in 0..2 {
-        ask(&live, &live.unique());
-    }
-    assert_tells(&live, "/requests", &json!({ "valid": 3, "invalid": 1, "none": 1, "error": 2 }));
-    let cache = json!({ "BYPASS": 0, "MISS": 4, "EXPIRED": 0, "HIT": 2, "STALE": 0, "UPDATING": 0 });
+    ask(&live, &live.unique());
+    assert_tells(&live, "/requests", &json!({ "valid": 3, "invalid": 1, "none": 1, "error": 1 }));
+    let cache = json!({ "BYPASS": 0, "MISS": 3, "EXPIRED": 0, "HIT": 2, "STALE": 0, "UPDATING": 0 });
     assert_tells(&live, "/cache", &cache);
     assert_tells(&live, "/resolver_requests/2xx", &json!(2));
     assert_tells(&live, "/resolver_requests/503", &json!(1));
@@ -101,14 +99,14 @@ fn calls_that_are_not_made_are_counted() {
     let live = live(
         1,
         "authgear_max_inflight 1;
-         location /shared/ { authgear_max_inflight 8; {pass} }
+         location /shared/ { authgear_max_inflight 16; {pass} }
          location /failing/ {
              authgear_origin http://failing.example; authgear_breaker max_fails=1; authgear_max_inflight 8; {pass}
          }",
     );
     let to = |target: &str| Request { target: target.into(), ..live.unique() };
     live.resolver.set_fault(Some(Fault::Gate));
-    // Of eight calls one client has two: the second here is refused by its share, the third for the location's bound.
+    // Of sixteen calls one client has two: the second here is refused by its share, the third for the location's bound.
     let waiting = [live.begin(&to("/shared/")), live.begin(&to("/shared/"))];
     assert!(live.resolver.wait_for_gate(2, PATIENCE));
     for target in ["/shared/", "/", "/"] {
@@ -119,12 +117,22 @@ fn calls_that_are_not_made_are_counted() {
         assert_eq!(connection.receive(b"GET").expect("an answer").status, 200);
     }
     live.resolver.set_fault(Some(Fault::Status(503)));
-    for _ in 0..4 {
+    assert_eq!(ask(&live, &to("/failing/")).status, 502);
+    let _probe = live.hold_probe(|| to("/failing/"));
+    let (calls, before) = (live.resolver.call_count(), json(&live.nginx));
+    for _ in 0..3 {
         assert_eq!(ask(&live, &to("/failing/")).status, 502);
     }
-    assert_tells(&live, "/resolver_requests_skipped", &json!({ "breaker": 3, "overload": 2, "client": 1 }));
-    assert_tells(&live, "/requests/error", &json!(7));
-    assert_eq!(live.resolver.call_count(), 3);
+    let count = |at: &str| before.pointer(at).and_then(Value::as_u64).expect("a count");
+    let breaker = count("/resolver_requests_skipped/breaker") + 3;
+    assert_tells(
+        &live,
+        "/resolver_requests_skipped",
+        &json!({ "breaker": breaker, "overload": 2, "client": 1 }),
+    );
+    assert_tells(&live, "/requests/error", &json!(count("/requests/error") + 3));
+    assert_eq!(live.resolver.call_count(), calls);
+    live.resolver.clear_faults();
     live.finish();
 }
 

@@ -14,7 +14,7 @@ const SHARING: usize = 50;
 /// Far below what 50,000 requests could make, and above the calls of one batch.
 const MAX_INFLIGHT: usize = 64;
 
-/// A location's requests come from many addresses, as far as nginx knows: one address has a quarter of all calls.
+/// A location's requests come from many addresses, as far as nginx knows: one address has an eighth of all calls.
 fn site(stage: &Stage) -> Nginx {
     stage
         .site()

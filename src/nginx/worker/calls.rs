@@ -7,7 +7,7 @@ use nginx_sys::ngx_time;
 
 use super::follow::Unlanded;
 use super::{WaiterId, Worker};
-use crate::breaker::{Attempt, Breaker, Ended, Says};
+use crate::breaker::{Admission, Attempt, Breaker, Ended, Evidence, Probe};
 use crate::cache_key::CacheKey;
 use crate::claims::{ClaimId, Joined};
 use crate::client::Client;
@@ -65,9 +65,18 @@ pub(super) enum Course {
 enum Led {
     /// There is one.
     Already,
-    /// The call is to be made, with this claim if there is room for one.
-    Here(Option<ClaimId>),
+    /// The call is to be made.
+    Here(Grant),
     Refused,
+}
+
+/// What a call is made with.
+#[derive(Default)]
+struct Grant {
+    /// `None` if there is no room for one.
+    claim: Option<ClaimId>,
+    /// Where the breaker is open.
+    probe: Option<Probe>,
 }
 
 /// A call of this worker's.
@@ -80,18 +89,24 @@ pub(super) struct Call {
     pub(super) is_background: bool,
     pub(super) client: Client,
     pub(super) breaker: Option<Breaker>,
+    /// Where the breaker is open.
+    pub(super) probe: Option<Probe>,
     pub(super) consequence: Consequence,
     /// `None` where the other workers can't be told of it.
     pub(super) claim: Option<ClaimId>,
 }
 
 impl Wanted<'_> {
-    /// Whether the location's breaker lets the call be made, should nobody make it already.
-    fn is_admitted(&self, state: &mut State<'_>, now: Millis, until: Millis) -> bool {
+    /// Asks the location's breaker for a call, which is a probe where the breaker is open.
+    fn admit(&self, state: &mut State<'_>, now: Millis, until: Millis) -> Result<Option<Probe>, Refused> {
+        let Some(breaker) = self.settings.breaker else { return Ok(None) };
         let client = client(&self.question);
-        let Some(breaker) = self.settings.breaker else { return true };
         let attempt = Attempt { client, now, until, is_renewal: self.is_renewal };
-        state.circuits.admit(&self.settings.target.id(), attempt, breaker)
+        match state.circuits.admit(&self.settings.target.id(), attempt, breaker) {
+            Admission::Refused => Err(Refused::Breaker),
+            Admission::Free => Ok(None),
+            Admission::Probe(probe) => Ok(Some(probe)),
+        }
     }
 
     fn deadline(&self, now: Millis) -> Millis {
@@ -135,22 +150,25 @@ impl Worker {
         let now = clock::boot();
         let deadline = wanted.deadline(now);
         let joined = self.shared.with(|state| {
-            let may_join = state.claims.is_flying(&key, now)? || wanted.is_admitted(state, now, deadline);
-            if may_join { state.claims.join(&key, self.me, now, deadline).map(Some) } else { Ok(None) }
+            let is_flying = state.claims.is_flying(&key, now)?;
+            let admitted = if is_flying { Ok(None) } else { wanted.admit(state, now, deadline) };
+            let Ok(probe) = admitted else { return Ok(None) };
+            state.claims.join(&key, self.me, now, deadline).map(|joined| Some((joined, probe)))
         });
-        let claim = match joined {
-            Some(Some(Joined::Follow(claim, leader))) => {
+        let grant = match joined {
+            Some(Some((Joined::Follow(claim, leader), _))) => {
                 let note = Note::new(Course::Followed(claim), wanted.settings);
                 let deadline = turn.saturating_add(millis(wanted.timeout));
                 let flight = self.flights.follow(key, waiter, deadline, note);
                 self.follow(flight, claim, leader);
                 return Ok(());
             }
-            Some(Some(Joined::Lead(claim))) => Some(claim),
+            Some(Some((Joined::Lead(claim), probe))) => Grant { claim: Some(claim), probe },
+            Some(Some((Joined::Full, probe))) => Grant { claim: None, probe },
             Some(None) => return Err(Refused::Breaker),
-            Some(Some(Joined::Full)) | None => None,
+            None => Grant::default(),
         };
-        self.call(Some(waiter), wanted, claim).map_err(Refused::Overload)
+        self.call(Some(waiter), wanted, grant).map_err(Refused::Overload)
     }
 
     /// Whether the location's breaker is open to this client, or a call is to find out whether it may be closed.
@@ -179,14 +197,13 @@ impl Worker {
             if state.claims.is_flying(&key, now)? {
                 return Ok(Led::Already);
             }
-            if !wanted.is_admitted(state, now, deadline) {
-                return Ok(Led::Refused);
-            }
-            state.claims.lead(&key, self.me, now, deadline).map(Led::Here)
+            let Ok(probe) = wanted.admit(state, now, deadline) else { return Ok(Led::Refused) };
+            let claim = state.claims.lead(&key, self.me, now, deadline)?;
+            Ok(Led::Here(Grant { claim, probe }))
         });
         match led {
             Some(Led::Already) => true,
-            Some(Led::Here(claim)) => self.call(None, wanted, claim).is_ok(),
+            Some(Led::Here(grant)) => self.call(None, wanted, grant).is_ok(),
             Some(Led::Refused) | None => false,
         }
     }
@@ -195,7 +212,7 @@ impl Worker {
         &mut self,
         leader: Option<WaiterId>,
         wanted: Wanted<'_>,
-        claim: Option<ClaimId>,
+        Grant { claim, probe }: Grant,
     ) -> Result<(), Overload> {
         let Wanted { key, settings, question, timeout, is_renewal } = wanted;
         let resolver = settings.target.id();
@@ -215,10 +232,11 @@ impl Worker {
             is_background: leader.is_none(),
             client: client(&question),
             breaker: settings.breaker,
+            probe,
             consequence: Consequence::of(settings),
             claim,
         };
-        let ended = Ended { client: call.client, asked, now: asked, says: Says::Nothing, is_500: false };
+        let ended = Ended { client: call.client, asked, now: asked, probe, evidence: Evidence::None };
         match self.flights.lead(key, &boarding, Note::new(Course::Called(call), settings)) {
             Ok(flight) => {
                 let target = Arc::clone(&settings.target);

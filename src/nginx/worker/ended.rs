@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::calls::{Call, Course, Note};
 use super::follow::Unlanded;
 use super::{WaiterId, Worker};
-use crate::breaker::{Breaker, Ended, Row, Says};
+use crate::breaker::{Breaker, Ended, Evidence, Row};
 use crate::cache::{Fill, stamp};
 use crate::cache_key::CacheKey;
 use crate::endpoint::Origin;
@@ -79,9 +79,9 @@ impl Worker {
         if let Some(claim) = call.claim {
             self.land(Unlanded { claim, outcome: Some(relay::encode(outcome, stamp.as_ref())) });
         }
-        let says = outcome.as_ref().as_ref().map_or_else(ResolveError::says, |_| Says::Works);
-        let is_500 = outcome.as_ref().as_ref().is_err_and(ResolveError::is_500);
-        let ended = Ended { client: call.client, asked: call.asked, now: clock::boot(), says, is_500 };
+        let evidence = outcome.as_ref().as_ref().map_or_else(ResolveError::evidence, |_| Evidence::Success);
+        let Call { client, asked, probe, .. } = *call;
+        let ended = Ended { client, asked, now: clock::boot(), probe, evidence };
         self.shared.metrics().tally(self.me.slot).call(outcome, ended.now.saturating_sub(call.asked));
         let row = self.shared.with(|state| Ok(state.circuits.note(&note.target.id(), ended)));
         Called {

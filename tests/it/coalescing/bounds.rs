@@ -1,4 +1,4 @@
-//! `authgear_max_inflight`: so many calls a worker, a quarter of them for one client address.
+//! `authgear_max_inflight`: so many calls a worker, an eighth of them for one client address.
 
 use super::super::harness::Http1;
 use super::{Fault, Live, PATIENCE, Request, Resolver, Wire, answers, assert_ending, ending, send};
@@ -58,8 +58,8 @@ fn beyond_the_bound_a_request_fails_at_once_and_one_more_is_free_when_a_call_end
 }
 
 #[test]
-fn one_client_address_holds_a_quarter() {
-    let live = live("authgear_max_inflight 8;");
+fn one_client_address_holds_an_eighth() {
+    let live = live("authgear_max_inflight 16;");
     let held = hold(&live, ["192.0.2.1", "192.0.2.1"]);
     assert_overload(&live, "192.0.2.1");
     let others = hold(&live, []);
@@ -91,12 +91,15 @@ fn one_connection_of_a_load_balancer_carries_each_client_s_address() {
     live.finish();
 }
 
+/// A site has a /48, and so 65,536 networks of /64 to send from.
 #[test]
-fn an_ipv6_client_is_known_by_its_64() {
-    let live = live("authgear_max_inflight 8;");
-    let held = hold(&live, ["2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"]);
-    assert_overload(&live, "2001:db8:1:2:3:4:5:6");
-    let other = live.begin(&from(&live, "2001:db8:1:3::1"));
+fn an_ipv6_site_holds_no_more_than_one_client() {
+    let live = live("authgear_max_inflight 16;");
+    let held = hold(&live, ["2001:db8:1:2::1", "2001:db8:1:3::1"]);
+    for network in ["2001:db8:1:2::1", "2001:db8:1:4::1", "2001:db8:1::1", "2001:db8:1:ffff:ffff::1"] {
+        assert_overload(&live, network);
+    }
+    let other = live.begin(&from(&live, "2001:db8:2::1"));
     assert!(live.resolver.wait_for_gate(3, PATIENCE));
     live.resolver.clear_faults();
     assert_eq!(answers(held.into_iter().chain([other]).collect()).len(), 3);
@@ -192,9 +195,9 @@ fn an_overload_ends_as_configured() {
 }
 
 #[test]
-fn the_default_is_512_and_so_128_for_one_client() {
+fn the_default_is_512_and_so_64_for_one_client() {
     let live = live("authgear_timeout 30s;");
-    let held = hold(&live, std::iter::repeat_n("192.0.2.1", 128));
+    let held = hold(&live, std::iter::repeat_n("192.0.2.1", 64));
     assert_overload(&live, "192.0.2.1");
     live.resolver.clear_faults();
     assert!(answers(held).iter().all(|answer| answer.status == 200));

@@ -6,9 +6,14 @@ use super::super::harness::{Http1, Wire, burst, for_each_wire};
 use super::{Fault, Leaf, Live, PATIENCE, Pki, Resolver, Version, assert_ending, send};
 
 pub(super) fn live(alpn: &[&str], lines: &str) -> Live {
+    with_streams(alpn, None, lines)
+}
+
+fn with_streams(alpn: &[&str], streams: Option<u32>, lines: &str) -> Live {
     let folder = tempfile::tempdir().expect("a folder");
     Pki::shared().write(folder.path()).expect("writable");
-    let resolver = Resolver::builder().tls(Pki::shared().server(Leaf::Good)).alpn(alpn).start();
+    let builder = Resolver::builder().tls(Pki::shared().server(Leaf::Good)).alpn(alpn);
+    let resolver = streams.into_iter().fold(builder, |builder, streams| builder.max_streams(streams)).start();
     let ca = folder.path().join("ca.pem");
     Live::with(resolver, &format!("authgear_ssl_trusted_certificate {};\n{lines}", ca.display()))
 }
@@ -45,6 +50,29 @@ fn all_calls_share_one_connection() {
         assert_eq!(connection.receive(b"GET").expect("an answer").status, 200);
     }
     assert_eq!(live.resolver.connections(), 1);
+    live.finish();
+}
+
+/// A server lets 100 streams be at a time on a connection (Apache's, HAProxy's and h2's default; nginx has 128, Go 250). With
+/// the defaults one client, which sends as much as it likes, has not all of them.
+#[test]
+fn slow_calls_of_one_client_leave_streams_for_the_others() {
+    let lines = "set_real_ip_from 127.0.0.1; real_ip_header X-Client; authgear_timeout 30s;";
+    let live = with_streams(&BOTH, Some(100), lines);
+    // There is one connection from now on.
+    live.assert_resolves(Wire::Http1);
+    let slow = "192.0.2.1";
+    live.resolver.set_rule(move |call| (call.text("x-forwarded-for") == Some(slow)).then_some(Fault::Gate));
+    let waiting: Vec<_> = (0..140).map(|_| live.begin(&live.unique().header("X-Client", slow))).collect();
+    assert!(live.resolver.wait_for_gate(64, PATIENCE));
+    for client in 2..6 {
+        let other = live.unique().header("X-Client", format!("192.0.2.{client}"));
+        assert_ending(&send(&live.nginx, Wire::Http1, other), 200, "valid", "resolved");
+    }
+    assert_eq!((live.resolver.at_gate(), live.resolver.connections()), (64, 1));
+    live.resolver.clear_faults();
+    let answered = crate::live::answers(waiting).iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(answered, 64);
     live.finish();
 }
 

@@ -124,10 +124,12 @@ fn a_request_for_which_no_call_is_made_has_a_line() {
     drop(held);
     live.resolver.set_fault(Some(Fault::Status(503)));
     assert_eq!(ask(&live, Wire::Http1, &to("/broken/", token_of("alice", 101))).0.status, 502);
+    let _probe = live.hold_probe(|| to("/broken/", live.unique()));
     for_each_wire(|wire| {
         let breaker = "error breaker MISS bearer - 502";
         assert_all_decided(&live, wire, &[("/broken/", &token_of("alice", wire as usize), 502, breaker)]);
     });
+    live.resolver.clear_faults();
     live.finish();
 }
 

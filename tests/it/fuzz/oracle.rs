@@ -161,5 +161,6 @@ fn settings() -> Settings {
         trust_proxy: true,
         app_host: None,
         lock_sessions: false,
+        max_streams: None,
     }
 }

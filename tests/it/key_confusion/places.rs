@@ -53,6 +53,7 @@ impl Calls {
             trust_proxy: true,
             app_host: None,
             lock_sessions: false,
+            max_streams: None,
         };
         resolver.set_rule(move |call| {
             let number = calls.add(name, call);

@@ -2,20 +2,31 @@
 
 use std::time::Duration;
 
-use super::super::harness::{Wire, poll};
-use super::{Crew, Fault, PATIENCE, Resolver, Signal, assert_ending, process};
+use super::super::harness::{Http1, Wire, poll};
+use super::{Crew, Fault, PATIENCE, Pid, Resolver, Signal, assert_ending, process};
 
-/// Opens soon, and for longer than a test takes.
-const LONG: &str = "authgear_breaker max_fails=3 fail_timeout=60s;";
+/// Opens soon. A probe that hangs does so for longer than a test takes.
+const LONG: &str = "authgear_breaker max_fails=3 fail_timeout=60s; authgear_timeout 60s;";
 
 /// The first worker's calls fail.
 #[track_caller]
-fn open(crew: &Crew) {
+fn fail(crew: &Crew) {
     let first = crew.workers()[0];
     crew.resolver().set_fault(Some(Fault::Status(503)));
     for _ in 0..3 {
         assert_ending(&crew.ask(first, &crew.live.unique()), 502, "error", "status");
     }
+}
+
+/// This worker makes the probe, which hangs.
+#[track_caller]
+fn probe(crew: &Crew, worker: Pid) -> Http1 {
+    crew.resolver().set_fault(Some(Fault::Gate));
+    let found = poll(PATIENCE, || {
+        let connection = crew.begin(worker, &crew.live.unique());
+        crew.resolver().wait_for_gate(1, Duration::from_millis(50)).then_some(connection)
+    });
+    found.expect("the breaker lets a call be made")
 }
 
 #[track_caller]
@@ -30,8 +41,10 @@ fn assert_open(crew: &Crew) {
 #[test]
 fn what_one_worker_finds_all_know() {
     let crew = Crew::start(3, LONG);
-    open(&crew);
+    fail(&crew);
+    let _probe = probe(&crew, crew.workers()[1]);
     assert_open(&crew);
+    crew.resolver().clear_faults();
     crew.finish();
 }
 
@@ -43,7 +56,8 @@ fn mortal(lines: &str) -> Crew {
 #[test]
 fn a_reload_and_a_death_change_nothing() {
     let crew = mortal(LONG);
-    open(&crew);
+    fail(&crew);
+    let _probe = probe(&crew, crew.workers()[1]);
     crew.live.nginx.reload();
     assert_open(&crew);
     let victim = crew.workers()[1];
@@ -51,20 +65,16 @@ fn a_reload_and_a_death_change_nothing() {
     let replaced = || (crew.workers().len() == 2 && !crew.workers().contains(&victim)).then_some(());
     assert!(poll(PATIENCE, replaced).is_some());
     assert_open(&crew);
+    crew.resolver().clear_faults();
     crew.finish();
 }
 
 #[test]
 fn who_dies_while_finding_out_is_followed_by_another() {
     let crew = mortal("authgear_breaker max_fails=3 fail_timeout=200ms;\nauthgear_timeout 1s;");
-    open(&crew);
+    fail(&crew);
     let [first, second] = crew.workers()[..] else { panic!("two workers") };
-    crew.resolver().set_fault(Some(Fault::Gate));
-    let found = poll(PATIENCE, || {
-        let _connection = crew.begin(first, &crew.live.unique());
-        crew.resolver().wait_for_gate(1, Duration::from_millis(50)).then_some(())
-    });
-    assert!(found.is_some());
+    let _probe = probe(&crew, first);
     process::signal(first, Signal::KILL);
     crew.resolver().clear_faults();
     let answered = || (crew.ask(second, &crew.live.unique()).status == 200).then_some(());

@@ -33,6 +33,7 @@ impl Default for Builder {
                 trust_proxy: true,
                 app_host: None,
                 lock_sessions: false,
+                max_streams: None,
             },
             accounts: Accounts::default(),
             tls: None,
@@ -78,6 +79,13 @@ impl Builder {
     #[must_use]
     pub fn lock_sessions(mut self, lock: bool) -> Self {
         self.settings.lock_sessions = lock;
+        self
+    }
+
+    /// SETTINGS_MAX_CONCURRENT_STREAMS of HTTP/2.
+    #[must_use]
+    pub fn max_streams(mut self, streams: u32) -> Self {
+        self.settings.max_streams = Some(streams);
         self
     }
 

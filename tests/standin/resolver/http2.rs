@@ -63,7 +63,11 @@ impl Drop for Active {
 pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, connection: Connection) {
     let reset = stream.reset_switch();
     let mut idle = Some(shared.idle.enter(connection.id));
-    let Ok(mut h2) = h2::server::Builder::new().handshake::<_, Bytes>(stream).await else {
+    let mut builder = h2::server::Builder::new();
+    if let Some(streams) = shared.settings.max_streams {
+        builder.max_concurrent_streams(streams);
+    }
+    let Ok(mut h2) = builder.handshake::<_, Bytes>(stream).await else {
         return;
     };
     let (commands, mut commanded) = mpsc::unbounded_channel();

@@ -14,6 +14,8 @@ pub struct Settings {
     pub app_host: Option<String>,
     /// Whether parallel calls with one credential end in 500, as they may at the real server's session lock.
     pub lock_sessions: bool,
+    /// How many streams an HTTP/2 connection may have at a time; `None` for any number.
+    pub max_streams: Option<u32>,
 }
 
 impl Settings {
