@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR=$TARGET_DIR
 # shellcheck disable=SC2034 # the scripts use it
 MODULE_FILE=ngx_http_authgear_module.so
 OLDEST_NGINX=1.22.0
-# What the headers of nginx and bindgen need; ring has C and assembly of its own.
+# What the headers of nginx and bindgen need; AWS-LC has C and assembly of its own.
 BUILD_PACKAGES=(gcc libclang-dev libpcre2-dev libssl-dev zlib1g-dev)
 
 # -- words ----------------------------------------------------------------------------------------------------
@@ -258,8 +258,7 @@ build_module() {
     shift 2
     [[ $profile == dev ]] && folder=debug
     set -- --config "$(rustflags "$profile")" "$@"
-    # mimalloc notes when it was compiled: for the compiler that is always the same moment.
-    (cd "$ROOT" && SOURCE_DATE_EPOCH=0 cargo build --locked --lib --profile "$profile" "$@") >&2 ||
+    (cd "$ROOT" && cargo build --locked --lib --profile "$profile" "$@") >&2 ||
         die "cargo could not build the module: see above"
     mkdir -p "$(dirname "$to")"
     cp "$TARGET_DIR/$folder/libnginx_authgear.so" "$to.new"

@@ -74,14 +74,18 @@ check_copyright() {
         grep -q "^  $name v" "$1" || die "the copyright file does not know the library $name"
     done < <(cargo tree --locked --edges normal,no-proc-macro --prefix none --depth 1 | sed 1d)
     grep -q '^-- moka [0-9.]*, NOTICE --$' "$1" || die "the copyright file lacks moka's notice"
-    grep -q '^-- ring [0-9.]*, LICENSE-BoringSSL --$' "$1" || die "the copyright file lacks ring's terms"
+    grep -q '^-- aws-lc-sys [0-9.]*, LICENSE --$' "$1" || die "the copyright file lacks AWS-LC's terms"
 }
 
 # What the manual says of the file: its size, give or take what another compiler makes of it, and the libraries that it loads.
 check_size() {
-    local said size libraries
+    local said size libraries names
     libraries=$(readelf --dynamic --wide "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\.so.*/\1/p' | grep -v '^ld-linux' | sort | xargs)
     [[ $libraries == "libc libgcc_s libm" ]] || die "the module loads other libraries than the manual says: $libraries"
+    # AWS-LC's functions would be found by nginx's OpenSSL, were they exported.
+    names=$(nm --dynamic --defined-only "$1" | awk '{ print $3 }' | sort | xargs)
+    [[ $names == "ngx_http_authgear_module ngx_module_names ngx_module_order ngx_modules" ]] ||
+        die "the module exports other names than nginx looks up: $names"
     [[ $(uname -m) == x86_64 ]] || return 0
     said=$(sed -n 's/^On amd64 it is a file of \([0-9]*\)\.\([0-9]\) MB.*/\1\200000/p' docs/install.md)
     size=$(stat --format=%s "$1")
@@ -99,7 +103,7 @@ check_reproducible() {
     build_module release "$module"
     rm -rf "$elsewhere"
     mkdir -p "$elsewhere/cargo/registry"
-    cp -R Cargo.toml Cargo.lock build.rs src scripts tests "$elsewhere"
+    cp -R .cargo Cargo.toml Cargo.lock build.rs src scripts tests "$elsewhere"
     cp -R "${CARGO_HOME:-$HOME/.cargo}"/registry/{cache,index} "$elsewhere/cargo/registry"
     env CARGO_TARGET_DIR="$elsewhere/target" CARGO_HOME="$elsewhere/cargo" \
         "$elsewhere/scripts/build" ${nginx_source:+--nginx-source "$nginx_source"}

@@ -6,9 +6,9 @@
 use std::fmt::{self, Display, Write};
 use std::sync::LazyLock;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use aws_lc_rs::digest::{SHA256, digest};
 
 use super::render::{Resolver, Status, Zone, codes};
 use super::words::{Bytes, Count, Percent};

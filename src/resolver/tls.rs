@@ -40,7 +40,7 @@ pub enum TlsError {
     Mismatch { key: String, chain: String },
     #[error("\"authgear_ssl_name\" can't be used")]
     Name,
-    #[error("TLS can't be set up: {0}")]
+    #[error("the TLS library can't be set up: {0}")]
     Setup(rustls::Error),
 }
 

@@ -1,5 +1,10 @@
 //! TLS to the resolver: whom it trusts, who it is, and that nothing else passes.
 
+mod forms;
+mod openssl;
+mod renewal;
+mod servers;
+
 use super::harness::{PATIENCE, Wire, for_each_wire, send};
 use super::live::{Live, assert_ending};
 use super::standin::tls::Leaf;

@@ -2,6 +2,8 @@ use std::sync::atomic::AtomicUsize;
 
 use super::*;
 use crate::endpoint::endpoint;
+use crate::resolver::target::TlsTarget;
+use crate::resolver::tls::{CertificateChain, PrivateKey};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -34,6 +36,27 @@ fn each_resolver_has_a_pool_and_each_connect_timeout() {
         .map(|(url, time)| clients.get(&target(url, time), now).unwrap());
     assert!(!is_same(&pools[0], &pools[1]) && !is_same(&pools[0], &pools[2]));
     assert!(is_same(&pools[0], &clients.get(&target("http://a", second), now).unwrap()));
+}
+
+/// Two targets may differ in certificates although their answers are the same.
+#[test]
+fn connections_of_other_certificates_are_not_shared() {
+    let (mut clients, now) = (Clients::default(), Instant::now());
+    let mut pool = |has_client: bool| {
+        let identity = has_client.then(|| {
+            let made = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
+            let chain = CertificateChain::from_pem(made.cert.pem().as_bytes(), "a.pem").unwrap();
+            (chain, PrivateKey::from_pem(made.signing_key.serialize_pem().as_bytes(), "a.key").unwrap())
+        });
+        let tls = TlsTarget { roots: None, identity, name: None };
+        let endpoint = endpoint("https://a").unwrap();
+        let target = Target::new(&endpoint, None, "", Duration::from_secs(1), Some(tls)).unwrap();
+        (target.id(), clients.get(&target, now).unwrap())
+    };
+    let [(id, one), (same, other)] = [pool(true), pool(true)];
+    assert!(id == same && !is_same(&one, &other));
+    let [(_, one), (_, same)] = [pool(false), pool(false)];
+    assert!(is_same(&one, &same));
 }
 
 #[test]

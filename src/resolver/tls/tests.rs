@@ -44,8 +44,14 @@ fn files_that_hold_nothing_usable_are_refused() {
     for (pem, why) in [
         (String::new(), "there is no certificate in it"),
         (private.clone(), "there is no certificate in it"),
-        ("-----BEGIN CERTIFICATE-----\n!\n".into(), "certificate 1 in it can't be read: its END line is missing"),
-        (block("CERTIFICATE", b"\0\0\0"), "certificate 1 in it can't be read: it is not an X.509 certificate"),
+        (
+            "-----BEGIN CERTIFICATE-----\n!\n".into(),
+            "certificate 1 in it can't be read: its END line is missing",
+        ),
+        (
+            block("CERTIFICATE", b"\0\0\0"),
+            "certificate 1 in it can't be read: it is not an X.509 certificate",
+        ),
         (certificate.replace("\nMII", "\n!!!"), "certificate 1 in it can't be read: it is not base64"),
         (
             format!("{certificate}{}{certificate}", "-----BEGIN CERTIFICATE-----\n"),
@@ -160,7 +166,7 @@ fn only_certificates_of_authorities_may_sign_others() {
         (IsCa::ExplicitNoCa, vec![KeyCertSign], false),
     ] {
         let mut params = CertificateParams::new(["a".to_owned()]).unwrap();
-        (params.is_ca, params.key_usages) = (is_ca.clone(), usages.clone());
+        (params.is_ca, params.key_usages) = (is_ca, usages.clone());
         let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
         let parts = der::Parts::read(made.der()).unwrap();
         assert_eq!(parts.is_ca, expected, "{is_ca:?} {usages:?}");
