@@ -45,7 +45,14 @@ async fn attempt(
     let unsendable = || Failure::final_(ResolveError::Internal("the credentials can't be sent"));
     let mut request = Request::new(Method::GET, target.url().clone());
     *request.headers_mut() = question.headers(target).ok_or_else(unsendable)?;
-    let mut response = http.execute(request).await.map_err(|error| Failure::before_answer(&error))?;
+    let failed = |error| {
+        let failure = Failure::before_answer(&error, target.dial_host());
+        if failure.error.is_connect() {
+            client.not_connected();
+        }
+        failure
+    };
+    let mut response = http.execute(request).await.map_err(failed)?;
     client.answered(response.version());
     let has_body = drain(&mut response).await?;
     answer::read(response.status().as_u16(), response.headers(), has_body)

@@ -8,13 +8,13 @@ use std::time::Duration;
 use reqwest::redirect::Policy;
 use tokio::time::Instant;
 
-use super::dns::HostDns;
+use super::dns::{HostDns, Names};
 use super::target::Target;
 use crate::cache_key::ResolverId;
 use crate::session::answer::MAX_HEAD_BYTES;
 
 /// A pool is replaced at this age, so that a name's new addresses are found although connections are kept.
-const MAX_AGE: Duration = Duration::from_secs(300);
+pub(super) const MAX_AGE: Duration = Duration::from_secs(300);
 /// An idle connection is kept this long. Authgear's server never closes one; proxies before it do after a minute or so,
 /// and the retry hides that.
 const KEEP_IDLE: Duration = Duration::from_secs(55);
@@ -31,6 +31,7 @@ pub(crate) struct PooledClient {
     /// Keeps no connection: for a second attempt, which must not meet another that died at the same moment.
     pub(crate) fresh: reqwest::Client,
     health: Arc<Health>,
+    dns: HostDns,
 }
 
 #[derive(Default)]
@@ -42,6 +43,11 @@ struct Health {
 impl PooledClient {
     pub(crate) fn answered(&self, version: http::Version) {
         self.health.speaks_http1.store(version != http::Version::HTTP_2, Ordering::Relaxed);
+    }
+
+    /// No connection could be made.
+    pub(crate) fn not_connected(&self) {
+        self.dns.doubt();
     }
 
     /// A call timed out. Over HTTP/2 the one connection that all calls share may be the cause: leave it behind, unless
@@ -70,6 +76,10 @@ struct Pool {
 }
 
 impl Pool {
+    fn new(client: PooledClient, now: Instant, left: u32) -> Self {
+        Self { client, made: now, left }
+    }
+
     /// How many replacements are left to the one that is to take its place now; `None` where it stays.
     fn successor(&self, now: Instant) -> Option<u32> {
         let age = now.duration_since(self.made);
@@ -86,6 +96,7 @@ impl Pool {
 #[derive(Default)]
 pub(crate) struct Clients {
     pools: HashMap<PoolKey, Pool>,
+    names: Names,
 }
 
 impl Clients {
@@ -95,29 +106,36 @@ impl Clients {
     /// If the library can't make one.
     pub(crate) fn get(&mut self, target: &Target, now: Instant) -> reqwest::Result<PooledClient> {
         let key = (target.id(), target.connect_timeout());
-        let left = match self.pools.get(&key) {
-            None => REPLACEMENTS,
+        let pool = match self.pools.remove(&key) {
+            None => Pool::new(self.make(target)?, now, REPLACEMENTS),
             Some(pool) => match pool.successor(now) {
-                None => return Ok(pool.client.clone()),
-                Some(left) => left,
+                None => pool,
+                // Calls that are under way hold on to the old pool until they end.
+                Some(left) => Pool::new(self.make(target)?, now, left),
             },
         };
-        // Calls that are under way hold on to the old pool until they end.
-        let client = PooledClient {
-            http: configure(target).pool_idle_timeout(KEEP_IDLE).build()?,
-            fresh: configure(target).pool_max_idle_per_host(0).build()?,
-            health: Arc::default(),
-        };
-        self.pools.insert(key, Pool { client: client.clone(), made: now, left });
+        let client = pool.client.clone();
+        self.pools.insert(key, pool);
         Ok(client)
+    }
+
+    fn make(&self, target: &Target) -> reqwest::Result<PooledClient> {
+        let dns = HostDns::new(target.dial_host(), &self.names);
+        let configure = || configure(target, dns.clone());
+        Ok(PooledClient {
+            http: configure().pool_idle_timeout(KEEP_IDLE).build()?,
+            fresh: configure().pool_max_idle_per_host(0).build()?,
+            health: Arc::default(),
+            dns,
+        })
     }
 }
 
-fn configure(target: &Target) -> reqwest::ClientBuilder {
+fn configure(target: &Target, dns: HostDns) -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder()
         // Given also where the scheme is http: the library would else look for the system's roots here, in the worker.
         .tls_backend_preconfigured(target.tls().clone())
-        .dns_resolver(HostDns::new(target.dial_host()))
+        .dns_resolver(dns)
         .connect_timeout(target.connect_timeout())
         .redirect(Policy::none())
         .retry(reqwest::retry::never())

@@ -5,7 +5,7 @@ use std::io;
 
 use thiserror::Error;
 
-use super::dns::NoAddress;
+use super::dns::{self, NoAddress};
 use crate::breaker::Says;
 use crate::session::answer::AnswerError;
 
@@ -39,6 +39,12 @@ impl ResolveError {
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout | Self::ConnectTimeout)
+    }
+
+    /// Whether there was no connection, and not for this machine's sake.
+    #[must_use]
+    pub fn is_connect(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::ConnectTimeout)
     }
 
     /// Whether the resolver is what failed: then an old answer is better than none. What a client can bring about by itself is not
@@ -104,11 +110,11 @@ impl Failure {
         Self { error, may_retry: false }
     }
 
-    /// What went wrong before there was a head of an answer.
-    pub(crate) fn before_answer(error: &reqwest::Error) -> Self {
+    /// What went wrong before there was a head of an answer of this host's.
+    pub(crate) fn before_answer(error: &reqwest::Error, host: &str) -> Self {
         let cause = root_cause(error);
         if error.is_connect() {
-            return Self { error: not_connected(error, cause), may_retry: true };
+            return Self { error: not_connected(error, cause, host), may_retry: true };
         }
         if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
             return Self::final_(ResolveError::Protocol(cause));
@@ -133,8 +139,13 @@ impl Failure {
     }
 }
 
-fn not_connected(error: &reqwest::Error, cause: String) -> ResolveError {
-    if find::<io::Error>(error).is_some_and(is_exhaustion) {
+fn not_connected(error: &reqwest::Error, cause: String, host: &str) -> ResolveError {
+    let is_shortage = match find::<NoAddress>(error) {
+        Some(no_address) => no_address.is_shortage(),
+        // Where there is no route to the host the system's error is the same as where no port is left; `dns` sees to names.
+        None => find::<io::Error>(error).is_some_and(is_exhaustion) && !dns::is_unreachable(host),
+    };
+    if is_shortage {
         ResolveError::Exhausted(cause)
     } else if error.is_timeout() {
         ResolveError::ConnectTimeout
@@ -144,7 +155,7 @@ fn not_connected(error: &reqwest::Error, cause: String) -> ResolveError {
 }
 
 /// Descriptors, memory, or ports to connect from.
-fn is_exhaustion(error: &io::Error) -> bool {
+pub(super) fn is_exhaustion(error: &io::Error) -> bool {
     let errno = error.raw_os_error().unwrap_or(0);
     [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS, libc::EADDRNOTAVAIL].contains(&errno)
 }

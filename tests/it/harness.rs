@@ -31,6 +31,7 @@ pub(crate) mod in_hand;
 pub(crate) mod lifecycle;
 pub(crate) mod log;
 pub(crate) mod message;
+pub(crate) mod network;
 pub(crate) mod nginx;
 pub(crate) mod ports;
 pub(crate) mod process;

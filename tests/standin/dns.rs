@@ -1,4 +1,4 @@
-//! A name server: what it says of every name is up to the test.
+//! A name server: what it says of each name is up to the test. Messages are those of RFC 1035, made by hand.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -6,54 +6,66 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hickory_resolver::proto::op::{Message, MessageType, Query, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, AAAA, SOA};
-use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
-use tokio::net::UdpSocket;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinHandle;
 
 use super::runtime;
-
-/// How long clients may remember a reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Memory {
-    /// TTL 0.
-    None,
-    /// TTL 3600, that there is no such name included.
-    Hour,
-}
 
 /// What is said of a name.
 #[derive(Debug, Clone)]
 pub enum Reply {
     /// NOERROR with those of the family that is asked for, or with none.
     Addresses(Vec<IpAddr>),
+    /// The same behind this many CNAME records, one after the other.
+    Aliases(usize, Vec<IpAddr>),
+    /// By UDP nothing but the mark that the reply is too long for it; by TCP these.
+    ByTcp(Vec<IpAddr>),
     /// NXDOMAIN.
     NoSuchName,
     /// SERVFAIL.
     Failure,
     /// REFUSED.
     Refused,
+    /// NOTIMP.
+    NotImplemented,
     /// Not a word.
     Silence,
     /// Bytes that are no message.
     Garbage,
     /// The addresses of IPv4 for who asks for those, and silence for who asks for IPv6.
     SilentOnIpv6(Vec<IpAddr>),
-    /// Addresses, that much later.
-    Late(Duration, Vec<IpAddr>),
+    /// The addresses of IPv4 for who asks for those, and SERVFAIL for who asks for IPv6.
+    FailsOnIpv6(Vec<IpAddr>),
+    /// Addresses, and those of the one family that much later than those of the other.
+    LateOnIpv4(Duration, Vec<IpAddr>),
+    LateOnIpv6(Duration, Vec<IpAddr>),
+    /// Another reply, that much later.
+    Late(Duration, Box<Reply>),
+}
+
+impl Reply {
+    pub fn late(time: Duration, addresses: Vec<IpAddr>) -> Self {
+        Self::Late(time, Box::new(Self::Addresses(addresses)))
+    }
 }
 
 struct Zone {
-    said: Mutex<(Reply, Memory)>,
+    /// Of single names, and of all below one where that begins with `*.`; the first counts.
+    names: Vec<(String, Reply)>,
+    others: Reply,
+}
+
+struct Shared {
+    zone: Mutex<Zone>,
     queries: AtomicU64,
 }
 
 /// A running name server. It stops when this is dropped.
 pub struct NameServer {
     address: Ipv4Addr,
-    zone: Arc<Zone>,
-    serving: JoinHandle<()>,
+    shared: Arc<Shared>,
+    serving: [JoinHandle<()>; 2],
 }
 
 impl NameServer {
@@ -77,12 +89,25 @@ impl NameServer {
         Err(io::ErrorKind::AddrInUse.into())
     }
 
-    fn on(address: Ipv4Addr, socket: std::net::UdpSocket, reply: Reply) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        let socket = Arc::new(UdpSocket::from_std(socket)?);
-        let zone = Arc::new(Zone { said: Mutex::new((reply, Memory::None)), queries: AtomicU64::default() });
-        let serving = runtime().spawn(serve(socket, Arc::clone(&zone)));
-        Ok(Self { address, zone, serving })
+    fn on(address: Ipv4Addr, udp: std::net::UdpSocket, others: Reply) -> io::Result<Self> {
+        udp.set_nonblocking(true)?;
+        let udp = Arc::new(UdpSocket::from_std(udp)?);
+        let tcp = std::net::TcpListener::bind((address, 53))?;
+        tcp.set_nonblocking(true)?;
+        let tcp = TcpListener::from_std(tcp)?;
+        let shared = Arc::new(Shared {
+            zone: Mutex::new(Zone { names: Vec::new(), others }),
+            queries: AtomicU64::default(),
+        });
+        let serving = [
+            runtime().spawn(serve_udp(udp, Arc::clone(&shared))),
+            runtime().spawn(serve_tcp(tcp, Arc::clone(&shared))),
+        ];
+        Ok(Self { address, shared, serving })
+    }
+
+    pub fn address(&self) -> Ipv4Addr {
+        self.address
     }
 
     /// The lines of a `resolv.conf` that lead here.
@@ -90,85 +115,169 @@ impl NameServer {
         format!("nameserver {}\n", self.address)
     }
 
-    /// From now on; to be forgotten at once.
+    /// Of every name, from now on.
     pub fn say(&self, reply: Reply) {
-        self.say_for(reply, Memory::None);
+        self.say_of(Vec::new(), reply);
     }
 
-    pub fn say_for(&self, reply: Reply, memory: Memory) {
-        *self.zone.said.lock().unwrap() = (reply, memory);
+    /// Of these names, and of all others.
+    pub fn say_of(&self, names: Vec<(String, Reply)>, others: Reply) {
+        *self.shared.zone.lock().unwrap() = Zone { names, others };
     }
 
     pub fn queries(&self) -> u64 {
-        self.zone.queries.load(Ordering::SeqCst)
+        self.shared.queries.load(Ordering::SeqCst)
     }
 }
 
 impl Drop for NameServer {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.serving.iter().for_each(JoinHandle::abort);
     }
 }
 
-async fn serve(socket: Arc<UdpSocket>, zone: Arc<Zone>) {
+impl Zone {
+    fn reply(&self, name: &str) -> Reply {
+        let is_it = |of: &str| match of.strip_prefix('*') {
+            Some(end) => name.ends_with(end),
+            None => name == of,
+        };
+        self.names.iter().find(|(of, _)| is_it(of)).map_or(&self.others, |(_, reply)| reply).clone()
+    }
+}
+
+async fn serve_udp(socket: Arc<UdpSocket>, shared: Arc<Shared>) {
     let mut buffer = [0; 4096];
     loop {
         let Ok((length, client)) = socket.recv_from(&mut buffer).await else { continue };
-        let Ok(question) = Message::from_vec(&buffer[..length]) else { continue };
-        zone.queries.fetch_add(1, Ordering::SeqCst);
-        let (reply, memory) = zone.said.lock().unwrap().clone();
-        tokio::spawn(answer(Arc::clone(&socket), client, question, reply, memory));
+        let Some(query) = Query::read(&buffer[..length]) else { continue };
+        let reply = shared.reply(&query);
+        tokio::spawn(answer_udp(Arc::clone(&socket), client, query, reply));
     }
 }
 
-async fn answer(socket: Arc<UdpSocket>, client: SocketAddr, question: Message, reply: Reply, memory: Memory) {
-    let Some(query) = question.queries.first().cloned() else { return };
-    let is_ipv6 = query.query_type() == RecordType::AAAA;
-    let (code, addresses) = match reply {
-        Reply::Silence => return,
-        Reply::SilentOnIpv6(_) if is_ipv6 => return,
-        Reply::Garbage => {
-            let _ = socket.send_to(b"garbage", client).await;
-            return;
+async fn answer_udp(socket: Arc<UdpSocket>, client: SocketAddr, query: Query, reply: Reply) {
+    if let Some(message) = message(&query, reply, false).await {
+        let _ = socket.send_to(&message, client).await;
+    }
+}
+
+async fn serve_tcp(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        tokio::spawn(answer_tcp(stream, Arc::clone(&shared)));
+    }
+}
+
+async fn answer_tcp(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
+    loop {
+        let mut bytes = vec![0; usize::from(stream.read_u16().await?)];
+        stream.read_exact(&mut bytes).await?;
+        let Some(query) = Query::read(&bytes) else { return Ok(()) };
+        let Some(message) = message(&query, shared.reply(&query), true).await else { return Ok(()) };
+        stream.write_u16(u16::try_from(message.len()).expect("it is short")).await?;
+        stream.write_all(&message).await?;
+    }
+}
+
+impl Shared {
+    fn reply(&self, query: &Query) -> Reply {
+        self.queries.fetch_add(1, Ordering::SeqCst);
+        self.zone.lock().unwrap().reply(&query.name)
+    }
+}
+
+const HEAD: usize = 12;
+const A: u16 = 1;
+const CNAME: u16 = 5;
+const AAAA: u16 = 28;
+
+struct Query {
+    id: [u8; 2],
+    /// In small letters, without a dot at the end.
+    name: String,
+    kind: u16,
+    /// Name, type and class, as they came.
+    question: Vec<u8>,
+}
+
+impl Query {
+    fn read(message: &[u8]) -> Option<Self> {
+        let (mut labels, mut at) = (Vec::new(), HEAD);
+        loop {
+            let length = usize::from(*message.get(at)?);
+            at += 1;
+            if length == 0 {
+                break;
+            }
+            labels.push(String::from_utf8_lossy(message.get(at..at + length)?).to_lowercase());
+            at += length;
         }
-        Reply::Late(time, addresses) => {
-            tokio::time::sleep(time).await;
-            (ResponseCode::NoError, addresses)
-        }
-        Reply::Addresses(addresses) | Reply::SilentOnIpv6(addresses) => (ResponseCode::NoError, addresses),
-        Reply::NoSuchName => (ResponseCode::NXDomain, Vec::new()),
-        Reply::Failure => (ResponseCode::ServFail, Vec::new()),
-        Reply::Refused => (ResponseCode::Refused, Vec::new()),
+        let kind = u16::from_be_bytes([*message.get(at)?, *message.get(at + 1)?]);
+        let question = message.get(HEAD..at + 4)?.to_vec();
+        Some(Self { id: [message[0], message[1]], name: labels.join("."), kind, question })
+    }
+}
+
+/// `None`: nothing is sent.
+async fn message(query: &Query, mut reply: Reply, by_tcp: bool) -> Option<Vec<u8>> {
+    while let Reply::Late(time, then) = reply {
+        tokio::time::sleep(time).await;
+        reply = *then;
+    }
+    let is_ipv6 = query.kind == AAAA;
+    match reply {
+        Reply::LateOnIpv4(time, _) if !is_ipv6 => tokio::time::sleep(time).await,
+        Reply::LateOnIpv6(time, _) if is_ipv6 => tokio::time::sleep(time).await,
+        _ => {}
+    }
+    let (code, aliases, addresses) = match reply {
+        Reply::SilentOnIpv6(_) if is_ipv6 => return None,
+        Reply::Silence | Reply::Late(..) => return None,
+        Reply::Garbage => return Some(b"garbage".to_vec()),
+        Reply::ByTcp(_) if !by_tcp => return Some(head(query, 0x8380, 0)),
+        Reply::FailsOnIpv6(_) if is_ipv6 => (2, 0, Vec::new()),
+        Reply::Addresses(addresses)
+        | Reply::SilentOnIpv6(addresses)
+        | Reply::FailsOnIpv6(addresses)
+        | Reply::LateOnIpv4(_, addresses)
+        | Reply::LateOnIpv6(_, addresses)
+        | Reply::ByTcp(addresses) => (0, 0, addresses),
+        Reply::Aliases(count, addresses) => (0, count, addresses),
+        Reply::Failure => (2, 0, Vec::new()),
+        Reply::NoSuchName => (3, 0, Vec::new()),
+        Reply::NotImplemented => (4, 0, Vec::new()),
+        Reply::Refused => (5, 0, Vec::new()),
     };
-    let message = message(&question, &query, code, &addresses, memory);
-    let _ = socket.send_to(&message.to_vec().expect("a message"), client).await;
+    let mut records = Vec::new();
+    // The name that was asked for, by a pointer to it (RFC 1035 §4.1.4).
+    let mut owner = vec![0xc0, 12];
+    for number in 0..aliases {
+        let alias =
+            [b"\x06alias".as_slice(), &[b'0' + u8::try_from(number).expect("few")], b"\x04test\x00"].concat();
+        records.push(record(&owner, CNAME, &alias));
+        owner = alias;
+    }
+    for address in addresses {
+        match address {
+            IpAddr::V4(address) if query.kind == A => records.push(record(&owner, A, &address.octets())),
+            IpAddr::V6(address) if is_ipv6 => records.push(record(&owner, AAAA, &address.octets())),
+            _ => {}
+        }
+    }
+    let mut message = head(query, 0x8180 | code, records.len());
+    message.extend(records.concat());
+    Some(message)
 }
 
-fn message(
-    question: &Message,
-    query: &Query,
-    code: ResponseCode,
-    addresses: &[IpAddr],
-    memory: Memory,
-) -> Message {
-    let ttl = if memory == Memory::None { 0 } else { 3600 };
-    let mut message = Message::response(question.metadata.id, question.metadata.op_code);
-    message.metadata.message_type = MessageType::Response;
-    message.metadata.response_code = code;
-    message.metadata.recursion_available = true;
-    message.add_query(query.clone());
-    for address in addresses {
-        let data = match (address, query.query_type()) {
-            (IpAddr::V4(address), RecordType::A) => RData::A(A(*address)),
-            (IpAddr::V6(address), RecordType::AAAA) => RData::AAAA(AAAA(*address)),
-            _ => continue,
-        };
-        message.add_answer(Record::from_rdata(query.name().clone(), ttl, data));
-    }
-    if message.answers.is_empty() {
-        // For how long it may be remembered that there is nothing (RFC 2308).
-        let soa = SOA::new(Name::root(), Name::root(), 1, 3600, 600, 86_400, ttl);
-        message.add_authority(Record::from_rdata(Name::root(), ttl, RData::SOA(soa)));
-    }
-    message
+fn head(query: &Query, flags: u16, answers: usize) -> Vec<u8> {
+    let count = u16::try_from(answers).expect("few").to_be_bytes();
+    let parts = [&query.id[..], &flags.to_be_bytes(), &[0, 1], &count, &[0, 0, 0, 0], &query.question];
+    parts.concat()
+}
+
+/// Class IN, to be remembered for an hour.
+fn record(owner: &[u8], kind: u16, data: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(data.len()).expect("short").to_be_bytes();
+    [owner, &kind.to_be_bytes(), &[0, 1], &3600_u32.to_be_bytes(), &length, data].concat()
 }
