@@ -18,6 +18,10 @@ pub(super) const MAX_AGE: Duration = Duration::from_secs(300);
 /// An idle connection is kept this long. Authgear's server never closes one; proxies before it do after a minute or so,
 /// and the retry hides that.
 const KEEP_IDLE: Duration = Duration::from_secs(55);
+/// So many connections may be idle in the worker, and so many of them in one pool. Idle connections take the descriptors that clients
+/// need: with a pool for each of a thousand resolvers they would take all.
+const MAX_IDLE: usize = 128;
+const MAX_IDLE_IN_POOL: usize = 32;
 /// HTTP/2 pings tell a dead connection from a quiet one within their sum.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
@@ -37,12 +41,15 @@ pub(crate) struct PooledClient {
 #[derive(Default)]
 struct Health {
     speaks_http1: AtomicBool,
+    speaks_http2: AtomicBool,
     is_suspect: AtomicBool,
 }
 
 impl PooledClient {
     pub(crate) fn answered(&self, version: http::Version) {
-        self.health.speaks_http1.store(version != http::Version::HTTP_2, Ordering::Relaxed);
+        let is_http2 = version == http::Version::HTTP_2;
+        self.health.speaks_http1.store(!is_http2, Ordering::Relaxed);
+        self.health.speaks_http2.store(is_http2, Ordering::Relaxed);
     }
 
     /// No connection could be made.
@@ -73,11 +80,14 @@ struct Pool {
     made: Instant,
     /// How many replacements were left when it was made.
     left: u32,
+    used: Instant,
+    /// The most calls that were under way at the same time.
+    most_calls: usize,
 }
 
 impl Pool {
     fn new(client: PooledClient, now: Instant, left: u32) -> Self {
-        Self { client, made: now, left }
+        Self { client, made: now, left, used: now, most_calls: 0 }
     }
 
     /// How many replacements are left to the one that is to take its place now; `None` where it stays.
@@ -90,6 +100,21 @@ impl Pool {
         } else {
             (age >= MAX_AGE).then_some(left)
         }
+    }
+
+    /// For one more call.
+    fn hand_out(&mut self, now: Instant) -> PooledClient {
+        let client = self.client.clone();
+        self.used = now;
+        // Each call holds on to its client; one more is the pool's own.
+        self.most_calls = self.most_calls.max(Arc::strong_count(&client.health) - 1);
+        client
+    }
+
+    /// How many connections may be idle in it: as many as calls have needed at a time. Over HTTP/2 they share one.
+    fn idle_at_most(&self) -> usize {
+        let is_http2 = self.client.health.speaks_http2.load(Ordering::Relaxed);
+        if is_http2 { 1 } else { self.most_calls.min(MAX_IDLE_IN_POOL) }
     }
 }
 
@@ -106,7 +131,7 @@ impl Clients {
     /// If the library can't make one.
     pub(crate) fn get(&mut self, target: &Target, now: Instant) -> reqwest::Result<PooledClient> {
         let key = (target.id(), target.connect_timeout());
-        let pool = match self.pools.remove(&key) {
+        let mut pool = match self.pools.remove(&key) {
             None => Pool::new(self.make(target)?, now, REPLACEMENTS),
             Some(pool) => match pool.successor(now) {
                 None => pool,
@@ -114,7 +139,8 @@ impl Clients {
                 Some(left) => Pool::new(self.make(target)?, now, left),
             },
         };
-        let client = pool.client.clone();
+        let client = pool.hand_out(now);
+        self.make_room_for(&pool);
         self.pools.insert(key, pool);
         Ok(client)
     }
@@ -123,11 +149,24 @@ impl Clients {
         let dns = HostDns::new(target.dial_host(), &self.names);
         let configure = || configure(target, dns.clone());
         Ok(PooledClient {
-            http: configure().pool_idle_timeout(KEEP_IDLE).build()?,
+            http: configure()
+                .pool_idle_timeout(KEEP_IDLE)
+                .pool_max_idle_per_host(MAX_IDLE_IN_POOL)
+                .build()?,
             fresh: configure().pool_max_idle_per_host(0).build()?,
             health: Arc::default(),
             dns,
         })
+    }
+
+    /// Drops the pools that were used least recently, and their idle connections with them, until few enough can be idle.
+    fn make_room_for(&mut self, pool: &Pool) {
+        let mut idle = pool.idle_at_most() + self.pools.values().map(Pool::idle_at_most).sum::<usize>();
+        while idle > MAX_IDLE {
+            let oldest = self.pools.iter().min_by_key(|(_, other)| other.used).map(|(key, _)| *key);
+            let Some(dropped) = oldest.and_then(|key| self.pools.remove(&key)) else { return };
+            idle -= dropped.idle_at_most();
+        }
     }
 }
 

@@ -76,6 +76,33 @@ fn pools_are_not_replaced_for_ever_at_each_timeout() {
     assert!((10..=11).contains(&regained), "{regained}");
 }
 
+/// Each resolver has one call at a time, and each call leaves a connection behind that is idle.
+#[test]
+fn pools_that_were_not_used_for_long_go_when_too_many_connections_can_be_idle() {
+    let (mut clients, start) = (Clients::default(), Instant::now());
+    let targets: Vec<_> =
+        (0..MAX_IDLE + 2).map(|n| target(&format!("http://h{n}"), Duration::from_secs(1))).collect();
+    let mut pool = |n: usize, time| clients.get(&targets[n], start + Duration::from_millis(time)).unwrap();
+    let (first, second) = (pool(0, 0), pool(1, 1));
+    for n in 2..MAX_IDLE {
+        pool(n, 2);
+    }
+    assert!(is_same(&first, &pool(0, 3)));
+    // One too many: the second goes, which was used before all others.
+    pool(MAX_IDLE, 4);
+    assert!(is_same(&first, &pool(0, 5)) && !is_same(&second, &pool(1, 6)));
+}
+
+#[test]
+fn connections_of_calls_at_the_same_time_count_but_over_http_2() {
+    let (mut clients, now) = (Clients::default(), Instant::now());
+    let busy = target("https://busy", Duration::from_secs(1));
+    let calls: Vec<_> = (0..2 * MAX_IDLE).map(|_| clients.get(&busy, now).unwrap()).collect();
+    assert_eq!(clients.pools.values().map(Pool::idle_at_most).sum::<usize>(), MAX_IDLE_IN_POOL);
+    calls[0].answered(http::Version::HTTP_2);
+    assert_eq!(clients.pools.values().map(Pool::idle_at_most).sum::<usize>(), 1);
+}
+
 /// A server that answers everything, and counts connections.
 async fn serve(listener: TcpListener, connections: Arc<AtomicUsize>) {
     while let Ok((mut stream, _)) = listener.accept().await {
