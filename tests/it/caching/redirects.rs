@@ -18,7 +18,7 @@ fn live() -> Live {
         ("stale", format!("{SHORT} authgear_cache_use_stale error=10m;")),
         ("unresolved", "authgear_resolve off;".to_owned()),
     ];
-    let mut lines = "proxy_ignore_headers X-Accel-Redirect;\n".to_owned();
+    let mut lines = "authgear_breaker off;\nproxy_ignore_headers X-Accel-Redirect;\n".to_owned();
     for (start, rules) in &kinds {
         for (end, _) in &kinds {
             lines.push_str(&format!(

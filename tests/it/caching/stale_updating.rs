@@ -15,7 +15,7 @@ const HIT: &str = "200 valid hit HIT";
 /// `/old/` gives old answers; what it asks for in the background is fresh in `/`.
 fn live() -> Live {
     cached(&format!(
-        "set_real_ip_from 127.0.0.1;\nreal_ip_header X-Client;\n\
+        "authgear_breaker off;\nset_real_ip_from 127.0.0.1;\nreal_ip_header X-Client;\n\
          location /old/ {{ {SHORT} authgear_cache_use_stale updating=10m; {{pass}}\n\
            location /old/admin/ {{ authgear_require role=admin; {{pass}} }}\n\
            location /old/one/ {{ authgear_max_inflight 1; {{pass}} }}\n\
