@@ -11,7 +11,8 @@ use ngx::http::{HttpModuleMainConf, NgxHttpCoreModule};
 use super::callback::{Site, contain};
 use super::headers_in;
 use super::pool::OutOfMemory;
-use super::{conf, explain, request, resolve, state, suspend};
+use super::request::Request;
+use super::{conf, explain, resolve, state, suspend};
 
 pub(super) const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
 pub(super) const INTERNAL_ERROR: ngx_int_t = NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
@@ -46,11 +47,11 @@ fn add_handler(core: &mut ngx_http_core_main_conf_t, phase: u32, handler: ngx_ht
 pub(super) fn handle(
     site: Site,
     r: *mut ngx_http_request_t,
-    body: impl FnOnce(&mut ngx_http_request_t) -> Result<ngx_int_t, OutOfMemory>,
+    body: impl FnOnce(Request) -> Result<ngx_int_t, OutOfMemory>,
 ) -> ngx_int_t {
     contain(site, INTERNAL_ERROR, || {
         // SAFETY: LIVE REQUEST.
-        let Some(r) = (unsafe { r.as_mut() }) else {
+        let Some(r) = (unsafe { Request::new(r) }) else {
             return INTERNAL_ERROR;
         };
         body(r).unwrap_or(INTERNAL_ERROR)
@@ -64,14 +65,14 @@ unsafe extern "C" fn on_post_read(r: *mut ngx_http_request_t) -> ngx_int_t {
 
 /// Requests that nginx refuses itself (400, 494-497) come to an `error_page` without POST_READ; this is their last chance.
 unsafe extern "C" fn on_preaccess(r: *mut ngx_http_request_t) -> ngx_int_t {
-    handle(Site::Preaccess, r, |r| if request::is_main(r) { strip_once(r) } else { Ok(DECLINED) })
+    handle(Site::Preaccess, r, |r| if r.is_main() { strip_once(r) } else { Ok(DECLINED) })
 }
 
 /// Removes the client's identity headers, unless that was done: what is there since then is the module's own.
 ///
 /// # Errors
 /// [`OutOfMemory`]: they are still there, and the request must not go on.
-pub fn strip_once(r: &mut ngx_http_request_t) -> Result<ngx_int_t, OutOfMemory> {
+pub fn strip_once(r: Request) -> Result<ngx_int_t, OutOfMemory> {
     if !conf::strips_headers(r) {
         return Ok(DECLINED);
     }
@@ -86,7 +87,6 @@ pub fn strip_once(r: &mut ngx_http_request_t) -> Result<ngx_int_t, OutOfMemory> 
 
 /// Resolves the request. Called again when the phases run again: after a suspension, after an internal redirect.
 unsafe extern "C" fn on_access(r: *mut ngx_http_request_t) -> ngx_int_t {
-    let pointer = r;
     handle(Site::Access, r, |r| {
         // nginx's access phase has no handler called for a subrequest.
         let state = state::find(r);
@@ -103,6 +103,6 @@ unsafe extern "C" fn on_access(r: *mut ngx_http_request_t) -> ngx_int_t {
             return Ok(DECLINED);
         };
         let state = state.map_or_else(|| state::find_or_create(r), Ok)?;
-        resolve::start(r, pointer, &state, &settings)
+        resolve::start(r, &state, &settings)
     })
 }

@@ -10,11 +10,12 @@ pub mod place;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nginx_sys::{ngx_conf_t, ngx_flag_t, ngx_http_request_t, ngx_msec_t};
+use nginx_sys::{ngx_conf_t, ngx_flag_t, ngx_msec_t};
 use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf, NgxHttpCoreModule};
 
 use super::log::{refuse_configuration, refuse_configuration_at};
 use super::module::Module;
+use super::request::Request;
 use crate::resolver::tls::{Roots, TlsError};
 use crate::settings::{Overrides, Resolve, Settings, SettingsError, StatusFormat};
 use others::Others;
@@ -87,8 +88,8 @@ pub struct NoConfiguration;
 ///
 /// # Errors
 /// [`NoConfiguration`], which nginx doesn't let happen.
-pub fn settings(r: &ngx_http_request_t) -> Result<Option<Arc<Settings>>, NoConfiguration> {
-    Module::location_conf(r)
+pub fn settings(r: Request) -> Result<Option<Arc<Settings>>, NoConfiguration> {
+    Module::location_conf(&r)
         .filter(|conf| conf.merged)
         .map(|conf| conf.settings.clone())
         .ok_or(NoConfiguration)
@@ -96,9 +97,9 @@ pub fn settings(r: &ngx_http_request_t) -> Result<Option<Arc<Settings>>, NoConfi
 
 /// Whether identity headers that clients send are removed from every request of the server.
 #[must_use]
-pub fn strips_headers(r: &ngx_http_request_t) -> bool {
+pub fn strips_headers(r: Request) -> bool {
     // A merged configuration says 0 or 1; whatever else it were, stripping is the safe side.
-    Module::server_conf(r).is_none_or(|server| server.strip_headers != 0)
+    Module::server_conf(&r).is_none_or(|server| server.strip_headers != 0)
 }
 
 impl LocationConf {

@@ -5,11 +5,9 @@
 
 use std::fmt::{self, Display};
 
-use nginx_sys::ngx_http_request_t;
-
 use super::log::Log;
+use super::request::Request;
 use super::state::RequestState;
-use super::suspend::request_log;
 use crate::access::{CacheStatus, Verdict};
 use crate::cache_key::CacheKey;
 use crate::resolver::target::Target;
@@ -50,13 +48,13 @@ impl Display for Then {
 /// A request has been decided by an outcome.
 #[inline]
 pub fn decision(
-    r: &ngx_http_request_t,
+    r: Request,
     state: &RequestState,
     target: &Target,
     key: Option<&CacheKey>,
     then: impl FnOnce() -> Then,
 ) {
-    if let Some(log) = request_log(r).filter(|log| log.is_debug()) {
+    if let Some(log) = r.log().filter(|log| log.is_debug()) {
         tell(log, state, target, key, then());
     }
 }
@@ -73,8 +71,8 @@ fn tell(log: Log, state: &RequestState, target: &Target, key: Option<&CacheKey>,
 }
 
 /// A request is in a location that doesn't resolve; what an earlier one found stays.
-pub fn off(r: &ngx_http_request_t) {
-    if let Some(log) = request_log(r) {
+pub fn off(r: Request) {
+    if let Some(log) = r.log() {
         log.debug(format_args!("decided result=- reason=off status=declined"));
     }
 }

@@ -4,10 +4,10 @@
 //! look at `hash`. No element that stays is moved, since `headers_in.host` and its like point at them: the list's parts
 //! are split around what goes. The nodes of the new chain are all new, because a subrequest shares the old ones.
 
-use nginx_sys::{ngx_http_request_t, ngx_list_part_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t};
+use nginx_sys::{ngx_list_part_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t};
 
 use super::pool::{self, OutOfMemory};
-use super::request::{bytes, part_elements, parts};
+use super::request::{ListPart, Request, bytes, parts};
 use crate::identity_header::is_identity_header;
 use crate::session::IdentityHeaders;
 
@@ -15,7 +15,7 @@ use crate::session::IdentityHeaders;
 ///
 /// # Errors
 /// [`OutOfMemory`]: they are still there, and the request must not go on.
-pub fn strip(r: &mut ngx_http_request_t) -> Result<(), OutOfMemory> {
+pub fn strip(r: Request) -> Result<(), OutOfMemory> {
     if has_identity_headers(r) { rebuild(r, None) } else { Ok(()) }
 }
 
@@ -23,25 +23,25 @@ pub fn strip(r: &mut ngx_http_request_t) -> Result<(), OutOfMemory> {
 ///
 /// # Errors
 /// [`OutOfMemory`]: as before, and the request must not go on.
-pub fn replace(r: &mut ngx_http_request_t, identity: Option<&IdentityHeaders>) -> Result<(), OutOfMemory> {
+pub fn replace(r: Request, identity: Option<&IdentityHeaders>) -> Result<(), OutOfMemory> {
     match identity.filter(|headers| !headers.is_empty()) {
         Some(headers) => rebuild(r, Some(headers)),
         None => strip(r),
     }
 }
 
-fn has_identity_headers(r: &ngx_http_request_t) -> bool {
-    parts(&r.headers_in.headers).flat_map(part_elements).any(is_identity)
+fn has_identity_headers(r: Request) -> bool {
+    parts(r).flat_map(ListPart::elements).any(is_identity)
 }
 
 fn is_identity(header: &ngx_table_elt_t) -> bool {
     is_identity_header(bytes(&header.key))
 }
 
-fn rebuild(r: &mut ngx_http_request_t, inject: Option<&IdentityHeaders>) -> Result<(), OutOfMemory> {
+fn rebuild(r: Request, inject: Option<&IdentityHeaders>) -> Result<(), OutOfMemory> {
     let mut chain = Chain::default();
-    for part in parts(&r.headers_in.headers) {
-        for kept in part_elements(part).split(is_identity).filter(|run| !run.is_empty()) {
+    for part in parts(r) {
+        for kept in part.elements().split(is_identity).filter(|run| !run.is_empty()) {
             chain.push(r, kept)?;
         }
     }
@@ -52,7 +52,8 @@ fn rebuild(r: &mut ngx_http_request_t, inject: Option<&IdentityHeaders>) -> Resu
         // Only the first part may be empty; ngx_list_push needs room in it.
         chain.first.elts = pool::zeroed::<ngx_table_elt_t>(r, 1)?.as_ptr().cast();
     }
-    let list = &mut r.headers_in.headers;
+    // SAFETY: LIVE REQUEST: nginx reads the list when this has returned.
+    let list = unsafe { &mut *r.headers_in() };
     list.part = chain.first;
     list.last = if chain.last.is_null() { &raw mut list.part } else { chain.last };
     // The last part is full, so that the next push opens another: what lies behind it is not ours.
@@ -62,7 +63,7 @@ fn rebuild(r: &mut ngx_http_request_t, inject: Option<&IdentityHeaders>) -> Resu
 
 /// Elements for the resolver's headers, whose texts are copied: what nginx reads is to live as long as the request.
 fn injected<'a>(
-    r: &ngx_http_request_t,
+    r: Request,
     headers: &IdentityHeaders,
 ) -> Result<&'a [ngx_table_elt_t], OutOfMemory> {
     let texts = pool::text(r, headers.texts())?;
@@ -100,7 +101,7 @@ impl Default for Chain {
 
 impl Chain {
     /// Adds a part for elements, of which there is at least one.
-    fn push(&mut self, r: &ngx_http_request_t, elements: &[ngx_table_elt_t]) -> Result<(), OutOfMemory> {
+    fn push(&mut self, r: Request, elements: &[ngx_table_elt_t]) -> Result<(), OutOfMemory> {
         let is_first = self.last_len == 0;
         self.last_len = elements.len();
         if is_first {

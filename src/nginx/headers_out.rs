@@ -2,16 +2,17 @@
 
 use std::ptr::NonNull;
 
-use nginx_sys::{ngx_http_request_t, ngx_str_t, ngx_table_elt_t};
+use nginx_sys::{ngx_str_t, ngx_table_elt_t};
 
 use super::pool::{self, OutOfMemory};
+use super::request::Request;
 
 /// Adds a line. nginx isn't told of it by more than the list: where it keeps one of this name itself (`expires` does with
 /// `Cache-Control`) there are two.
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn add(r: &mut ngx_http_request_t, name: &'static str, value: &[u8]) -> Result<(), OutOfMemory> {
+pub fn add(r: Request, name: &'static str, value: &[u8]) -> Result<(), OutOfMemory> {
     push(r, name, value).map(drop)
 }
 
@@ -19,7 +20,7 @@ pub fn add(r: &mut ngx_http_request_t, name: &'static str, value: &[u8]) -> Resu
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn add_set_cookie(r: &mut ngx_http_request_t, value: &[u8]) -> Result<(), OutOfMemory> {
+pub fn add_set_cookie(r: Request, value: &[u8]) -> Result<(), OutOfMemory> {
     push(r, "Set-Cookie", value).map(drop)
 }
 
@@ -29,7 +30,7 @@ pub fn add_set_cookie(r: &mut ngx_http_request_t, value: &[u8]) -> Result<(), Ou
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn add_challenges(r: &mut ngx_http_request_t, values: &[Vec<u8>]) -> Result<(), OutOfMemory> {
+pub fn add_challenges(r: Request, values: &[Vec<u8>]) -> Result<(), OutOfMemory> {
     for value in values {
         let line = push(r, "WWW-Authenticate", value)?;
         append_challenge(r, line);
@@ -39,8 +40,9 @@ pub fn add_challenges(r: &mut ngx_http_request_t, values: &[Vec<u8>]) -> Result<
 
 /// Since 1.23.0 lines of one name are a linked list.
 #[cfg(nginx1_23_0)]
-fn append_challenge(r: &mut ngx_http_request_t, line: NonNull<ngx_table_elt_t>) {
-    let mut end = &raw mut r.headers_out.www_authenticate;
+fn append_challenge(r: Request, line: NonNull<ngx_table_elt_t>) {
+    // SAFETY: LIVE REQUEST: a place in it.
+    let mut end = unsafe { &raw mut (*r.headers_out()).www_authenticate };
     loop {
         // SAFETY: POOL: a link in the request or in an element.
         let next = unsafe { *end };
@@ -54,12 +56,13 @@ fn append_challenge(r: &mut ngx_http_request_t, line: NonNull<ngx_table_elt_t>) 
 
 /// Before that nginx knows of one line only.
 #[cfg(not(nginx1_23_0))]
-fn append_challenge(r: &mut ngx_http_request_t, line: NonNull<ngx_table_elt_t>) {
-    r.headers_out.www_authenticate = line.as_ptr();
+fn append_challenge(r: Request, line: NonNull<ngx_table_elt_t>) {
+    // SAFETY: LIVE REQUEST.
+    unsafe { (*r.headers_out()).www_authenticate = line.as_ptr() };
 }
 
 fn push(
-    r: &mut ngx_http_request_t,
+    r: Request,
     name: &'static str,
     value: &[u8],
 ) -> Result<NonNull<ngx_table_elt_t>, OutOfMemory> {

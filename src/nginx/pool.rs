@@ -3,9 +3,11 @@
 use std::ptr::NonNull;
 
 use nginx_sys::{
-    ngx_http_request_t, ngx_list_push, ngx_pcalloc, ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_cleanup_t,
+    ngx_list_push, ngx_pcalloc, ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_cleanup_t,
     ngx_str_t, ngx_table_elt_t,
 };
+
+use super::request::Request;
 
 /// The pool of the request is out of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,10 +17,10 @@ pub struct OutOfMemory;
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn zeroed<T>(r: &ngx_http_request_t, count: usize) -> Result<NonNull<T>, OutOfMemory> {
+pub fn zeroed<T>(r: Request, count: usize) -> Result<NonNull<T>, OutOfMemory> {
     may_fail()?;
     // SAFETY: LIVE REQUEST, C API.
-    let memory = unsafe { ngx_pcalloc(r.pool, count * size_of::<T>()) };
+    let memory = unsafe { ngx_pcalloc(r.pool(), count * size_of::<T>()) };
     NonNull::new(memory.cast()).ok_or(OutOfMemory)
 }
 
@@ -26,10 +28,10 @@ pub fn zeroed<T>(r: &ngx_http_request_t, count: usize) -> Result<NonNull<T>, Out
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn bytes(r: &ngx_http_request_t, len: usize) -> Result<NonNull<u8>, OutOfMemory> {
+pub fn bytes(r: Request, len: usize) -> Result<NonNull<u8>, OutOfMemory> {
     may_fail()?;
     // SAFETY: LIVE REQUEST, C API.
-    let memory = unsafe { ngx_pnalloc(r.pool, len) };
+    let memory = unsafe { ngx_pnalloc(r.pool(), len) };
     NonNull::new(memory.cast()).ok_or(OutOfMemory)
 }
 
@@ -37,17 +39,17 @@ pub fn bytes(r: &ngx_http_request_t, len: usize) -> Result<NonNull<u8>, OutOfMem
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn copy(r: &ngx_http_request_t, text: &[u8]) -> Result<ngx_str_t, OutOfMemory> {
+pub fn copy(r: Request, text: &[u8]) -> Result<ngx_str_t, OutOfMemory> {
     may_fail()?;
     // SAFETY: LIVE REQUEST, C API.
-    unsafe { ngx_str_t::from_bytes(r.pool, text) }.ok_or(OutOfMemory)
+    unsafe { ngx_str_t::from_bytes(r.pool(), text) }.ok_or(OutOfMemory)
 }
 
-/// The same, to be looked at here. It lives as long as the request, longer than `r` says.
+/// The same, to be looked at here. It lives as long as the request.
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn text<'a>(r: &ngx_http_request_t, text: &[u8]) -> Result<&'a [u8], OutOfMemory> {
+pub fn text<'a>(r: Request, text: &[u8]) -> Result<&'a [u8], OutOfMemory> {
     let memory = bytes(r, text.len())?.as_ptr();
     // SAFETY: POOL: just given, and so nobody else's.
     unsafe { memory.copy_from_nonoverlapping(text.as_ptr(), text.len()) };
@@ -59,10 +61,12 @@ pub fn text<'a>(r: &ngx_http_request_t, text: &[u8]) -> Result<&'a [u8], OutOfMe
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn header_out(r: &mut ngx_http_request_t) -> Result<NonNull<ngx_table_elt_t>, OutOfMemory> {
+pub fn header_out(r: Request) -> Result<NonNull<ngx_table_elt_t>, OutOfMemory> {
     may_fail()?;
+    // SAFETY: LIVE REQUEST: a place in it.
+    let list = unsafe { &raw mut (*r.headers_out()).headers };
     // SAFETY: C API.
-    let line = unsafe { ngx_list_push(&raw mut r.headers_out.headers) };
+    let line = unsafe { ngx_list_push(list) };
     NonNull::new(line.cast()).ok_or(OutOfMemory)
 }
 
@@ -70,10 +74,10 @@ pub fn header_out(r: &mut ngx_http_request_t) -> Result<NonNull<ngx_table_elt_t>
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn cleanup(r: &ngx_http_request_t) -> Result<NonNull<ngx_pool_cleanup_t>, OutOfMemory> {
+pub fn cleanup(r: Request) -> Result<NonNull<ngx_pool_cleanup_t>, OutOfMemory> {
     may_fail()?;
     // SAFETY: LIVE REQUEST, C API.
-    let cleanup = unsafe { ngx_pool_cleanup_add(r.pool, 0) };
+    let cleanup = unsafe { ngx_pool_cleanup_add(r.pool(), 0) };
     NonNull::new(cleanup).ok_or(OutOfMemory)
 }
 

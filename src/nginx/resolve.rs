@@ -1,16 +1,16 @@
 //! How a request comes to an outcome: from the cache, from the resolver, or from what it knows already.
 
-use std::ptr::NonNull;
 use std::sync::Arc;
 
-use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_msec_t};
+use nginx_sys::{ngx_int_t, ngx_msec_t};
 
 use super::access::INTERNAL_ERROR;
 use super::pool::OutOfMemory;
+use super::request::Request;
 use super::state::{Landed, RequestState};
 use super::verdict::{Resolved, apply};
 use super::worker::{Refused, Wanted};
-use super::{clock, report, request, suspend, worker};
+use super::{clock, report, suspend, worker};
 use crate::access::{CacheStatus, Need, Reason, need};
 use crate::cache::Found;
 use crate::cache_key::CacheKey;
@@ -36,12 +36,11 @@ struct Asked {
 /// # Errors
 /// [`OutOfMemory`].
 pub fn start(
-    r: &mut ngx_http_request_t,
-    pointer: *mut ngx_http_request_t,
+    r: Request,
     state: &RequestState,
     settings: &Settings,
 ) -> Result<ngx_int_t, OutOfMemory> {
-    let presented = present(request::header_lines(r), settings.target.cookie_prefix().as_bytes());
+    let presented = present(r.header_lines(), settings.target.cookie_prefix().as_bytes());
     state.kinds.set(presented.kinds());
     match need(presented) {
         Need::Nothing(resolution, reason) => {
@@ -51,20 +50,19 @@ pub fn start(
             let resolved = Resolved { key: None, outcome, reason, waited: None, role: Role::Follower };
             apply(r, state, settings, resolved)
         }
-        Need::Answer(credentials) => ask(r, pointer, state, settings, credentials),
+        Need::Answer(credentials) => ask(r, state, settings, credentials),
     }
 }
 
 fn ask(
-    r: &mut ngx_http_request_t,
-    pointer: *mut ngx_http_request_t,
+    r: Request,
     state: &RequestState,
     settings: &Settings,
     credentials: Credentials,
 ) -> Result<ngx_int_t, OutOfMemory> {
     let key = worker::with(|worker| settings.target.keys(worker.secret()).key(&credentials));
-    let (Some(key), Some(pointer)) = (key, NonNull::new(pointer)) else {
-        if let Some(log) = suspend::request_log(r) {
+    let Some(key) = key else {
+        if let Some(log) = r.log() {
             log.error(format_args!("request gets 500: the resolver could not be set up in this worker, see the [alert] at its start"));
         }
         return Ok(INTERNAL_ERROR);
@@ -91,11 +89,11 @@ fn ask(
     };
     state.cache_status.set(Some(status));
     let question = question(r, credentials);
-    suspend::suspend(r, pointer, state, key, settings, question, is_renewal).or_else(|refused| {
+    suspend::suspend(r, state, key, settings, question, is_renewal).or_else(|refused| {
         worker::with(|worker| worker.count_skipped(refused));
         let error = match refused {
             Refused::Overload(overload) => {
-                report::overload(suspend::request_log(r), settings, overload);
+                report::overload(r.log(), settings, overload);
                 ResolveError::Overload
             }
             Refused::Breaker => {
@@ -111,8 +109,8 @@ fn ask(
     })
 }
 
-fn question(r: &ngx_http_request_t, credentials: Credentials) -> Question {
-    Question::new(credentials, request::client_address(r), request::header_lines(r))
+fn question(r: Request, credentials: Credentials) -> Question {
+    Question::new(credentials, r.client_address(), r.header_lines())
 }
 
 /// What the request knows already of these credentials: the phases run again after a wait, and after a redirect.
@@ -157,7 +155,7 @@ fn is_outdated(known: &Landed, settings: &Settings) -> bool {
 
 /// Answers from the cache.
 fn give(
-    r: &mut ngx_http_request_t,
+    r: Request,
     state: &RequestState,
     settings: &Settings,
     key: &CacheKey,
@@ -176,7 +174,7 @@ fn reason(status: CacheStatus) -> Reason {
 
 /// Answers by a call's outcome; where the resolver failed, by an old answer if this location may give one.
 fn conclude(
-    r: &mut ngx_http_request_t,
+    r: Request,
     state: &RequestState,
     settings: &Settings,
     asked: Asked,

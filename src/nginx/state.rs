@@ -8,10 +8,11 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use nginx_sys::{ngx_event_t, ngx_http_request_t, ngx_msec_t, ngx_pool_cleanup_t};
+use nginx_sys::{ngx_event_t, ngx_msec_t, ngx_pool_cleanup_t};
 
 use super::callback::{Site, contain};
 use super::pool::{self, OutOfMemory};
+use super::request::Request;
 use super::suspend;
 use super::worker::{self, WaiterId};
 use crate::access::{CacheStatus, Ending, Reason};
@@ -137,9 +138,9 @@ impl Timer {
 ///
 /// Found as realip finds its own: through the cleanup handlers of the pool.
 #[must_use]
-pub fn find(r: &ngx_http_request_t) -> Option<Rc<RequestState>> {
+pub fn find(r: Request) -> Option<Rc<RequestState>> {
     // SAFETY: LIVE REQUEST.
-    let mut next = unsafe { (*r.pool).cleanup };
+    let mut next = unsafe { (*r.pool()).cleanup };
     while let Some(cleanup) = NonNull::new(next) {
         // SAFETY: POOL: the list of handlers is in the pool.
         let cleanup: &ngx_pool_cleanup_t = unsafe { cleanup.as_ref() };
@@ -159,7 +160,7 @@ pub fn find(r: &ngx_http_request_t) -> Option<Rc<RequestState>> {
 ///
 /// # Errors
 /// If the pool is out of memory.
-pub fn find_or_create(r: &ngx_http_request_t) -> Result<Rc<RequestState>, OutOfMemory> {
+pub fn find_or_create(r: Request) -> Result<Rc<RequestState>, OutOfMemory> {
     if let Some(state) = find(r) {
         return Ok(state);
     }

@@ -13,8 +13,8 @@ use super::access::{INTERNAL_ERROR, handle};
 use super::callback::Site;
 use super::module::Module;
 use super::pool::{self, OutOfMemory};
-use super::request::{is_header_only, is_main};
-use super::{headers_out, request, worker};
+use super::request::Request;
+use super::{headers_out, worker};
 use crate::metrics::page;
 use crate::metrics::render::{Status, VERSION};
 use crate::settings::StatusFormat;
@@ -42,22 +42,22 @@ pub unsafe extern "C" fn on_content(r: *mut ngx_http_request_t) -> ngx_int_t {
     handle(Site::Status, r, answer)
 }
 
-fn answer(r: &mut ngx_http_request_t) -> Result<ngx_int_t, OutOfMemory> {
-    if r.method & (NGX_HTTP_GET | NGX_HTTP_HEAD) as usize == 0 {
+fn answer(r: Request) -> Result<ngx_int_t, OutOfMemory> {
+    if r.method() & (NGX_HTTP_GET | NGX_HTTP_HEAD) as usize == 0 {
         return Ok(NGX_HTTP_NOT_ALLOWED as ngx_int_t);
     }
     // SAFETY: LIVE REQUEST, C API.
-    let discarded = unsafe { ngx_http_discard_request_body(r) };
+    let discarded = unsafe { ngx_http_discard_request_body(r.as_ptr()) };
     if discarded != NGX_OK as ngx_int_t {
         return Ok(discarded);
     }
-    let format = Module::location_conf(r).and_then(|conf| conf.status);
-    let resolvers = Module::main_conf(r).map(|main| &main.resolvers[..]);
+    let format = Module::location_conf(&r).and_then(|conf| conf.status);
+    let resolvers = Module::main_conf(&r).map(|main| &main.resolvers[..]);
     let status = worker::with(|worker| worker.status(resolvers.unwrap_or_default()));
     // Without any location that resolves there is nothing else to tell.
     let status = status.unwrap_or_else(|| Status { version: VERSION, ..Status::default() });
     let Some(format) = format else { return Ok(INTERNAL_ERROR) };
-    let is_for_page = request::bytes(&r.args) == page::QUERY;
+    let is_for_page = r.arguments() == page::QUERY;
     let (kind, text) = match format {
         StatusFormat::Html if !is_for_page => (Kind::page(), status.html()),
         StatusFormat::Html | StatusFormat::Json => (Kind::JSON, status.json()),
@@ -68,9 +68,10 @@ fn answer(r: &mut ngx_http_request_t) -> Result<ngx_int_t, OutOfMemory> {
 }
 
 /// Nobody is to keep what is said of the moment, or to take it for something else.
-fn add_headers(r: &mut ngx_http_request_t, kind: &Kind) -> Result<(), OutOfMemory> {
+fn add_headers(r: Request, kind: &Kind) -> Result<(), OutOfMemory> {
     let &Kind { content_type, charset, policy } = kind;
-    let headers = &mut r.headers_out;
+    // SAFETY: LIVE REQUEST: nginx reads it when the header is sent.
+    let headers = unsafe { &mut *r.headers_out() };
     headers.content_type = constant(content_type);
     (headers.content_type_len, headers.content_type_lowcase) = (content_type.len(), null_mut());
     headers.charset = constant(charset);
@@ -87,15 +88,16 @@ fn constant(text: &'static str) -> ngx_str_t {
     ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() }
 }
 
-fn send(r: &mut ngx_http_request_t, text: &[u8]) -> Result<ngx_int_t, OutOfMemory> {
+fn send(r: Request, text: &[u8]) -> Result<ngx_int_t, OutOfMemory> {
     let content = pool::copy(r, text)?;
-    let headers = &mut r.headers_out;
+    // SAFETY: LIVE REQUEST: nginx reads it when the header is sent.
+    let headers = unsafe { &mut *r.headers_out() };
     headers.status = NGX_HTTP_OK as usize;
     headers.content_length_n = i64::try_from(text.len()).unwrap_or(-1);
     // SAFETY: LIVE REQUEST, C API.
-    let sent = unsafe { ngx_http_send_header(r) };
+    let sent = unsafe { ngx_http_send_header(r.as_ptr()) };
     // NGX_AGAIN is no end: nginx keeps the header, and sends it before what follows.
-    if sent == NGX_ERROR as ngx_int_t || sent > NGX_OK as ngx_int_t || is_header_only(r) {
+    if sent == NGX_ERROR as ngx_int_t || sent > NGX_OK as ngx_int_t || r.is_header_only() {
         return Ok(sent);
     }
     let mut buffer = pool::zeroed::<ngx_buf_t>(r, 1)?;
@@ -106,9 +108,9 @@ fn send(r: &mut ngx_http_request_t, text: &[u8]) -> Result<ngx_int_t, OutOfMemor
     buffer.last = unsafe { content.data.add(content.len) };
     buffer.set_memory(1);
     // The last buffer of a subrequest isn't the last of the answer.
-    buffer.set_last_buf(u32::from(is_main(r)));
+    buffer.set_last_buf(u32::from(r.is_main()));
     buffer.set_last_in_chain(1);
     let mut chain = ngx_chain_t { buf: buffer, next: null_mut() };
     // SAFETY: LIVE REQUEST, C API: the filters copy the links that they keep.
-    Ok(unsafe { ngx_http_output_filter(r, &raw mut chain) })
+    Ok(unsafe { ngx_http_output_filter(r.as_ptr(), &raw mut chain) })
 }

@@ -1,7 +1,6 @@
 //! Suspends a request until an answer is there, and resumes it: the way `limit_req` delays requests, with the resolver
 //! in the place of the clock.
 
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +13,10 @@ use nginx_sys::{
 
 use super::access::INTERNAL_ERROR;
 use super::callback::{Site, contain};
-use super::request::is_post_action;
+use super::request::Request;
 use super::state::{self, Landed, RequestState, Wait};
 use super::worker::{self, Arrival, Refused, Wanted};
-use super::{clock, conf, log, report};
+use super::{clock, conf, report};
 use crate::cache_key::CacheKey;
 use crate::freshness::Stamp;
 use crate::resolver::Outcome;
@@ -35,13 +34,10 @@ const SLACK: Duration = Duration::from_millis(20);
 ///
 /// The timer also keeps a worker that exits gracefully from leaving before the request is done.
 ///
-/// The pointer is kept for when the answer is there, and not followed as long as the caller has the reference.
-///
 /// # Errors
 /// [`Refused`]: no call can be made.
 pub fn suspend(
-    request: &mut ngx_http_request_t,
-    r: NonNull<ngx_http_request_t>,
+    r: Request,
     state: &RequestState,
     key: CacheKey,
     settings: &Settings,
@@ -60,17 +56,17 @@ pub fn suspend(
         return Err(refused);
     }
     // The client of a request that nginx goes on with for `post_action` has gone already.
-    if is_post_action(request) || conf::client_abort::is_ignored(request) {
-        request.read_event_handler = Some(ngx_http_block_reading);
+    let on_read = if r.is_post_action() || conf::client_abort::is_ignored(r) {
+        ngx_http_block_reading
     } else {
-        if watch_client(request).is_err() {
+        if watch_client(r).is_err() {
             cancel(state);
             return Ok(INTERNAL_ERROR);
         }
-        request.read_event_handler = Some(ngx_http_test_reading);
-    }
-    request.write_event_handler = Some(on_write_while_suspended);
-    set_timer(r, request, state, left.saturating_add(SLACK));
+        ngx_http_test_reading
+    };
+    r.set_event_handlers(Some(on_read), Some(on_write_while_suspended));
+    set_timer(r, state, left.saturating_add(SLACK));
     Ok(NGX_AGAIN as ngx_int_t)
 }
 
@@ -89,14 +85,9 @@ fn begun(state: &RequestState, key: CacheKey) -> Option<ngx_msec_t> {
 /// on with the request, or ends it.
 unsafe extern "C" fn on_write_while_suspended(_r: *mut ngx_http_request_t) {}
 
-fn set_timer(
-    r: NonNull<ngx_http_request_t>,
-    request: &ngx_http_request_t,
-    state: &RequestState,
-    time: Duration,
-) {
+fn set_timer(r: Request, state: &RequestState, time: Duration) {
     // SAFETY: LIVE REQUEST.
-    let log = unsafe { (*request.connection).log };
+    let log = unsafe { (*r.connection()).log };
     let timer = state.timer.get_or_init(Box::default).as_ptr();
     // SAFETY: STATE; MAIN THREAD: nobody else writes to it now.
     let event = unsafe { &mut *timer };
@@ -109,9 +100,9 @@ fn set_timer(
 }
 
 /// Has nginx tell when the client goes, as `limit_req` does.
-fn watch_client(r: &ngx_http_request_t) -> Result<(), ()> {
+fn watch_client(r: Request) -> Result<(), ()> {
     // SAFETY: LIVE REQUEST: a connection has its events.
-    let read = unsafe { (*r.connection).read };
+    let read = unsafe { (*r.connection()).read };
     // SAFETY: as above.
     if unsafe { &*read }.ready() != 0 {
         let queue = &raw mut ngx_posted_events;
@@ -124,9 +115,9 @@ fn watch_client(r: &ngx_http_request_t) -> Result<(), ()> {
 
 /// Has the event loop look for what the client sends: with the methods `select` and `poll` it doesn't after an event whose handler
 /// didn't read.
-fn expect_reading(r: &ngx_http_request_t) -> Result<(), ()> {
+fn expect_reading(r: Request) -> Result<(), ()> {
     // SAFETY: LIVE REQUEST: a connection has its events.
-    let read = unsafe { (*r.connection).read };
+    let read = unsafe { (*r.connection()).read };
     // SAFETY: C API: as `limit_req` does.
     let handled = unsafe { ngx_handle_read_event(read, 0) };
     if handled == NGX_OK as ngx_int_t { Ok(()) } else { Err(()) }
@@ -185,9 +176,7 @@ fn arrive(arrival: Arrival) {
     if let (Some(outcome), Some(call)) = (&outcome, call) {
         let leader =
             waiters.first().and_then(|(waiter, _)| worker::with(|worker| worker.get(*waiter)).flatten());
-        // SAFETY: WAITER.
-        let leader = leader.and_then(|r| request_log(unsafe { r.as_ref() }));
-        report::call(leader, &call, key, outcome);
+        report::call(leader.and_then(Request::log), &call, key, outcome);
     }
     for (waiter, role) in waiters {
         // Only now: landing one request runs any code of nginx's, which may end another.
@@ -201,12 +190,9 @@ fn arrive(arrival: Arrival) {
 unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
     // SAFETY: C API: nginx passes the event that was set up in `suspend`, whose data is the request.
     let r = unsafe { (*event).data }.cast::<ngx_http_request_t>();
-    let Some(r) = NonNull::new(r) else { return };
-    let wait = contain(Site::Timer, None, || {
-        // SAFETY: WAITER: the timer is deleted before the request goes.
-        let state = state::find(unsafe { r.as_ref() });
-        Some(state.and_then(|state| state.wait.get()))
-    });
+    // SAFETY: WAITER: the timer is deleted before the request goes.
+    let Some(r) = (unsafe { Request::new(r) }) else { return };
+    let wait = contain(Site::Timer, None, || Some(state::find(r).and_then(|state| state.wait.get())));
     let Some(wait) = wait else { return fail(r) };
     // An answer that is there counts, whether a wake has announced it or not. This may end the request.
     contain(Site::Poll, (), || {
@@ -221,10 +207,9 @@ unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
 
 /// Gives a waiting request its outcome and lets it go on; without one it will ask again. A panic on the way ends this request
 /// alone.
-fn land(r: NonNull<ngx_http_request_t>, outcome: Option<&Arc<Outcome>>, stamp: Option<Stamp>, role: Role) {
+fn land(r: Request, outcome: Option<&Arc<Outcome>>, stamp: Option<Stamp>, role: Role) {
     let landed = contain(Site::Resume, None, || {
-        // SAFETY: WAITER.
-        let Some(state) = state::find(unsafe { r.as_ref() }) else { return Some(false) };
+        let Some(state) = state::find(r) else { return Some(false) };
         delete_timer(&state);
         let Some(Wait { key, since, .. }) = state.wait.take() else { return Some(false) };
         let turn = clock::turn();
@@ -245,10 +230,9 @@ fn land(r: NonNull<ngx_http_request_t>, outcome: Option<&Arc<Outcome>>, stamp: O
 }
 
 /// Ends a waiting request with a 500.
-fn fail(r: NonNull<ngx_http_request_t>) {
+fn fail(r: Request) {
     contain(Site::Resume, (), || {
-        // SAFETY: WAITER.
-        if let Some(state) = state::find(unsafe { r.as_ref() }) {
+        if let Some(state) = state::find(r) {
             cancel(&state);
         }
     });
@@ -259,21 +243,18 @@ fn fail(r: NonNull<ngx_http_request_t>) {
 }
 
 /// Goes on with a request from where it was suspended. The request may be gone afterwards.
-fn resume(r: NonNull<ngx_http_request_t>, go_on: impl FnOnce()) {
-    // SAFETY: WAITER: it was taken off the registry just now, and nothing has run since.
-    let request = unsafe { &mut *r.as_ptr() };
-    let is_suspended = request
-        .write_event_handler
+fn resume(r: Request, go_on: impl FnOnce()) {
+    let is_suspended = r
+        .write_event_handler()
         .is_some_and(|handler| handler as usize == on_write_while_suspended as *const () as usize);
     if !is_suspended {
         // nginx has taken the request on: it is ending it, or has redirected it for `post_action`.
         return;
     }
-    request.read_event_handler = Some(ngx_http_block_reading);
-    request.write_event_handler = Some(ngx_http_core_run_phases);
-    let connection = request.connection;
-    set_log_request(request);
-    if expect_reading(request).is_ok() {
+    r.set_event_handlers(Some(ngx_http_block_reading), Some(ngx_http_core_run_phases));
+    let connection = r.connection();
+    set_log_request(r);
+    if expect_reading(r).is_ok() {
         go_on();
     } else {
         // SAFETY: C API: as `limit_req` does.
@@ -284,23 +265,13 @@ fn resume(r: NonNull<ngx_http_request_t>, go_on: impl FnOnce()) {
 }
 
 /// What the inline function of that name does: lines in the log name this request.
-fn set_log_request(request: &mut ngx_http_request_t) {
-    let r: *mut ngx_http_request_t = request;
+fn set_log_request(r: Request) {
     // SAFETY: LIVE REQUEST.
-    let log = unsafe { (*request.connection).log };
+    let log = unsafe { (*r.connection()).log };
     // SAFETY: the log of a connection that has a request carries nginx's own context.
     let context = unsafe { (*log).data }.cast::<ngx_http_log_ctx_t>();
     // SAFETY: as above.
     if let Some(context) = unsafe { context.as_mut() } {
-        context.current_request = r;
+        context.current_request = r.as_ptr();
     }
-}
-
-/// Logs in the terms of the request's own connection.
-#[must_use]
-pub fn request_log(r: &ngx_http_request_t) -> Option<log::Log> {
-    // SAFETY: LIVE REQUEST.
-    let log = NonNull::new(unsafe { (*r.connection).log })?;
-    // SAFETY: LIVE REQUEST: the connection's log is in its pool.
-    Some(unsafe { log::Log::new(log) })
 }

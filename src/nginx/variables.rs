@@ -13,7 +13,7 @@ use ngx::ngx_string;
 use super::access::strip_once;
 use super::callback::{Site, contain};
 use super::pool;
-use super::request::{bytes, is_main};
+use super::request::{Request, bytes};
 use super::state::{self, RequestState};
 use crate::access::CacheStatus;
 use crate::session::IdentityHeaders;
@@ -116,7 +116,7 @@ unsafe extern "C" fn var_header(
 fn get(
     r: *mut ngx_http_request_t,
     value: *mut ngx_http_variable_value_t,
-    find: impl FnOnce(&ngx_http_request_t) -> Option<Vec<u8>>,
+    find: impl FnOnce(Request) -> Option<Vec<u8>>,
 ) -> ngx_int_t {
     // SAFETY: C API: nginx passes room for a value.
     let Some(value) = (unsafe { value.as_mut() }) else {
@@ -124,7 +124,7 @@ fn get(
     };
     let found = contain(Site::Variable, None, || {
         // SAFETY: LIVE REQUEST.
-        let r = unsafe { r.as_ref() }?;
+        let r = unsafe { Request::new(r) }?;
         copy(r, &find(r)?)
     });
     value.set_no_cacheable(1);
@@ -147,8 +147,8 @@ unsafe extern "C" fn var_http(
 ) -> ngx_int_t {
     contain(Site::Variable, NGX_ERROR as ngx_int_t, || {
         // SAFETY: LIVE REQUEST.
-        let Some(r) = (unsafe { r.as_mut() }) else { return NGX_ERROR as ngx_int_t };
-        if is_main(r) && strip_once(r).is_err() {
+        let Some(r) = (unsafe { Request::new(r) }) else { return NGX_ERROR as ngx_int_t };
+        if r.is_main() && strip_once(r).is_err() {
             return NGX_ERROR as ngx_int_t;
         }
         // SAFETY: C API: as nginx's own getter does; for a prefix variable `data` is a pointer to its whole name.
@@ -158,16 +158,17 @@ unsafe extern "C" fn var_http(
 
 /// nginx's own reading of `$http_NAME`.
 unsafe fn unknown_header(
-    r: &mut ngx_http_request_t,
+    r: Request,
     value: *mut ngx_http_variable_value_t,
     name: *mut ngx_str_t,
 ) -> ngx_int_t {
-    let part = &raw mut r.headers_in.headers.part;
+    // SAFETY: LIVE REQUEST: a place in it.
+    let part = unsafe { &raw mut (*r.headers_in()).part };
     let prefix = "http_".len();
     #[cfg(nginx1_23_0)]
     // SAFETY: the caller's.
     unsafe {
-        nginx_sys::ngx_http_variable_unknown_header(r, value, name, part, prefix)
+        nginx_sys::ngx_http_variable_unknown_header(r.as_ptr(), value, name, part, prefix)
     }
     #[cfg(not(nginx1_23_0))]
     // SAFETY: the caller's.
@@ -177,7 +178,7 @@ unsafe fn unknown_header(
 }
 
 /// The text of a variable; `None` where it is unset.
-fn show(r: &ngx_http_request_t, shows: Shows) -> Option<Vec<u8>> {
+fn show(r: Request, shows: Shows) -> Option<Vec<u8>> {
     let state = state::find(r);
     let state = state.as_deref();
     match shows {
@@ -214,7 +215,7 @@ fn identity(state: &RequestState, find: impl FnOnce(&IdentityHeaders) -> Option<
 }
 
 /// Copied, since a value may be looked at as long as the request lives, and the answer may be replaced before.
-fn copy(r: &ngx_http_request_t, text: &[u8]) -> Option<ngx_str_t> {
+fn copy(r: Request, text: &[u8]) -> Option<ngx_str_t> {
     if text.is_empty() {
         return Some(ngx_str_t { len: 0, data: NonNull::dangling().as_ptr() });
     }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use nginx_sys::{NGX_OK, ngx_http_request_t, ngx_int_t, ngx_msec_t};
+use nginx_sys::{NGX_OK, ngx_int_t, ngx_msec_t};
 
 use super::access::{DECLINED, INTERNAL_ERROR};
 use super::explain::{self, Then};
 use super::pool::OutOfMemory;
+use super::request::Request;
 use super::state::{Decided, RequestState};
-use super::{clock, headers_in, headers_out, suspend};
+use super::{clock, headers_in, headers_out};
 use crate::access::{Reason, Terms, Verdict, decide};
 use crate::cache_key::CacheKey;
 use crate::resolver::Outcome;
@@ -32,7 +33,7 @@ pub struct Resolved<'a> {
 /// # Errors
 /// [`OutOfMemory`].
 pub fn apply(
-    r: &mut ngx_http_request_t,
+    r: Request,
     state: &RequestState,
     settings: &Settings,
     resolved: Resolved<'_>,
@@ -62,12 +63,12 @@ pub fn apply(
 
 /// Refuses a request: a status, and once a request the challenges that go with it.
 fn refuse(
-    r: &mut ngx_http_request_t,
+    r: Request,
     state: &RequestState,
     status: u16,
     challenges: &[Vec<u8>],
 ) -> Result<ngx_int_t, OutOfMemory> {
-    if let Some(log) = suspend::request_log(r) {
+    if let Some(log) = r.log() {
         let reason = state.reason().unwrap_or("-");
         log.info(format_args!("request refused with {status}, reason: {reason}"));
     }
@@ -79,7 +80,7 @@ fn refuse(
 
 /// The resolver clears a dead session's cookie; the client that caused the call may have that, and nobody else.
 fn pass_set_cookies(
-    r: &mut ngx_http_request_t,
+    r: Request,
     state: &RequestState,
     outcome: &Outcome,
 ) -> Result<(), OutOfMemory> {

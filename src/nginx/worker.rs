@@ -11,17 +11,17 @@ pub use ended::{Arrival, Called};
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use nginx_sys::{ngx_event_handler_pt, ngx_http_request_t, ngx_msec_t};
+use nginx_sys::{ngx_event_handler_pt, ngx_msec_t};
 use slotmap::{SlotMap, new_key_type};
 
 use super::bridge::{Listener, Waker};
 use super::conf::main::KnownResolver;
 use super::log::RateLimit;
+use super::request::Request;
 use super::shm::sessions::SessionZone;
 use super::shm::state::SharedState;
 use crate::access::{CacheStatus, Ending};
@@ -65,7 +65,7 @@ pub struct Start {
 pub struct Worker {
     me: Owner,
     secret: Secret,
-    waiters: SlotMap<WaiterId, NonNull<ngx_http_request_t>>,
+    waiters: SlotMap<WaiterId, Request>,
     flights: Flights<WaiterId, Note>,
     following: Following,
     caches: Vec<Option<Cache<SessionZone>>>,
@@ -190,7 +190,7 @@ impl Worker {
     }
 
     /// Lists a request as one that waits.
-    pub fn enlist(&mut self, r: NonNull<ngx_http_request_t>) -> WaiterId {
+    pub fn enlist(&mut self, r: Request) -> WaiterId {
         self.waiters.insert(r)
     }
 
@@ -207,12 +207,12 @@ impl Worker {
 
     /// The request that has this id, if it still waits.
     #[must_use]
-    pub fn get(&self, waiter: WaiterId) -> Option<NonNull<ngx_http_request_t>> {
+    pub fn get(&self, waiter: WaiterId) -> Option<Request> {
         self.waiters.get(waiter).copied()
     }
 
     /// Takes a request off the list.
-    pub fn take(&mut self, waiter: WaiterId) -> Option<NonNull<ngx_http_request_t>> {
+    pub fn take(&mut self, waiter: WaiterId) -> Option<Request> {
         self.waiters.remove(waiter)
     }
 }
