@@ -38,8 +38,14 @@ const MAX_LOOK_UPS: usize = 256;
 #[error("no address of \"{host}\": {why}")]
 pub(crate) struct NoAddress {
     host: Arc<str>,
-    #[source]
     why: Why,
+}
+
+impl NoAddress {
+    /// Whether it is for want of something that this machine has too little of.
+    pub(crate) fn is_shortage(&self) -> bool {
+        matches!(self.why, Why::Shortage(_))
+    }
 }
 
 #[derive(Clone, Debug, Error)]
@@ -47,8 +53,9 @@ enum Why {
     /// The C library's own words.
     #[error("{words}")]
     NotFound { words: String, is_final: bool },
+    /// Of threads, descriptors or memory.
     #[error("{0}")]
-    System(#[source] Arc<io::Error>),
+    Shortage(Arc<io::Error>),
     #[error("{MAX_LOOK_UPS} names are being looked up, and their name servers don't answer")]
     TooMany,
     #[error("this machine has no route to any of those that it has")]
@@ -139,7 +146,7 @@ impl Names {
         });
         match thread {
             Ok(_) => latest,
-            Err(error) => ended(Err(Why::System(error.into()))),
+            Err(error) => ended(Err(Why::Shortage(error.into()))),
         }
     }
 }
@@ -198,14 +205,14 @@ fn ask_the_machine(host: &str) -> Found {
 }
 
 fn why(error: LookupError) -> Why {
-    // Without a descriptor the C library finds neither files nor name servers, and says that there is no such name.
+    // Without a descriptor the C library finds neither files nor name servers, and says no more than that it found nothing.
     if let Some(shortage) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).err().filter(is_exhaustion) {
-        return Why::System(shortage.into());
+        return Why::Shortage(shortage.into());
     }
     let is_final = !matches!(error.kind(), LookupErrorKind::Again | LookupErrorKind::System);
     let error = io::Error::from(error);
     if is_exhaustion(&error) {
-        return Why::System(error.into());
+        return Why::Shortage(error.into());
     }
     let words = error.to_string();
     let words = words.strip_prefix("failed to lookup address information: ").unwrap_or(&words);

@@ -151,7 +151,12 @@ impl Failure {
 }
 
 fn not_connected(error: &reqwest::Error, cause: String, host: &str) -> ResolveError {
-    if find::<io::Error>(error).is_some_and(is_exhaustion) && !dns::is_unreachable(host) {
+    let is_shortage = match find::<NoAddress>(error) {
+        Some(no_address) => no_address.is_shortage(),
+        // Where there is no route to the host the system's error is the same as where no port is left; `dns` sees to names.
+        None => find::<io::Error>(error).is_some_and(is_exhaustion) && !dns::is_unreachable(host),
+    };
+    if is_shortage {
         ResolveError::Exhausted(cause)
     } else if error.is_timeout() {
         ResolveError::ConnectTimeout
@@ -160,12 +165,10 @@ fn not_connected(error: &reqwest::Error, cause: String, host: &str) -> ResolveEr
     }
 }
 
-/// Descriptors, memory, threads, or ports to connect from. That there is no route is the same error as that no port is left; so
-/// `dns` leaves out addresses without one.
+/// Descriptors, memory, or ports to connect from.
 pub(super) fn is_exhaustion(error: &io::Error) -> bool {
-    const SHORTAGES: [i32; 6] =
-        [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS, libc::EAGAIN, libc::EADDRNOTAVAIL];
-    SHORTAGES.contains(&error.raw_os_error().unwrap_or(0))
+    let errno = error.raw_os_error().unwrap_or(0);
+    [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS, libc::EADDRNOTAVAIL].contains(&errno)
 }
 
 /// The innermost error names what happened; the ones around it say in which layer.

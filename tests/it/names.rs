@@ -8,6 +8,7 @@ mod addresses;
 mod changes;
 mod failures;
 mod families;
+mod size;
 mod table;
 mod threads;
 
@@ -19,8 +20,8 @@ use super::harness::PATIENCE;
 use super::harness::network::{BOTH_FAMILIES, in_own_network};
 use super::harness::process::may_mount;
 use super::live::{Live, assert_ending};
+use super::standin::Resolver;
 use super::standin::dns::{NameServer, Reply};
-use super::standin::{Fault, Resolver};
 
 /// The name of the resolver, which no machine knows by itself.
 const NAME: &str = "resolver.authgear.test";

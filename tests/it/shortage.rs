@@ -3,6 +3,7 @@
 mod connections;
 mod descriptors;
 mod memory;
+mod origins;
 
 use super::harness::{Http1, Http2, PATIENCE, Request};
 use super::live::{Live, assert_ending};

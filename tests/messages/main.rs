@@ -26,7 +26,7 @@ const OTHER_READERS: [(&str, &str); 3] = [
 ];
 
 /// Texts that no line has, and why.
-const NOT_PRINTED: [(&str, &str); 13] = [
+const NOT_PRINTED: [(&str, &str); 15] = [
     ("authgear: {line}", "the frame of every line"),
     ("{words} in {place}", "the frame of every message about a place"),
     ("{}ms", "a unit"),
@@ -42,6 +42,8 @@ const NOT_PRINTED: [(&str, &str); 13] = [
     ("Credentials({})", "for the messages of tests"),
     ("too many calls are in flight", "there was no call, and other lines tell why"),
     ("it has failed before", "there was no call, and other lines tell why"),
+    ("authgear names", "the name of threads"),
+    ("failed to lookup address information: ", "taken off a library's text"),
     ("as told by another worker", "the other worker tells of the failure"),
 ];
 

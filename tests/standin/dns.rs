@@ -37,6 +37,9 @@ pub enum Reply {
     SilentOnIpv6(Vec<IpAddr>),
     /// The addresses of IPv4 for who asks for those, and SERVFAIL for who asks for IPv6.
     FailsOnIpv6(Vec<IpAddr>),
+    /// Addresses, and those of the one family that much later than those of the other.
+    LateOnIpv4(Duration, Vec<IpAddr>),
+    LateOnIpv6(Duration, Vec<IpAddr>),
     /// Another reply, that much later.
     Late(Duration, Box<Reply>),
 }
@@ -223,6 +226,11 @@ async fn message(query: &Query, mut reply: Reply, by_tcp: bool) -> Option<Vec<u8
         reply = *then;
     }
     let is_ipv6 = query.kind == AAAA;
+    match reply {
+        Reply::LateOnIpv4(time, _) if !is_ipv6 => tokio::time::sleep(time).await,
+        Reply::LateOnIpv6(time, _) if is_ipv6 => tokio::time::sleep(time).await,
+        _ => {}
+    }
     let (code, aliases, addresses) = match reply {
         Reply::SilentOnIpv6(_) if is_ipv6 => return None,
         Reply::Silence | Reply::Late(..) => return None,
@@ -232,6 +240,8 @@ async fn message(query: &Query, mut reply: Reply, by_tcp: bool) -> Option<Vec<u8
         Reply::Addresses(addresses)
         | Reply::SilentOnIpv6(addresses)
         | Reply::FailsOnIpv6(addresses)
+        | Reply::LateOnIpv4(_, addresses)
+        | Reply::LateOnIpv6(_, addresses)
         | Reply::ByTcp(addresses) => (0, 0, addresses),
         Reply::Aliases(count, addresses) => (0, count, addresses),
         Reply::Failure => (2, 0, Vec::new()),

