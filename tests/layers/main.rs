@@ -198,13 +198,3 @@ impl<'ast> Visit<'ast> for FindUnsafe<'_> {
         panic!("{} has a raw pointer", self.path);
     }
 }
-
-#[test]
-fn zz_list() {
-    let mut imports = imports(&sources::read());
-    while let Some(c) = circle(&imports) {
-        println!("circle: {}", c.join(" -> "));
-        let (a, b) = (c[c.len() - 1].clone(), c[0].clone());
-        imports.get_mut(&a).unwrap().remove(&b);
-    }
-}

@@ -68,7 +68,7 @@ pub fn contain<T>(site: Site, fallback: T, body: impl FnOnce() -> T) -> T {
 }
 
 /// Runs a phase handler on its request. A panic in it, or an end of memory, is a 500.
-pub fn handle(
+pub(in crate::nginx) fn handle(
     site: Site,
     r: *mut ngx_http_request_t,
     body: impl FnOnce(Request) -> Result<ngx_int_t, OutOfMemory>,

@@ -257,11 +257,11 @@ mod tests {
     /// What nginx does with a request while a function of ours has its handle: it has pointers of its own to it.
     fn nginx_goes_on(r: *mut ngx_http_request_t, turn: usize) {
         // SAFETY: the request lives, and nobody has a reference to it.
-        unsafe {
-            (*r).method = turn;
-            (*(*r).main).write_event_handler = None;
-            (*r).headers_in.headers.last = &raw mut (*r).headers_in.headers.part;
-        }
+        unsafe { (*r).method = turn };
+        // SAFETY: as above.
+        let main = unsafe { (*r).main };
+        // SAFETY: as above.
+        unsafe { (*main).write_event_handler = None };
     }
 
     #[test]
@@ -272,10 +272,9 @@ mod tests {
         // SAFETY: plain C data, of which all zeroes is a value.
         let r = Box::into_raw(Box::new(unsafe { std::mem::zeroed::<ngx_http_request_t>() }));
         // SAFETY: it was made just now.
-        unsafe {
-            (*r).main = r;
-            (*r).headers_in.headers.part = part(&first, &raw mut empty);
-        }
+        unsafe { (*r).main = r };
+        // SAFETY: as above.
+        unsafe { (*r).headers_in.headers.part = part(&first, &raw mut empty) };
         // SAFETY: it is freed at the end of the test.
         let request = unsafe { Request::new(r) }.unwrap();
         let mut lines = Vec::new();

@@ -47,7 +47,7 @@ pub(crate) use setter;
 
 impl<C> Directive<'_, C> {
     /// Runs a setter; a panic in it is a refused configuration. `C` is what the table's `conf` says.
-    pub fn read_as(
+    pub(in crate::nginx) fn read_as(
         cf: *mut ngx_conf_t,
         conf: *mut c_void,
         set: impl FnOnce(Directive<'_, C>) -> *mut c_char,
@@ -86,7 +86,7 @@ impl<C> Directive<'_, C> {
 
 impl Directive<'_> {
     /// The same for a directive of a location, as most are.
-    pub fn read(
+    pub(in crate::nginx) fn read(
         cf: *mut ngx_conf_t,
         conf: *mut c_void,
         set: impl FnOnce(Directive<'_>) -> *mut c_char,
