@@ -51,7 +51,7 @@ fn headers() -> Result<Vec<String>, Box<dyn Error>> {
 
 /// nginx-sys includes `ngx_core.h` and `ngx_http.h` only, and macros of macros have no binding there.
 fn generate_bindings(headers: &[String]) -> Result<(), Box<dyn Error>> {
-    const HEADER: &str = "src/nginx/bindings.h";
+    const HEADER: &str = "src/nginx/ffi/bindings.h";
     println!("cargo::rerun-if-changed={HEADER}");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     bindgen::Builder::default()
@@ -70,7 +70,7 @@ fn generate_bindings(headers: &[String]) -> Result<(), Box<dyn Error>> {
 
 /// What bindgen gets wrong is read by a C compiler.
 fn compile_bit_fields(headers: &[String]) {
-    const SOURCE: &str = "src/nginx/bit_fields.c";
+    const SOURCE: &str = "src/nginx/ffi/bit_fields.c";
     println!("cargo::rerun-if-changed={SOURCE}");
     let mut compiler = cc::Build::new();
     for argument in headers {

@@ -25,7 +25,7 @@ CHECKED=(--config 'profile.release.lto=false' --config 'profile.release.codegen-
 
 # Left out is what is below src/nginx, which calls C, and the resolver's thread, whose system calls Miri doesn't know. Properties of
 # claims and store take it hours, and so do a hundred thousand resolvers.
-MIRI_TESTS=(blocks:: breaker:: client:: freshness:: identity_header:: policy:: session:: single_flight::
+MIRI_TESTS=(nginx::ffi::request blocks:: breaker:: client:: freshness:: identity_header:: policy:: session:: single_flight::
     --skip the_resolvers_heard_of_last_are_remembered)
 
 # Runs the tests of what is plain Rust in an interpreter that knows undefined behaviour when it sees it. A nightly toolchain

@@ -1,6 +1,7 @@
 //! The session cache: what a worker has decoded itself (L1), before the zone that all workers share (L2).
 
-pub mod local;
+mod entry;
+mod local;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use crate::credentials::{Kind as Credential, Kinds};
 use crate::freshness::{Age, Kind, Millis, StaleWindows, Stamp, Times};
 use crate::resolver::Outcome;
 use crate::session::Resolution;
-use crate::session::answer::{Answer, Finding};
+use crate::session::answer::Answer;
+use entry::{Entry, resolution};
 use local::Local;
 
 /// The zone. It may be out of reach for a moment: then nothing is found in it, and nothing is kept.
@@ -36,15 +38,6 @@ pub struct Fill<'a> {
     /// The times of the location that keeps it.
     pub times: &'a Times,
     pub windows: &'a StaleWindows,
-}
-
-/// A kept answer.
-#[derive(Clone)]
-pub struct Entry {
-    pub stamp: Stamp,
-    pub outcome: Arc<Outcome>,
-    /// When the zone was last told that it is in use.
-    touched: Arc<AtomicU64>,
 }
 
 /// The zone is told of an entry that is in use this often at most, in milliseconds: hits of a worker's own don't reach it, and
@@ -159,7 +152,7 @@ impl<S: Shared> Cache<S> {
     /// Whether there is an answer that differs from this one.
     fn says_else(&self, key: &CacheKey, resolution: &Resolution) -> bool {
         let local = self.local.get(key);
-        let local = local.as_ref().and_then(|entry| self::resolution(&entry.outcome));
+        let local = local.as_ref().and_then(|entry| entry::resolution(&entry.outcome));
         local.is_some_and(|kept| kept != resolution)
             || self.shared.get(key).is_some_and(|(_, kept)| kept != *resolution)
     }
@@ -194,14 +187,6 @@ fn without_cookies(outcome: &Arc<Outcome>) -> Arc<Outcome> {
     }
 }
 
-impl Entry {
-    fn new(stamp: Stamp, resolution: Resolution, now: Millis) -> Self {
-        let finding = Finding::Resolved(resolution);
-        let outcome = Arc::new(Ok(Answer { finding, max_age: None, set_cookies: Vec::new() }));
-        Self { stamp, outcome, touched: Arc::new(AtomicU64::new(now)) }
-    }
-}
-
 /// The stamp of an outcome, if it says what the credentials are worth: errors and refusals don't. `asked` is when the call was sent,
 /// `expires` when the credentials end. One that by its own bounds nobody may have again ends where it begins; it still makes
 /// those from before void.
@@ -217,13 +202,6 @@ pub fn stamp(outcome: &Outcome, kinds: Kinds, asked: Millis, expires: Option<Mil
         Resolution::None => Kind::None,
     };
     Some(Stamp::new(kind, asked, answer.max_age, expires).unwrap_or(Stamp { kind, asked, until: asked }))
-}
-
-fn resolution(outcome: &Outcome) -> Option<&Resolution> {
-    match outcome.as_ref().map(|answer| &answer.finding) {
-        Ok(Finding::Resolved(resolution)) => Some(resolution),
-        Ok(Finding::Refused(_)) | Err(_) => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! The edge to nginx: callbacks in, nginx's functions out. All unsafe code is here.
 //!
+//! The modules in reading order; each uses only what stands above it.
+//!
 //! A SAFETY comment names one of these invariants and the local fact.
 //!
 //! - MAIN THREAD: nginx calls back on one thread of a process, the one that runs its event loop. Of this module only
-//!   [`bridge::Waker::wake`] is called on another.
+//!   [`ffi::bridge::Waker::wake`] is called on another.
 //! - LIVE REQUEST: a request that nginx passes to a callback, its connection and its pool live until the callback returns,
 //!   or calls what may end the request (`ngx_http_core_run_phases`, `ngx_http_finalize_request`).
 //! - POOL: memory of a pool stays where it is, writable and ours until the pool is destroyed. Cleanup handlers run
@@ -21,33 +23,9 @@
 //! - LIST: each part of an `ngx_list_t` holds `nelts` elements, the last one room for `nalloc`.
 //! - C API: an nginx function is called with the arguments that its own callers in nginx give it.
 
-pub mod access;
-pub mod bridge;
-pub mod callback;
-pub mod clock;
+pub mod ffi;
+pub mod zones;
 pub mod conf;
-pub mod directives;
-pub mod explain;
-pub mod headers_in;
-pub mod headers_out;
-pub mod log;
-pub mod module;
-pub mod pool;
-pub mod process;
-pub mod report;
-pub mod request;
-pub mod resolve;
-pub mod shm;
-pub mod state;
-pub mod status;
-pub mod suspend;
-pub mod variables;
-pub mod verdict;
 pub mod worker;
-
-/// What nginx-sys leaves out; made by build.rs.
-mod bindings {
-    #![allow(unreachable_pub, reason = "bindgen makes everything public")]
-    use nginx_sys::{ngx_cycle_t, ngx_event_handler_pt, ngx_fd_t, ngx_http_request_t, ngx_int_t, ngx_uint_t};
-    include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
-}
+pub mod request;
+pub mod module;

@@ -6,6 +6,7 @@ pub mod dns;
 pub mod error;
 pub mod question;
 pub mod relay;
+mod shortage;
 pub mod target;
 pub mod thread;
 pub mod tls;

@@ -57,7 +57,7 @@ fn between<'a>(text: &'a str, start: &'a str, end: &'a str) -> Vec<&'a str> {
 fn the_manual_lists_every_directive_in_the_order_of_the_command_table() {
     let readme = read("README.md");
     let headings: Vec<_> = readme.lines().filter_map(|line| line.strip_prefix("### authgear_")).collect();
-    let source = read("src/nginx/directives.rs");
+    let source = read("src/nginx/module/commands.rs");
     assert_eq!(headings, between(&source, "ngx_string!(\"authgear_", "\""));
 }
 
@@ -89,7 +89,7 @@ fn the_manual_lists_every_variable_in_the_order_of_the_table() {
     let readme = read("README.md");
     let listed: Vec<_> =
         readme.lines().filter_map(|line| line.strip_prefix("| `$authgear_")?.split('`').next()).collect();
-    let source = read("src/nginx/variables.rs");
+    let source = read("src/nginx/request/variables.rs");
     let table =
         between(&source, "static VARIABLES", "];")[0].replace("NAME_PREFIX", "\"authgear_header_NAME\"");
     assert_eq!(listed, between(&table, "(\"authgear_", "\""));

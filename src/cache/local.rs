@@ -7,7 +7,7 @@ use std::hash::BuildHasherDefault;
 
 use moka::sync;
 
-use super::{Entry, resolution};
+use super::entry::{Entry, resolution};
 use crate::cache_key::{CacheKey, KeyHasher};
 
 /// What a worker may keep, roughly.
@@ -19,7 +19,7 @@ const HEADER_BYTES: usize = 64;
 /// A build that keeps nothing here is for benchmarks.
 const IS_IN_USE: bool = cfg!(not(feature = "without-l1"));
 
-pub struct Local(sync::Cache<CacheKey, Entry, BuildHasherDefault<KeyHasher>>);
+pub(super) struct Local(sync::Cache<CacheKey, Entry, BuildHasherDefault<KeyHasher>>);
 
 impl Default for Local {
     fn default() -> Self {
@@ -33,11 +33,11 @@ impl Default for Local {
 
 impl Local {
     #[must_use]
-    pub fn get(&self, key: &CacheKey) -> Option<Entry> {
+    pub(super) fn get(&self, key: &CacheKey) -> Option<Entry> {
         if IS_IN_USE { self.0.get(key) } else { None }
     }
 
-    pub fn insert(&self, key: CacheKey, entry: Entry) {
+    pub(super) fn insert(&self, key: CacheKey, entry: Entry) {
         if IS_IN_USE {
             self.0.insert(key, entry);
         }

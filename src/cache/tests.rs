@@ -7,6 +7,7 @@ use super::*;
 use crate::cache_key::{KeyMaker, ResolverId, Secret};
 use crate::credentials::{Credentials, Presented, present};
 use crate::resolver::error::ResolveError;
+use crate::session::answer::Finding;
 use crate::session::answer::{self, Refusal};
 
 const TIMES: Times = Times { valid: 100, invalid: 50, none: 50 };

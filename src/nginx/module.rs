@@ -1,48 +1,24 @@
 //! The module as nginx sees it: its tables, and its place in the life of a process.
 
+mod commands;
+
 use nginx_sys::{
     NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_conf_t, ngx_cycle_t,
     ngx_http_module_t, ngx_int_t, ngx_module_t, ngx_process, ngx_uint_t,
 };
-use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
 
-use super::callback::{Site, contain};
-use super::conf::levels::{
+use crate::nginx::conf::levels::{
     create_location_conf, create_main_conf, create_server_conf, init_main_conf, merge_location_conf,
     merge_server_conf,
 };
-use super::conf::main::MainConf;
-use super::conf::{LocationConf, ServerConf, advise};
-use super::directives::COMMANDS;
-use super::{access, log, process, variables, worker};
-
-/// The module's address: nginx's name for it.
-pub(super) const MODULE: *const ngx_module_t = &raw const ngx_http_authgear_module;
-
-/// The key to the module's configuration structures.
-pub struct Module;
-
-impl HttpModule for Module {
-    fn module() -> &'static ngx_module_t {
-        // SAFETY: nginx writes to it only while it reads a configuration, and no reference is kept across that.
-        unsafe { &*MODULE }
-    }
-}
-
-// SAFETY: `create_main_conf` makes one.
-unsafe impl HttpModuleMainConf for Module {
-    type MainConf = MainConf;
-}
-
-// SAFETY: `create_server_conf` makes one.
-unsafe impl HttpModuleServerConf for Module {
-    type ServerConf = ServerConf;
-}
-
-// SAFETY: `create_location_conf` makes one.
-unsafe impl HttpModuleLocationConf for Module {
-    type LocationConf = LocationConf;
-}
+use crate::nginx::conf::{advise, key};
+use crate::nginx::ffi::callback::{Site, contain};
+use crate::nginx::ffi::log;
+use crate::nginx::request::phases;
+use crate::nginx::request::{suspend, variables};
+use crate::nginx::worker;
+use crate::nginx::worker::process;
+use commands::COMMANDS;
 
 static CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: Some(preconfiguration),
@@ -77,7 +53,8 @@ mod exports {
     use std::ffi::c_char;
     use std::ptr::null_mut;
 
-    use super::{ngx_http_authgear_module, ngx_module_t};
+    use super::ngx_http_authgear_module;
+    use super::ngx_module_t;
 
     #[used]
     #[unsafe(no_mangle)]
@@ -105,6 +82,7 @@ mod exports {
 
 unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     contain(Site::Configuration, NGX_ERROR as ngx_int_t, || {
+        key::set_address(&raw mut ngx_http_authgear_module);
         // SAFETY: CONF: nginx passes the configuration that it reads.
         unsafe { cf.as_mut() }.map_or(NGX_ERROR as ngx_int_t, variables::register)
     })
@@ -118,7 +96,7 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
             return NGX_ERROR as ngx_int_t;
         }
         advise::on_unused_zones(cf);
-        access::register(cf)
+        phases::register(cf)
     })
 }
 
@@ -148,7 +126,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
             process::leave_to_workers(cycle);
             return NGX_OK as ngx_int_t;
         }
-        if let Err(error) = process::start(cycle) {
+        if let Err(error) = process::start(cycle, Some(suspend::on_poll), suspend::on_wake) {
             log::cycle().alert(format_args!(
                 "the resolver can't be set up in this worker, requests that need it get 500: {error}"
             ));

@@ -14,7 +14,7 @@ use crate::cache_key::ResolverId;
 use crate::session::answer::MAX_HEAD_BYTES;
 
 /// A pool is replaced at this age, so that a name's new addresses are found although connections are kept.
-pub(super) const MAX_AGE: Duration = Duration::from_secs(300);
+const MAX_AGE: Duration = Duration::from_secs(300);
 /// An idle connection is kept this long. Authgear's server never closes one; proxies before it do after a minute or so,
 /// and the retry hides that.
 const KEEP_IDLE: Duration = Duration::from_secs(55);

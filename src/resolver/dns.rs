@@ -18,7 +18,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::error::is_exhaustion;
+use super::shortage::is_shortage;
 
 /// How long an answer is used before the name is looked up again. `getaddrinfo` doesn't tell how long it may be used.
 const REMEMBER: Duration = Duration::from_secs(5);
@@ -29,7 +29,7 @@ const PREFER_NEW: Duration = Duration::from_millis(100);
 /// A connection couldn't be made: then an answer of this age is old, for the host may have moved.
 const RECHECK: Duration = Duration::from_millis(100);
 /// Addresses found earlier are used for this long where name servers don't answer: for as long as a connection is kept.
-const KEEP_OLD: Duration = super::clients::MAX_AGE;
+pub(super) const KEEP_OLD: Duration = Duration::from_secs(300);
 /// Each look-up under way has a thread and a socket. Many can only be under way where name servers of many names are silent;
 /// they must not take all descriptors of the worker.
 const MAX_LOOK_UPS: usize = 256;
@@ -206,12 +206,12 @@ fn ask_the_machine(host: &str) -> Found {
 
 fn why(error: LookupError) -> Why {
     // Without a descriptor the C library finds neither files nor name servers, and says no more than that it found nothing.
-    if let Some(shortage) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).err().filter(is_exhaustion) {
+    if let Some(shortage) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).err().filter(is_shortage) {
         return Why::Shortage(shortage.into());
     }
     let is_final = !matches!(error.kind(), LookupErrorKind::Again | LookupErrorKind::System);
     let error = io::Error::from(error);
-    if is_exhaustion(&error) {
+    if is_shortage(&error) {
         return Why::Shortage(error.into());
     }
     let words = error.to_string();

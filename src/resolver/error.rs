@@ -6,6 +6,7 @@ use std::io;
 use thiserror::Error;
 
 use super::dns::{self, NoAddress};
+use super::shortage::is_shortage;
 use crate::breaker::Evidence;
 use crate::session::answer::AnswerError;
 
@@ -151,24 +152,18 @@ impl Failure {
 }
 
 fn not_connected(error: &reqwest::Error, cause: String, host: &str) -> ResolveError {
-    let is_shortage = match find::<NoAddress>(error) {
+    let is_own = match find::<NoAddress>(error) {
         Some(no_address) => no_address.is_shortage(),
         // Where there is no route to the host the system's error is the same as where no port is left; `dns` sees to names.
-        None => find::<io::Error>(error).is_some_and(is_exhaustion) && !dns::is_unreachable(host),
+        None => find::<io::Error>(error).is_some_and(is_shortage) && !dns::is_unreachable(host),
     };
-    if is_shortage {
+    if is_own {
         ResolveError::Exhausted(cause)
     } else if error.is_timeout() {
         ResolveError::ConnectTimeout
     } else {
         ResolveError::Connect(cause)
     }
-}
-
-/// Descriptors, memory, or ports to connect from.
-pub(super) fn is_exhaustion(error: &io::Error) -> bool {
-    let errno = error.raw_os_error().unwrap_or(0);
-    [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS, libc::EADDRNOTAVAIL].contains(&errno)
 }
 
 /// The innermost error names what happened; the ones around it say in which layer.

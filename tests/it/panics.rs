@@ -42,7 +42,7 @@ fn finish(nginx: Nginx, site: &str) {
     let (_, message) = line.split_once("authgear: ").expect("the module's line");
     let place = message.strip_prefix(&format!("panic in {site} callback at ")).expect("the site");
     let place = place.strip_suffix(": please report this bug").expect("the end of the line");
-    assert!(place.starts_with("src/nginx/callback.rs:"), "{place:?}");
+    assert!(place.starts_with("src/nginx/ffi/callback.rs:"), "{place:?}");
     assert!(place.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._:".contains(&b)), "{place:?}");
     nginx.finish();
 }

@@ -22,7 +22,7 @@ use sources::{Texts, with_places};
 const OTHER_READERS: [(&str, &str); 3] = [
     ("metrics/page.rs", "the page of `authgear_status html`"),
     ("metrics/render.rs", "what `authgear_status` answers"),
-    ("nginx/status.rs", "the kinds of content that `authgear_status` answers"),
+    ("nginx/request/status.rs", "the kinds of content that `authgear_status` answers"),
 ];
 
 /// Texts that no line has, and why.
@@ -132,5 +132,5 @@ fn one_file_writes_to_nginxs_log() {
     let writes = |token: &Token| matches!(token, Token::Ident(name) if FUNCTIONS.contains(&name.as_str()));
     let files = sources::files().into_iter().filter(|(_, tokens)| tokens.iter().any(writes));
     let files: Vec<_> = files.map(|(name, _)| name).collect();
-    assert_eq!(files, ["nginx/log.rs"]);
+    assert_eq!(files, ["nginx/ffi/log.rs"]);
 }

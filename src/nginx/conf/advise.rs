@@ -3,11 +3,11 @@
 use nginx_sys::ngx_conf_t;
 use ngx::http::{HttpModuleMainConf, HttpModuleServerConf};
 
-use super::LocationConf;
+use super::location::LocationConf;
 use super::main::ZoneConf;
 use super::place::Place;
-use crate::nginx::log::warn_of_configuration_at;
-use crate::nginx::module::Module;
+use crate::nginx::conf::key::Module;
+use crate::nginx::ffi::log::warn_of_configuration_at;
 use crate::settings::advice::Advice;
 
 impl LocationConf {

@@ -2,15 +2,11 @@
 //!
 //! The structures of those modules are private. As in `others`, their command tables say where the flag lies.
 
-use nginx_sys::{
-    NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MODULE, ngx_conf_set_flag_slot, ngx_conf_t, ngx_flag_t,
-    ngx_http_request_t, ngx_uint_t,
-};
-use ngx::http::HttpModuleMainConf;
-
 use super::others::{commands, modules};
-use crate::nginx::module::Module;
-use crate::nginx::request::bytes;
+use crate::nginx::ffi::request::{Request, bytes};
+use nginx_sys::{
+    NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MODULE, ngx_conf_set_flag_slot, ngx_conf_t, ngx_flag_t, ngx_uint_t,
+};
 
 /// How the names of the directives end, those of third-party modules too.
 const DIRECTIVE: &[u8] = b"_ignore_client_abort";
@@ -36,24 +32,10 @@ pub(super) fn flags(cf: &ngx_conf_t) -> Vec<Flag> {
     flags.collect()
 }
 
-/// Whether a request that waits goes on without its client, as one does that waits for `auth_request`.
-///
-/// Any of the directives will do. Which of the modules is to have the request isn't known before the content phase; the one that gets
-/// it looks at its own flag, and ends the request there if the client has left. A stream of HTTP/2 that the client resets is not
-/// served by `auth_request` either: nginx marks its connection as failed, and ends the request together with the subrequest.
-#[must_use]
-pub fn is_ignored(r: &ngx_http_request_t) -> bool {
-    let is_on =
-        || Module::main_conf(r).is_some_and(|main| main.client_abort.iter().any(|flag| flag.is_on(r)));
-    r.stream.is_null() && is_on()
-}
-
 impl Flag {
-    fn is_on(&self, r: &ngx_http_request_t) -> bool {
-        // SAFETY: COMMANDS: a request has the structures of its location, found by the index of their module.
-        let conf = unsafe { r.loc_conf.add(self.ctx_index) };
-        // SAFETY: as above.
-        let conf = unsafe { conf.read() };
+    #[must_use]
+    pub(super) fn is_on(&self, r: Request) -> bool {
+        let conf = r.location_structure(self.ctx_index);
         if conf.is_null() {
             return false;
         }

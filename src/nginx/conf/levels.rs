@@ -8,13 +8,14 @@ use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
 
 use super::client_abort;
+use super::location::{LocationConf, ServerConf};
 use super::main::MainConf;
+use super::merge::lets_underscores_in;
 use super::others::{self, Others};
 use super::place::Place;
-use super::{LocationConf, ServerConf, lets_underscores_in};
-use crate::nginx::callback::{Site, contain};
-use crate::nginx::log::refuse_configuration;
-use crate::nginx::module::Module;
+use crate::nginx::conf::key::Module;
+use crate::nginx::ffi::callback::{Site, contain};
+use crate::nginx::ffi::log::refuse_configuration;
 
 /// Puts a structure into the configuration's pool, to be dropped with it.
 fn create<T>(cf: *mut ngx_conf_t, make: impl FnOnce(&ngx_conf_t) -> T) -> *mut c_void {

@@ -12,7 +12,7 @@ use super::client_abort::Flag;
 use super::others::Slot;
 use super::place::Place;
 use crate::breaker::Breaker;
-use crate::nginx::bridge::Waker;
+use crate::nginx::ffi::bridge::Waker;
 use crate::resolver::target::Target;
 use crate::resolver::tls::Roots;
 use crate::settings::{Settings, ZoneId};

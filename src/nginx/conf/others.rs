@@ -13,7 +13,7 @@ use nginx_sys::{
 };
 
 use super::place::Place;
-use crate::nginx::request::bytes;
+use crate::nginx::ffi::request::bytes;
 use crate::settings::advice::{Advice, is_left_over};
 
 /// The directives, and what their setters make.

@@ -5,61 +5,26 @@ use std::time::Duration;
 
 use nginx_sys::ngx_time;
 
-use super::follow::Unlanded;
-use super::{WaiterId, Worker};
-use crate::breaker::{Admission, Attempt, Breaker, Ended, Evidence, Probe};
-use crate::cache_key::CacheKey;
+use super::flight::{Call, Course, Note, Refused, Wanted};
+use super::following::Unlanded;
+use super::state::Worker;
+use super::waiter::WaiterId;
+use crate::breaker::{Admission, Attempt, Ended, Evidence, Probe};
 use crate::claims::{ClaimId, Joined};
 use crate::client::Client;
-use crate::credentials::Kinds;
 use crate::freshness::Millis;
-use crate::nginx::shm::state::State;
-use crate::nginx::{clock, log};
+use crate::nginx::ffi::clock;
+use crate::nginx::ffi::log;
+use crate::nginx::zones::state::State;
 use crate::resolver::error::ResolveError;
 use crate::resolver::question::Question;
 use crate::resolver::target::Target;
 use crate::resolver::{Job, Lease};
 use crate::settings::consequence::Consequence;
-use crate::settings::{CacheSettings, Settings};
 use crate::single_flight::{Boarding, Kind, Overload};
 
 /// A claim outlives the call by this much: by then the outcome has been handed on, or never will be.
 const SLACK: Millis = 20;
-
-/// A call that is wanted.
-pub struct Wanted<'a> {
-    pub key: CacheKey,
-    pub settings: &'a Settings,
-    pub question: Question,
-    /// How long it may take.
-    pub timeout: Duration,
-    /// Whether it is for a session that was valid when it was last looked at.
-    pub is_renewal: bool,
-}
-
-/// Why there is no call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    Overload(Overload),
-    /// The resolver fails.
-    Breaker,
-}
-
-/// What is noted with a flight.
-pub(super) struct Note {
-    pub(super) course: Course,
-    pub(super) target: Arc<Target>,
-    /// Where its answer is to be kept.
-    pub(super) caches: Vec<CacheSettings>,
-}
-
-/// Who makes the call of a flight.
-pub(super) enum Course {
-    /// This worker.
-    Called(Call),
-    /// The one that holds this claim.
-    Followed(ClaimId),
-}
 
 /// What came of leading a flight that nobody waits for.
 enum Led {
@@ -77,23 +42,6 @@ struct Grant {
     claim: Option<ClaimId>,
     /// Where the breaker is open.
     probe: Option<Probe>,
-}
-
-/// A call of this worker's.
-pub(super) struct Call {
-    /// When it was sent.
-    pub(super) asked: Millis,
-    pub(super) kinds: Kinds,
-    /// Whether there is one credential only.
-    pub(super) is_single: bool,
-    pub(super) is_background: bool,
-    pub(super) client: Client,
-    pub(super) breaker: Option<Breaker>,
-    /// Where the breaker is open.
-    pub(super) probe: Option<Probe>,
-    pub(super) consequence: Consequence,
-    /// `None` where the other workers can't be told of it.
-    pub(super) claim: Option<ClaimId>,
 }
 
 impl Wanted<'_> {
@@ -116,18 +64,6 @@ impl Wanted<'_> {
 
 fn client(question: &Question) -> Client {
     question.client.map_or(Client::UNKNOWN, Client::from)
-}
-
-impl Note {
-    fn new(course: Course, settings: &Settings) -> Self {
-        Self { course, target: Arc::clone(&settings.target), caches: settings.cache.into_iter().collect() }
-    }
-
-    fn add(&mut self, cache: Option<CacheSettings>) {
-        if let Some(cache) = cache.filter(|cache| !self.caches.contains(cache)) {
-            self.caches.push(cache);
-        }
-    }
 }
 
 impl Worker {
@@ -257,7 +193,7 @@ impl Worker {
 
     fn submit(&mut self, job: Job) {
         #[cfg(feature = "fault-injection")]
-        crate::nginx::callback::injected::panic_at(crate::nginx::callback::Site::Call);
+        crate::nginx::ffi::callback::injected::panic_at(crate::nginx::ffi::callback::Site::Call);
         let Some(job) = self.submit_to_thread(job) else { return };
         match super::thread::start_thread() {
             Ok(thread) => {

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use super::calls::{Call, Course, Note};
-use super::follow::Unlanded;
-use super::{WaiterId, Worker};
+use super::flight::{Call, Course, Note};
+use super::following::Unlanded;
+use super::state::Worker;
+use super::waiter::WaiterId;
 use crate::breaker::{Breaker, Ended, Evidence, Row};
 use crate::cache::{Fill, stamp};
 use crate::cache_key::CacheKey;
 use crate::endpoint::Origin;
 use crate::freshness::{Millis, Stamp};
-use crate::nginx::clock;
+use crate::nginx::ffi::clock;
 use crate::resolver::error::ResolveError;
 use crate::resolver::target::Target;
 use crate::resolver::{Completion, Outcome, relay};

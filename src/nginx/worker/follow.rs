@@ -3,42 +3,16 @@
 use std::io;
 use std::sync::Arc;
 
+use super::ended::Arrival;
+use super::flight::Course;
+use super::following::{Followed, Following, Unlanded};
 use super::poll::Pace;
-use super::{Arrival, Course, Worker};
-use crate::claims::{ClaimId, Collected, MAX_OUTCOME, Owner, Wakes};
+use super::state::Worker;
+use crate::claims::{ClaimId, Collected, Owner, Wakes};
 use crate::freshness::Stamp;
-use crate::nginx::clock;
+use crate::nginx::ffi::clock;
 use crate::resolver::{Outcome, Wake, relay};
 use crate::single_flight::{FlightId, Landing};
-
-/// What this worker waits for in the shared claims.
-pub(super) struct Following {
-    flights: Vec<Followed>,
-    /// Outcomes that could not be handed on, for want of the lock.
-    unlanded: Vec<Unlanded>,
-    /// So that nothing is allocated under the lock.
-    buffer: Box<[u8]>,
-}
-
-#[derive(Clone, Copy)]
-struct Followed {
-    flight: FlightId,
-    claim: ClaimId,
-    leader: Owner,
-}
-
-/// A claim of this worker's that is over.
-pub(super) struct Unlanded {
-    pub(super) claim: ClaimId,
-    /// For its followers; `None`: the call isn't made, and they see to it themselves.
-    pub(super) outcome: Option<Vec<u8>>,
-}
-
-impl Default for Following {
-    fn default() -> Self {
-        Self { flights: Vec::new(), unlanded: Vec::new(), buffer: vec![0; MAX_OUTCOME].into_boxed_slice() }
-    }
-}
 
 impl Worker {
     pub(super) fn follow(&mut self, flight: FlightId, claim: ClaimId, leader: Owner) {

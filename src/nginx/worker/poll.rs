@@ -6,7 +6,7 @@ use nginx_sys::{
     ngx_add_timer, ngx_connection_t, ngx_del_timer, ngx_event_handler_pt, ngx_event_t, ngx_msec_t,
 };
 
-use crate::nginx::log;
+use crate::nginx::ffi::log;
 
 /// How often to look, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

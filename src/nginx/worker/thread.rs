@@ -8,7 +8,7 @@ use crate::resolver::thread::ResolverThread;
 pub(super) fn start_thread() -> io::Result<ResolverThread> {
     #[cfg(feature = "fault-injection")]
     {
-        use crate::nginx::callback::{Site, injected};
+        use crate::nginx::ffi::callback::{Site, injected};
         crate::resolver::thread::FAULT.get_or_init(|| || injected::panic_at(Site::Thread));
     }
     let _blocked = SignalsBlocked::new();

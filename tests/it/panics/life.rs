@@ -23,7 +23,7 @@ fn a_panic_while_the_configuration_is_read_refuses_it() {
         for call in 1..=calls {
             let check = configured(&stage, site, call).check();
             assert!(!check.ok, "{site}:{call} was accepted");
-            let expected = format!("authgear: panic in {site} callback at src/nginx/callback.rs:");
+            let expected = format!("authgear: panic in {site} callback at src/nginx/ffi/callback.rs:");
             assert!(check.stderr.contains(&expected), "{site}:{call}\n{}", check.stderr);
             assert!(!check.stderr.contains("panicked"), "{}", check.stderr);
             if site == "Directive" {

@@ -1,0 +1,205 @@
+//! What the module knows of one request. A cleanup handler of the request's pool owns it, so that it survives what clears
+//! `r->ctx`: internal redirects and named locations.
+
+use std::cell::{Cell, OnceCell, RefCell, UnsafeCell};
+use std::ffi::c_void;
+use std::fmt;
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use nginx_sys::{ngx_del_timer, ngx_event_t, ngx_msec_t, ngx_pool_cleanup_t};
+
+use crate::access::{CacheStatus, Ending, Reason};
+use crate::cache_key::CacheKey;
+use crate::credentials::Kinds;
+use crate::freshness::Stamp;
+use crate::nginx::ffi::callback::{Site, contain};
+use crate::nginx::ffi::pool::{self, OutOfMemory};
+use crate::nginx::ffi::request::Request;
+use crate::nginx::worker::{self, WaiterId};
+use crate::resolver::Outcome;
+use crate::single_flight::Role;
+
+/// Everything is in cells: C calls may come back in while a reference is held.
+#[derive(Default)]
+pub struct RequestState {
+    /// POST_READ has run, so what is in the headers since is trusted.
+    pub stripped: Cell<bool>,
+    /// What it waits for, while it is suspended.
+    pub wait: Cell<Option<Wait>>,
+    /// The kinds of credential that were presented last.
+    pub kinds: Cell<Kinds>,
+    /// What it began to wait for, and when: it may have to wait more than once.
+    pub begun: Cell<Option<(CacheKey, ngx_msec_t)>>,
+    /// What the cache had to say last.
+    pub cache_status: Cell<Option<CacheStatus>>,
+    /// What was decided last, for the variables.
+    pub decided: RefCell<Option<Decided>>,
+    /// The resolver's word on the credentials of this key, for when the phases run again.
+    pub answered: RefCell<Option<(CacheKey, Landed)>>,
+    pub challenged: Cell<bool>,
+    pub cookies_set: Cell<bool>,
+    /// Made by the first wait: most requests have none.
+    pub timer: OnceCell<Box<Timer>>,
+}
+
+impl RequestState {
+    /// The request is over: what was decided of it last counts.
+    fn count(&self) {
+        if let Some(outcome) = self.decided.borrow().as_ref().and_then(|decided| decided.outcome.as_ref()) {
+            let (ending, cache) = (Ending::of(outcome), self.cache_status.get());
+            worker::with(|worker| worker.count(ending, cache));
+        }
+    }
+
+    /// What came of resolving, in a word.
+    #[must_use]
+    pub fn result(&self) -> Option<&'static str> {
+        self.decided.borrow().as_ref()?.outcome.as_ref().map(|outcome| Ending::of(outcome).as_str())
+    }
+
+    /// Why, in a word.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        self.decided.borrow().as_ref().map(|decided| decided.reason.as_str())
+    }
+
+    #[must_use]
+    pub fn waited(&self) -> Option<Seconds> {
+        self.decided.borrow().as_ref()?.waited.map(Seconds)
+    }
+
+    /// Ends the request's waiting, if it does wait; the flight goes on without it.
+    pub fn cancel(&self) {
+        self.delete_timer();
+        if let Some(wait) = self.wait.take() {
+            worker::with(|worker| worker.take(wait.waiter));
+        }
+    }
+
+    pub fn delete_timer(&self) {
+        let Some(timer) = self.timer.get().map(|timer| timer.as_ptr()) else { return };
+        // SAFETY: STATE, MAIN THREAD.
+        if unsafe { &*timer }.timer_set() != 0 {
+            // SAFETY: C API: it is set.
+            unsafe { ngx_del_timer(timer) };
+        }
+    }
+
+    /// The request is in a location that doesn't resolve. What an earlier one found stays.
+    pub fn decided_off(&self) {
+        let mut decided = self.decided.borrow_mut();
+        decided.get_or_insert(Decided { outcome: None, reason: Reason::Off, waited: None });
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Wait {
+    pub waiter: WaiterId,
+    /// What the answer is to be for.
+    pub key: CacheKey,
+    pub since: ngx_msec_t,
+}
+
+/// A flight's outcome as one of its requests gets it.
+#[derive(Clone)]
+pub struct Landed {
+    pub outcome: Arc<Outcome>,
+    pub role: Role,
+    /// How long the request waited for it, in milliseconds.
+    pub waited: ngx_msec_t,
+    /// That of an answer that may be reused.
+    pub stamp: Option<Stamp>,
+    /// The turn of the event loop in which the request got it.
+    pub turn: ngx_msec_t,
+}
+
+pub struct Decided {
+    /// `None` where resolving is off.
+    pub outcome: Option<Arc<Outcome>>,
+    pub reason: Reason,
+    /// How long the request waited for the resolver, in milliseconds; `None` if it did not.
+    pub waited: Option<ngx_msec_t>,
+}
+
+/// A time in milliseconds, as nginx's own variables show one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seconds(pub ngx_msec_t);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
+    }
+}
+
+/// The timer of a suspended request. nginx keeps pointers into it while it is set.
+pub struct Timer(UnsafeCell<ngx_event_t>);
+
+impl Default for Timer {
+    fn default() -> Self {
+        // SAFETY: an event is plain C data, and all zeroes is how nginx starts one.
+        Self(UnsafeCell::new(unsafe { std::mem::zeroed() }))
+    }
+}
+
+impl Timer {
+    #[must_use]
+    pub fn as_ptr(&self) -> *mut ngx_event_t {
+        self.0.get()
+    }
+}
+
+/// The state of a request (for a subrequest, of its main request: they share the pool), if it has one.
+///
+/// Found as realip finds its own: through the cleanup handlers of the pool.
+#[must_use]
+pub fn find(r: Request) -> Option<Rc<RequestState>> {
+    // SAFETY: LIVE REQUEST.
+    let mut next = unsafe { (*r.pool()).cleanup };
+    while let Some(cleanup) = NonNull::new(next) {
+        // SAFETY: POOL: the list of handlers is in the pool.
+        let cleanup: &ngx_pool_cleanup_t = unsafe { cleanup.as_ref() };
+        if cleanup.handler.is_some_and(|handler| handler as usize == on_cleanup as *const () as usize) {
+            let state = cleanup.data.cast::<RequestState>();
+            // SAFETY: POOL: `create` put the pointer of an Rc there, which `on_cleanup` takes away.
+            unsafe { Rc::increment_strong_count(state) };
+            // SAFETY: as above; this count is the new one.
+            return Some(unsafe { Rc::from_raw(state) });
+        }
+        next = cleanup.next;
+    }
+    None
+}
+
+/// The state of a request, made where it has none yet.
+///
+/// # Errors
+/// If the pool is out of memory.
+pub fn find_or_create(r: Request) -> Result<Rc<RequestState>, OutOfMemory> {
+    if let Some(state) = find(r) {
+        return Ok(state);
+    }
+    let mut cleanup = pool::cleanup(r)?;
+    // SAFETY: POOL: a cleanup handler in the pool.
+    let cleanup = unsafe { cleanup.as_mut() };
+    let state = Rc::new(RequestState::default());
+    cleanup.data = Rc::into_raw(Rc::clone(&state)).cast_mut().cast();
+    cleanup.handler = Some(on_cleanup);
+    Ok(state)
+}
+
+/// The request ends: nothing may point to it from here on, so a panic must not keep that from being done.
+unsafe extern "C" fn on_cleanup(data: *mut c_void) {
+    // SAFETY: POOL: `find_or_create` registered this handler with the pointer of an Rc, and nginx calls it once.
+    let state = unsafe { Rc::from_raw(data.cast::<RequestState>()) };
+    contain(Site::Cleanup, (), || state.count());
+    let cancel = || {
+        state.cancel();
+        true
+    };
+    if !contain(Site::Cleanup, false, cancel) && !contain(Site::Cleanup, false, cancel) {
+        // A timer or a waiter that is left would be used after its memory is freed: anything is better than that.
+        std::process::abort();
+    }
+}

@@ -1,0 +1,33 @@
+//! What a worker waits for in the shared claims, and what it has yet to hand on.
+
+use crate::claims::{ClaimId, MAX_OUTCOME, Owner};
+use crate::single_flight::FlightId;
+
+/// What this worker waits for in the shared claims.
+pub(super) struct Following {
+    pub(super) flights: Vec<Followed>,
+    /// Outcomes that could not be handed on, for want of the lock.
+    pub(super) unlanded: Vec<Unlanded>,
+    /// So that nothing is allocated under the lock.
+    pub(super) buffer: Box<[u8]>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Followed {
+    pub(super) flight: FlightId,
+    pub(super) claim: ClaimId,
+    pub(super) leader: Owner,
+}
+
+/// A claim of this worker's that is over.
+pub(super) struct Unlanded {
+    pub(super) claim: ClaimId,
+    /// For its followers; `None`: the call isn't made, and they see to it themselves.
+    pub(super) outcome: Option<Vec<u8>>,
+}
+
+impl Default for Following {
+    fn default() -> Self {
+        Self { flights: Vec::new(), unlanded: Vec::new(), buffer: vec![0; MAX_OUTCOME].into_boxed_slice() }
+    }
+}

@@ -1,0 +1,6 @@
+//! What is in the shared memory of each kind of zone.
+
+#[cfg(feature = "fault-injection")]
+pub mod model;
+pub mod sessions;
+pub mod state;

@@ -1,0 +1,106 @@
+//! The models of the store and of the claims, in memory that nginx's slab gave and under nginx's lock. With the module for fault
+//! injection, `env AUTHGEAR_MODEL=alone:50` in nginx's configuration has each worker try so many cases of each when it
+//! starts; `together:50` has it do so while others do, with less to compare.
+
+#![allow(clippy::panic, clippy::expect_used, reason = "these are tests, wherever they run")]
+
+mod together;
+
+use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use proptest::collection::vec;
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
+
+use super::sessions;
+use super::state::{self, SharedState, State};
+use crate::claims::{self as claiming, Owner};
+use crate::nginx::ffi::callback;
+use crate::nginx::ffi::log;
+use crate::nginx::ffi::shm::Arena;
+use crate::store::{self, Store};
+
+/// Does what the environment asks for, and logs what came of it.
+pub fn run(sessions: &Arena, state: &SharedState, me: Owner) {
+    let Ok(wanted) = std::env::var("AUTHGEAR_MODEL") else { return };
+    let (how, cases) = wanted.split_once(':').expect("AUTHGEAR_MODEL is a word, a colon and a number");
+    let cases = cases.parse().expect("AUTHGEAR_MODEL ends with a number");
+    let outcome = match how {
+        "alone" => with_store(cases, sessions).and_then(|()| with_claims(cases, &state.arena)),
+        "together" => together::run(cases, sessions, state, me),
+        _ => panic!("AUTHGEAR_MODEL is neither alone nor together"),
+    };
+    match outcome {
+        Ok(()) => log::cycle().notice(format_args!("shared memory does what the models do, {wanted}")),
+        Err(error) => {
+            log::cycle().alert(format_args!("shared memory does not do what the models do: {error}"))
+        }
+    }
+}
+
+fn with_store(cases: u32, arena: &Arena) -> Result<(), String> {
+    for bytes in [store::model::SMALL, arena.bytes()] {
+        let layout = store::Layout::of(bytes).expect("it is enough for a store");
+        let capacity = layout.capacity();
+        let most = 10 * (capacity.valid + capacity.negative) as usize;
+        check(cases, vec(store::model::step(&layout), 1..most), |steps| {
+            locked(arena, sessions::format, |memory| {
+                let mut store = Store::over(&mut memory[..bytes], &layout).expect("it is aligned");
+                store.format();
+                store::model::compare(&mut store, &steps);
+                Ok(())
+            })
+        })?;
+    }
+    Ok(())
+}
+
+fn with_claims(cases: u32, arena: &Arena) -> Result<(), String> {
+    // A part of the arena: to see that thousands of claims are free again takes minutes.
+    for bytes in [claiming::model::SMALL, 10 * claiming::model::SMALL] {
+        let layout = claiming::Layout::of(bytes).expect("it is enough for claims");
+        for compare in [claiming::model::compare, claiming::model::compare_until_all_came] {
+            check(cases, vec(claiming::model::event(), 0..150), |events| {
+                locked(arena, state::format, |memory| {
+                    let mut claims = State::over(memory, &layout).expect("it is aligned").claims;
+                    claims.format();
+                    compare(&mut claims, &events);
+                    Ok(())
+                })
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Tries cases until one fails, and tells why.
+fn check<S>(
+    cases: u32,
+    strategy: S,
+    test: impl Fn(S::Value) -> Result<(), TestCaseError>,
+) -> Result<(), String>
+where
+    S: Strategy<Value: Debug>,
+{
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    TestRunner::new(config).run(&strategy, test).map_err(|error| match error {
+        TestError::Fail(why, input) => {
+            // Of an assertion that the test runner doesn't know itself.
+            let place = callback::last_panic().map(|place| format!(" at {place}")).unwrap_or_default();
+            format!("{why}{place} ({input:?})").replace('\n', " ")
+        }
+        TestError::Abort(why) => why.to_string(),
+    })
+}
+
+/// Runs a case alone on the machine, and leaves the memory empty. A failed assertion waits until the lock is given back, for the
+/// worker would end if it went further: this, and that it allocates, is what no other function under the lock may do.
+fn locked<R>(arena: &Arena, format: fn(&mut [u8]), case: impl FnOnce(&mut [u8]) -> R) -> R {
+    let outcome = arena.with(format, |memory| {
+        let outcome = catch_unwind(AssertUnwindSafe(|| case(memory)));
+        format(memory);
+        Ok(outcome)
+    });
+    outcome.expect("nobody else holds the lock").unwrap_or_else(|panic| resume_unwind(panic))
+}
