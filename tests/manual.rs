@@ -26,7 +26,7 @@ fn read(name: &str) -> String {
 fn documents() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    for folder in ["", "docs/", "nginx-conf/", "fuzz/", "tests/bench/", "tests/soak/"] {
+    for folder in ["", "docs/", "nginx-conf/", "fuzz/", "tests/", "tests/bench/", "tests/soak/"] {
         let entries = fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
         let names = entries.map(|entry| format!("{folder}{}", entry.file_name().to_string_lossy()));
         found.extend(names.filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "md")));
@@ -152,11 +152,33 @@ fn every_file_and_test_that_a_document_names_is_there() {
     }
 }
 
+/// The claims of a section of a document: the first cells of its table, or the items of its list.
+fn claims(document: &str, heading: &str) -> Vec<String> {
+    let text = read(document);
+    let start = format!("\n## {heading}\n");
+    let section = between(&text, &start, "\n## ")[0];
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next()).skip(1);
+    let items = section.lines().filter_map(|line| line.strip_prefix("- "));
+    rows.chain(items).map(str::to_owned).collect()
+}
+
+/// The claims that PROOFS.md has of such a section, each with its tests.
+fn proofs(document: &str, heading: &str) -> Vec<(String, usize)> {
+    let text = read("tests/PROOFS.md");
+    let (of_document, of_section) = (format!("\n## [{document}]"), format!("\n### {heading}\n"));
+    let of_document = between(&text, &of_document, "\n## ")[0];
+    let of_section = between(of_document, &of_section, "\n### ")[0];
+    let claims = of_section.split("\n- ").skip(1);
+    let pairs =
+        claims.map(|claim| (claim.lines().next().unwrap().to_owned(), claim.matches(".rs::").count()));
+    pairs.collect()
+}
+
 #[test]
 fn every_promise_and_every_failure_has_its_tests() {
     const PHASES: &str = "docs/before-authentication.md";
     for (document, heading, least) in [
-        ("SECURITY.md", "What proves it", 25),
+        ("SECURITY.md", "Promises, one by one", 25),
         ("ARCHITECTURE.md", "Failures", 30),
         ("docs/migration.md", "What changes, and why", 15),
         (PHASES, "Before the access phase", 7),
@@ -164,14 +186,19 @@ fn every_promise_and_every_failure_has_its_tests() {
         (PHASES, "After the access phase", 6),
         (PHASES, "Redirects, error pages and subrequests", 5),
     ] {
-        let text = read(document);
-        let heading = format!("\n## {heading}\n");
-        let section = between(&text, &heading, "\n## ")[0];
-        let rows: Vec<_> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
-        assert!(rows.len() >= least, "{document}: {rows:?}");
-        for row in rows {
-            assert!(row.contains(".rs::"), "{document}: no test in {row}");
+        let (claims, proofs) = (claims(document, heading), proofs(document, heading));
+        assert!(claims.len() >= least, "{document}: {claims:?}");
+        for claim in claims {
+            let tests = proofs.iter().find(|(proven, _)| *proven == claim).map_or(0, |(_, tests)| *tests);
+            assert!(tests > 0, "{document}: tests/PROOFS.md has no test of {claim:?}");
         }
+    }
+}
+
+#[test]
+fn documents_for_users_name_no_tests() {
+    for document in documents().iter().filter(|document| *document != "tests/PROOFS.md") {
+        assert!(!read(document).contains(".rs::"), "{document} names a test");
     }
 }
 
