@@ -66,9 +66,9 @@ fn ask(
         }
         return Ok(INTERNAL_ERROR);
     };
-    let is_single = credentials.is_single();
     if let Some(landed) = known(state, key, settings) {
-        return conclude(r, state, settings, Asked { key, is_single }, &landed);
+        let asked = Asked { key, is_single: credentials.is_single() };
+        return conclude(r, state, settings, asked, &landed);
     }
     let found = settings.cache.as_ref().and_then(|cache| worker::with(|worker| worker.look_up(&key, cache)));
     let is_renewal = matches!(found, Some(Found::Stale { on_error: true, .. }));
@@ -87,6 +87,7 @@ fn ask(
         None => CacheStatus::Bypass,
     };
     state.cache_status.set(Some(status));
+    let is_single = credentials.is_single();
     let question = question(r, credentials);
     suspend::suspend(r, state, key, settings, question, is_renewal).or_else(|refused| {
         worker::with(|worker| worker.count_skipped(refused));
