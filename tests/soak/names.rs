@@ -8,7 +8,8 @@ use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::it::harness::process::may_mount;
 use crate::standin::Resolver;
@@ -121,6 +122,10 @@ impl Names {
     /// Ends the connections over IPv6 first: those that are left would be dead without either end knowing.
     pub(crate) fn switch_ipv6_off(&self, first: &Resolver) {
         self.leaves(first, IPV6);
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while has_ipv6_connections(first.addr().port()) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
         set_ipv6(false).expect("the network is the soak's own");
     }
 
@@ -145,6 +150,17 @@ fn is_own_network() -> bool {
     let outer = std::env::var("AUTHGEAR_OUTER_NETWORK").ok().filter(|outer| outer.starts_with("net:["));
     let ours = fs::read_link("/proc/self/ns/net").ok();
     outer.zip(ours).is_some_and(|(outer, ours)| ours.as_os_str() != outer.as_str())
+}
+
+/// Whether a connection over IPv6 to this port is established, whose ends don't know yet that it is over.
+fn has_ipv6_connections(port: u16) -> bool {
+    const ESTABLISHED: &str = "01";
+    let table = fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
+    let port = format!(":{port:04X}");
+    table.lines().any(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        matches!(words[..], [_, local, remote, ESTABLISHED, ..] if local.ends_with(&port) || remote.ends_with(&port))
+    })
 }
 
 fn set_ipv6(on: bool) -> std::io::Result<()> {
