@@ -32,6 +32,6 @@ pub mod cache;
 pub mod settings;
 pub mod access;
 pub mod metrics;
-// The boundary to nginx: the only unsafe code, and the only code that depends on nginx.
+// The edge to nginx: the only unsafe code, and the only code that depends on nginx.
 #[allow(unsafe_code, reason = "nginx is written in C")]
 pub mod nginx;

@@ -1,4 +1,4 @@
-//! The boundary to nginx: the callbacks that nginx calls, and the nginx functions that we call. All unsafe code is here.
+//! The edge to nginx: the callbacks that nginx calls, and the nginx functions that we call. All unsafe code is here.
 //!
 //! The modules are listed in reading order; each uses only the ones above it.
 //!
