@@ -1,13 +1,13 @@
-//! Tells rustc the version of the nginx that is built for, and makes what nginx-sys leaves out or gets wrong.
+//! Passes the nginx version to rustc, and generates the bindings that nginx-sys lacks or gets wrong.
 
 use std::env;
 use std::error::Error;
 use std::path::PathBuf;
 
-/// The oldest nginx that the module is tested with, as nginx's `nginx_version` number.
+/// The oldest supported nginx, as an `nginx_version` number.
 const OLDEST_NGINX: u32 = 1_022_000;
 
-/// Header lines of one name are linked since then.
+/// The first version that links header lines of the same name.
 const LINKED_HEADERS: u32 = 1_023_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -16,12 +16,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let headers = headers()?;
     generate_bindings(&headers)?;
     compile_bit_fields(&headers);
-    // A thread or an exit handler may outlive a dlclose(): keep the code mapped.
+    // A thread or an exit handler may outlive a dlclose(), so the code must stay mapped.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     Ok(())
 }
 
-/// `cfg(nginx1_23_0)`, and a refusal of what was never tested.
+/// Sets `cfg(nginx1_23_0)`, and rejects versions that were never tested.
 fn forward_version() -> Result<(), Box<dyn Error>> {
     let version: u32 = env::var("DEP_NGINX_VERSION_NUMBER")?.trim().parse()?;
     if version < OLDEST_NGINX {
@@ -40,7 +40,7 @@ fn forward_version() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The arguments with which a compiler finds nginx's headers.
+/// The compiler arguments for finding nginx's headers.
 fn headers() -> Result<Vec<String>, Box<dyn Error>> {
     let includes = env::var_os("DEP_NGINX_INCLUDE").ok_or("nginx-sys names no include folders")?;
     let includes = env::split_paths(&includes).map(|path| format!("-I{}", path.display()));
@@ -49,7 +49,7 @@ fn headers() -> Result<Vec<String>, Box<dyn Error>> {
     Ok(includes.chain(defines).collect())
 }
 
-/// nginx-sys includes `ngx_core.h` and `ngx_http.h` only, and macros of macros have no binding there.
+/// nginx-sys includes only `ngx_core.h` and `ngx_http.h`, and has no bindings for macros that expand to macros.
 fn generate_bindings(headers: &[String]) -> Result<(), Box<dyn Error>> {
     const HEADER: &str = "src/nginx/ffi/bindings.h";
     println!("cargo::rerun-if-changed={HEADER}");
@@ -59,7 +59,7 @@ fn generate_bindings(headers: &[String]) -> Result<(), Box<dyn Error>> {
         .clang_args(headers)
         .allowlist_function("ngx_add_channel_event|ngx_http_authgear_.*")
         .allowlist_var("NGX_AUTHGEAR_.*")
-        // Types are nginx-sys's: two of one name would not be one type.
+        // Use the types of nginx-sys: a second definition would be a different type.
         .allowlist_recursively(false)
         .use_core()
         .layout_tests(false)
@@ -68,7 +68,7 @@ fn generate_bindings(headers: &[String]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What bindgen gets wrong is read by a C compiler.
+/// Compiles C code for the bit-fields, which bindgen gets wrong.
 fn compile_bit_fields(headers: &[String]) {
     const SOURCE: &str = "src/nginx/ffi/bit_fields.c";
     println!("cargo::rerun-if-changed={SOURCE}");
@@ -76,6 +76,6 @@ fn compile_bit_fields(headers: &[String]) {
     for argument in headers {
         compiler.flag(argument);
     }
-    // Their own warnings are nginx's.
+    // Warnings here come from nginx's headers.
     compiler.file(SOURCE).warnings(false).compile("bit_fields");
 }

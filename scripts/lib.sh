@@ -1,21 +1,21 @@
 # shellcheck shell=bash
-# What the scripts share: words for the reader, packages, and the nginx that is built for. Sourced, never run.
+# What the scripts share: messages, packages, and the nginx to build for. Sourced, never run.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}
 [[ $TARGET_DIR == /* ]] || TARGET_DIR=$PWD/$TARGET_DIR
-# Absolute, because cargo runs in the repository's root whatever folder the caller is in.
+# Absolute, because cargo runs in the repository's root, whatever the caller's folder is.
 export CARGO_TARGET_DIR=$TARGET_DIR
 
 # shellcheck disable=SC2034 # the scripts use it
 MODULE_FILE=ngx_http_authgear_module.so
 OLDEST_NGINX=1.22.0
-# What the headers of nginx and bindgen need; AWS-LC has C and assembly of its own.
+# Needed for nginx's headers and bindgen; AWS-LC contains C and assembly.
 BUILD_PACKAGES=(gcc libclang-dev libpcre2-dev libssl-dev zlib1g-dev)
 
 # -- words ----------------------------------------------------------------------------------------------------
 
-# Progress goes to stderr: stdout is for the answer of a script.
+# Progress goes to stderr; stdout is for the result of a script.
 say() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2
 }
@@ -25,13 +25,13 @@ die() {
     exit 1
 }
 
-# The absolute path of a folder that an argument names.
+# Prints the absolute path of the folder that an argument names.
 folder() {
     [[ -d $1 ]] || die "there is no folder $1"
     (cd "$1" && pwd)
 }
 
-# The comment at the head of a script is its help.
+# Prints the comment at the head of a script, which is its help.
 usage() {
     sed -n '2,/^[^#]/ { s/^# \{0,1\}//p }' "$0"
 }
@@ -53,7 +53,7 @@ is_installed() {
     [[ $(dpkg-query --show --showformat='${db:Status-Abbrev}' "$1" 2>/dev/null) == ?i* ]]
 }
 
-# Installs those of the named packages that are not there yet.
+# Installs those of the named packages that are missing.
 install_packages() {
     local package missing=()
     if ! command -v apt-get >/dev/null; then
@@ -70,24 +70,24 @@ install_packages() {
         die "apt-get could not install ${missing[*]}: see above, install them by hand, then run this again"
 }
 
-# A fresh machine or container has no lists at all; once a run is enough. A source that can't be reached is no
-# reason to stop, the packages may be in another.
+# A fresh machine or container has no package lists; update them once per run. Continue if a source can't be reached, since
+# the packages may be available from another one.
 update_package_lists() {
     [[ -z ${package_lists_updated:-} ]] || return 0
     package_lists_updated=yes
     as_root apt-get update -q >&2 || say "apt-get update failed, going on with the package lists that are there"
 }
 
-# private_apt FOLDER SUITE KIND: sets APT, the options with which apt-get and apt-cache know what this suite of Debian has,
-# packages (deb) or sources (deb-src), from where the machine gets its own. The lists are in that folder, the machine's stay
-# as they are. Signatures are verified as ever.
+# private_apt FOLDER SUITE KIND: sets APT to the options that make apt-get and apt-cache use this suite of Debian, packages
+# (deb) or sources (deb-src), from the mirrors that the machine uses. The lists are stored in FOLDER; those of the machine
+# don't change. Signatures are verified as usual.
 private_apt() {
     local folder=$1 suite=$2 kind=$3 own
     own="$(own_suite)\|stable\|testing\|unstable\|sid"
     rm -rf "$folder"
     mkdir -p "$folder"/{parts,lists/partial,cache/archives/partial}
     : >"$folder/status"
-    # Either form of them may be missing.
+    # Either form of the source lists may be missing.
     sed "s/^Types:.*/Types: $kind/; /^Suites:/s/\b\($own\)\b/$suite/g" /etc/apt/sources.list.d/*.sources \
         >"$folder/parts/a.sources" 2>/dev/null || true
     sed -n "/^deb /{ s/^deb /$kind /; s/ \($own\)\b/ $suite/; p }" /etc/apt/sources.list /etc/apt/sources.list.d/*.list \
@@ -95,11 +95,11 @@ private_apt() {
     APT=(-q -o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$folder/parts" -o "Dir::State::status=$folder/status"
         -o "Dir::State::lists=$folder/lists" -o "Dir::Cache=$folder/cache" -o "APT::Sandbox::User=$(id -un)"
         -o "Acquire::Languages=none")
-    # A source that has no such list is no reason to stop: sid has no security updates.
+    # Continue if a source has no such list: sid has no security updates.
     apt-get "${APT[@]}" update >"$folder/update.log" 2>&1 || true
 }
 
-# The suite that this system is of.
+# Prints the suite of this system.
 own_suite() {
     # shellcheck source=/dev/null
     (. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
@@ -109,7 +109,7 @@ own_suite() {
 
 find_cargo() {
     local needed found
-    # rustup puts it there and leaves the PATH of a running shell as it is.
+    # rustup installs cargo there, but doesn't change the PATH of a running shell.
     command -v cargo >/dev/null || PATH=$PATH:$HOME/.cargo/bin
     needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml")
     command -v cargo >/dev/null ||
@@ -120,14 +120,14 @@ find_cargo() {
     return 0
 }
 
-# is_older A B: version A is less than version B.
+# is_older A B: succeeds if version A is less than version B.
 is_older() {
     [[ $1 != "$2" && $(printf '%s\n' "$1" "$2" | sort --version-sort | head -n 1) == "$1" ]]
 }
 
 # -- the nginx that is built for ------------------------------------------------------------------------------
 
-# Sets NGINX and NGINX_VERSION. Debian's /usr/sbin is not on everybody's PATH.
+# Sets NGINX and NGINX_VERSION. Debian's /usr/sbin isn't on every user's PATH.
 find_nginx() {
     local wanted=${AUTHGEAR_NGINX:-nginx} words
     NGINX=$(PATH=$PATH:/usr/sbin type -P "$wanted") ||
@@ -142,11 +142,11 @@ find_nginx() {
     export AUTHGEAR_NGINX=$NGINX
 }
 
-# Installs nginx where there is none, and its source tree where none is given, then prepares the headers.
+# Installs nginx if it is missing, gets its source tree if none is given, then prepares the headers.
 prepare_nginx() {
     local source=$1
     install_packages "${BUILD_PACKAGES[@]}"
-    # Debian's package starts a server on port 80, so it is not for a machine that has an nginx.
+    # Debian's package starts a server on port 80, so don't install it on a machine that has an nginx.
     [[ -n ${AUTHGEAR_NGINX:-} ]] || PATH=$PATH:/usr/sbin type -P nginx >/dev/null || install_packages nginx
     find_nginx
     if [[ -z $source ]]; then
@@ -160,7 +160,7 @@ prepare_nginx() {
     configure_nginx "$source" "$TARGET_DIR/nginx-$NGINX_VERSION"
 }
 
-# The version that a source tree is of.
+# Prints the nginx version of a source tree.
 source_version() {
     local header=$1/src/core/nginx.h
     [[ -f $header ]] || die "$1 is not the source tree of an nginx: it has no src/core/nginx.h"
@@ -176,32 +176,32 @@ check_source_version() {
             "or the nginx $version binary in AUTHGEAR_NGINX"
 }
 
-# The flags that nginx itself was configured with, as FLAGS. They decide the layout of its structures: debug,
-# threads and others add members, so none is left out that could matter.
+# Sets FLAGS to the flags that nginx itself was configured with. They determine the layout of its structures: debug, threads
+# and others add members, so any flag that could matter is kept.
 read_configure_flags() {
     local arguments words flag
     arguments=$("$NGINX" -V 2>&1 | sed -n 's/^configure arguments: *//p')
-    # nginx prints them as a shell would read them; xargs splits them without running anything.
+    # nginx prints them quoted for a shell; xargs splits them without running anything.
     words=$(xargs -r printf '%s\n' <<<"$arguments") ||
         die "the configure arguments that \"$NGINX -V\" prints can't be split into words"
     FLAGS=()
     while IFS= read -r flag; do
         case $flag in
             '') ;;
-            # Modules with libraries of their own. They add no member to any structure.
+            # Modules that need libraries of their own. They add no member to any structure.
             --add-dynamic-module=* | --with-http_xslt_module* | --with-http_image_filter_module*) ;;
             --with-http_geoip_module* | --with-stream_geoip_module* | --with-http_perl_module*) ;;
             --with-google_perftools_module) ;;
-            # Source trees of libraries on the machine that built nginx; the headers of this one's do.
+            # Source trees of libraries on the machine that built nginx; this machine's headers are used instead.
             --with-pcre=* | --with-openssl=* | --with-zlib=*) ;;
             *) FLAGS+=("$flag") ;;
         esac
     done <<<"$words"
 }
 
-# configure_nginx SOURCE WORK: runs nginx's configure with FLAGS, which takes seconds and makes nothing, and exports what
-# nginx-sys asks for. It writes to its working directory, so it gets one of its own in which the source tree is linked:
-# the tree may be read-only. All paths it writes are relative, because its makefiles know no path with a space.
+# configure_nginx SOURCE WORK: runs nginx's configure with FLAGS, which takes seconds and builds nothing, and exports the
+# variables that nginx-sys needs. configure writes to its working directory, so it gets a separate one with links to the
+# source tree, which may be read-only. All paths are relative, because nginx's makefiles don't support paths with a space.
 configure_nginx() {
     local source=$1 work=$2
     local stamp=$work/configured log=$work/configure.log wanted
@@ -223,11 +223,11 @@ configure_nginx() {
         tail -n 5 "$log" >&2
         die "nginx's configure failed in $source: see above and $log, install what it asks for, then run this again"
     }
-    # Last, so that an interrupted run is done again.
+    # Last, so that an interrupted run is repeated.
     echo "$wanted" >"$stamp"
 }
 
-# Leaves out what the compiler and the linker get: that is for a build by Debian.
+# Drops the flags for the compiler and the linker, which are for Debian's build.
 drop_compiler_flags() {
     local flag kept=()
     for flag in "${FLAGS[@]}"; do
@@ -251,8 +251,8 @@ make_nginx() {
 
 # -- the module -----------------------------------------------------------------------------------------------
 
-# build_module PROFILE TO [cargo arguments]: builds the module, proves that it loads and puts it at TO. It is renamed
-# into place: a running nginx may have the old file mapped, and one that doesn't load replaces none that does.
+# build_module PROFILE TO [cargo arguments]: builds the module, checks that it loads, and puts it at TO. It is renamed into
+# place: a running nginx may have the old file mapped, and a module that doesn't load must not replace one that does.
 build_module() {
     local profile=$1 to=$2 folder=$1
     shift 2
@@ -266,9 +266,10 @@ build_module() {
     mv "$to.new" "$to"
 }
 
-# What rustc is told besides. A release is the same file byte for byte wherever it is built, and tells of no folder of the
-# machine: the places of panics have paths in them. rustc takes the last folder that matches, and the others may be in
-# ROOT. With musl (Alpine) Rust links programs statically by default, and can't make a module then, nor load libclang.
+# Additional flags for rustc. A release is the same file, byte for byte, wherever it is built, and contains no folder names
+# of the machine: the locations of panics contain paths. If several folders match, rustc uses the last one, and the others
+# may be inside ROOT. With musl (Alpine), Rust links statically by default, and then can neither build a module nor load
+# libclang.
 rustflags() {
     local profile=$1 flags=()
     [[ $profile == release ]] && flags=("--remap-path-prefix=$ROOT=."
@@ -279,13 +280,13 @@ rustflags() {
     printf ']'
 }
 
-# Only nginx can say whether a module is for it.
+# Only nginx itself can tell whether a module is compatible with it.
 check_module_loads() {
     local module=$1 to=$2 dir words
     dir=$(mktemp -d)
-    # Through a link, so that no character of the path means something in nginx's configuration.
+    # Use a link, so that no character of the path has a meaning in nginx's configuration.
     ln -s "$module" "$dir/module.so"
-    # The user that this nginx was built to run as may be unknown to this machine.
+    # The user that this nginx was configured to run as may not exist on this machine.
     printf '%s\n' 'load_module module.so;' 'user root;' 'pid nginx.pid;' 'error_log stderr;' 'events {}' >"$dir/nginx.conf"
     if words=$("$NGINX" -t -p "$dir/" -c nginx.conf -e stderr 2>&1); then
         rm -rf "$dir"
@@ -320,12 +321,13 @@ explain_refusal() {
 
 ASAN_TARGET=x86_64-unknown-linux-gnu
 
-# gcc's runtime is loaded into nginx, which knows nothing of it.
+# gcc's runtime is preloaded into nginx, which isn't linked with it.
 can_check_addresses() {
     [[ $(gcc -print-file-name=libasan.so) == /* && $(uname -m) == x86_64 ]]
 }
 
-# The module with AddressSanitizer in it. The sanitizer needs flags of the nightly toolchain, which the stable one takes too.
+# Builds the module with AddressSanitizer. The sanitizer needs flags of the nightly toolchain, which the stable one accepts
+# with RUSTC_BOOTSTRAP.
 build_with_asan() {
     (cd "$ROOT" && RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=$TARGET_DIR/asan \
         cargo build --locked --lib --release --no-default-features --features export-modules \
@@ -333,7 +335,7 @@ build_with_asan() {
         die "cargo could not build the module with AddressSanitizer: see above"
 }
 
-# Runs tests with that module. Leaks are valgrind's to find: nginx itself leaves memory behind when it ends.
+# Runs tests with that module. Leaks are left to valgrind, since nginx itself leaves memory behind when it ends.
 with_asan() {
     env --unset=AUTHGEAR_VALGRIND AUTHGEAR_TEST_SLOW=3 \
         AUTHGEAR_MODULE="$TARGET_DIR/asan/$ASAN_TARGET/release/libnginx_authgear.so" \

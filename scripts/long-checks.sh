@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# What scripts/test --full does besides: checks that take minutes, or something more from the network. Sourced after lib.sh,
-# never run. Arguments of the checks go to their tests.
+# The additional checks of scripts/test --full, which take minutes or need more from the network. Sourced after lib.sh,
+# never run. The arguments of a check are passed on to its tests.
 # shellcheck disable=SC2154 # scripts/test sets nginx_source and other_nginx
 
-# The advisories are in a repository of their own, which may be out of reach.
+# The advisories are in a separate repository, which may be unreachable.
 check_advisories() {
     command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
     if cargo deny --locked fetch db; then
@@ -17,19 +17,19 @@ check_fuzzing() {
     scripts/fuzz --seconds 120 ${nginx_source:+--nginx-source "$nginx_source"} "$@"
 }
 
-# A release with assertions and overflow checks, for checkers; it is built in less time than one that is shipped.
+# A release with assertions and overflow checks, for checkers; it builds faster than one that is shipped.
 CHECKED=(--config 'profile.release.lto=false' --config 'profile.release.codegen-units=16'
     --config 'profile.release.debug-assertions=true')
 
 # -- Miri -----------------------------------------------------------------------------------------------------
 
-# Left out is what is below src/nginx, which calls C, and the resolver's thread, whose system calls Miri doesn't know. Properties of
-# claims and store take it hours, and so do a hundred thousand resolvers.
+# Excluded are src/nginx (except the tests named here), which calls C, and the resolver thread, whose system calls Miri
+# doesn't support. The property tests of claims and store, and the test with a hundred thousand resolvers, would take hours.
 MIRI_TESTS=(nginx::ffi::request blocks:: breaker:: client:: freshness:: identity_header:: policy:: session:: single_flight::
     --skip the_resolvers_heard_of_last_are_remembered)
 
-# Runs the tests of what is plain Rust in an interpreter that knows undefined behaviour when it sees it. A nightly toolchain
-# has it, if any. Arguments name other tests instead, in which leaks are looked for.
+# Runs the tests of pure Rust code in an interpreter that detects undefined behaviour. Only nightly toolchains have it.
+# Arguments name other tests instead, which are also checked for leaks.
 check_miri() {
     cargo +nightly miri --version >/dev/null 2>&1 ||
         rustup component add --toolchain nightly miri rust-src >&2 ||
@@ -39,13 +39,13 @@ check_miri() {
         return
     fi
     under_miri '' "${MIRI_TESTS[@]}"
-    # What the cache's moka has to free is in a static of crossbeam's at the end, behind pointers with tags, which are none to
-    # Miri: it would take that for leaks.
+    # At the end, memory that moka has yet to free is in a static of crossbeam, behind tagged pointers, which Miri doesn't
+    # recognize: it would report leaks.
     under_miri '-Zmiri-ignore-leaks' cache::
 }
 
-# under_miri FLAGS TESTS... It is some hundred times slower, and a case of a property does what all of them do. The cache's moka
-# keeps to the rules of Tree Borrows, but not to those of Stacked Borrows, which are stricter.
+# under_miri FLAGS TESTS... Miri is some hundred times slower, so each property runs a single case. moka follows the rules
+# of Tree Borrows, but not the stricter ones of Stacked Borrows.
 under_miri() {
     local flags=$1
     shift
@@ -58,22 +58,22 @@ under_miri() {
 SANITIZERS=$TARGET_DIR/sanitizers
 REPORTS=$SANITIZERS/reports
 
-# These look at the memory that a worker holds, and AddressSanitizer keeps up to 256 MB of what was freed for a while.
+# These check the memory of a worker, but AddressSanitizer retains up to 256 MB of freed memory for a while.
 NOT_UNDER_SANITIZERS=(
     --skip fifty_thousand_vanishing_clients_leave_nothing_behind
     --skip a_large_body_is_not_read_to_its_end
     --skip a_head_without_end_is_given_up_in_bounded_memory
     --skip fills_no_memory
-    # It has a step of its own.
+    # It is a separate check.
     --skip fuzz::
-    # These look at memory in the end; without that they pass.
+    # These check memory at the end; apart from that they pass.
     --skip a_connection_that_is_sent_away_is_a_lost --skip a_stream_that_is_reset_is_a_lost
     --skip broken_frames_are_malformed --skip heads_that_break_the_rules --skip a_server_that_lets_no_stream_begin
 )
 
-# Runs the integration tests with an nginx that has AddressSanitizer (leaks too) and UBSan, and modules that have
-# AddressSanitizer, which rustc has for these two machines; it has no UBSan. Memory under valgrind is another step's, and
-# nothing that is traced can look for leaks.
+# Runs the integration tests with an nginx that has AddressSanitizer (with leak detection) and UBSan, and modules that have
+# AddressSanitizer, which rustc supports for these two machines; rustc has no UBSan. valgrind is a separate check, and leaks
+# can't be detected in a traced process.
 check_sanitizers() {
     local status=0
     case $(uname -m) in
@@ -81,7 +81,7 @@ check_sanitizers() {
         *) say "skipped: no AddressSanitizer here" && return ;;
     esac
     mkdir -p "$SANITIZERS"
-    # In a shell of its own: the tests themselves are built against the nginx from before.
+    # In a subshell, because the tests themselves are built against the nginx from before.
     (build_under_sanitizers)
     rm -rf "$REPORTS"
     mkdir "$REPORTS"
@@ -107,8 +107,8 @@ build_under_sanitizers() {
     build_module_under_sanitizers "$SANITIZERS/fault-injection.so" --features export-modules,fault-injection
 }
 
-# Debian's nginx-dev has no more than the headers. Sets source to the tree of the very package that is installed, from where
-# the machine gets its packages; in lists of its own, for the machine's may lack the sources.
+# Debian's nginx-dev has only the headers. Sets source to the source tree of exactly the installed package, from the
+# machine's mirrors. Uses separate lists, because the machine's may lack the sources.
 fetch_nginx_source() {
     local package
     package=$(dpkg-query --show --showformat='${source:Package}=${source:Version}' nginx 2>/dev/null) || true
@@ -121,14 +121,14 @@ fetch_nginx_source() {
     rm -rf "${source%/*}"
     mkdir -p "${source%/*}"
     private_apt "$SANITIZERS/apt" "$(own_suite)" deb-src
-    # The tarball alone, of whatever revision there is now: Debian's patches change no structure.
+    # Only the tarball, of any available revision: Debian's patches change no structure.
     (cd "${source%/*}" && apt-get "${APT[@]}" source --tar-only "${package%%=*}" >&2 && tar -xf nginx_*.orig.tar.*) ||
         die "the source of $package can't be fetched: name the source tree of nginx $NGINX_VERSION with --nginx-source DIR"
 }
 
-# With the flags of the nginx at hand, but for those that the compiler gets. Each allocation from a pool is one from malloc
-# here, so that a byte too far is seen. nginx writes numbers of HTTP/2 to any address where the machine allows it, which is told
-# not to, and it passes null pointers together with a length of 0, which is let pass.
+# Uses the flags of the nginx at hand, except those for the compiler. Each allocation from a pool becomes a malloc, so that
+# overflows by a single byte are detected. nginx writes HTTP/2 integers to unaligned addresses on machines that allow it,
+# which is switched off here, and passes null pointers with a length of 0, which is tolerated.
 build_nginx_under_sanitizers() {
     local source=$1 work=$2
     local sanitize='-fsanitize=address,undefined -fno-sanitize=nonnull-attribute -fno-sanitize-recover=undefined'
@@ -140,12 +140,13 @@ build_nginx_under_sanitizers() {
     cc -g -c "-DREPORTS=\"$REPORTS/report\"" tests/sanitizers/options.c -o "$work/options.o"
     rm -f "$work/objs/nginx"
     say "building nginx $NGINX_VERSION with AddressSanitizer and UBSan"
-    # Not by configure: the programs that it tries have no such function.
+    # Not with configure: its test programs have no such function.
     make_nginx "$work" LINK='cc options.o -Wl,--wrap=ngx_create_pool'
 }
 
-# build_module_under_sanitizers TO [cargo arguments]. Its target is named, or what runs at build time would have the
-# sanitizer too. Assertions and overflow checks find what the sanitizer can't, names and lines are for its reports.
+# build_module_under_sanitizers TO [cargo arguments]. The target is named explicitly; otherwise the sanitizer would also
+# apply to build scripts. Assertions and overflow checks find what the sanitizer can't; symbols and line numbers are for its
+# reports.
 build_module_under_sanitizers() {
     local to=$1 target
     shift
@@ -159,10 +160,10 @@ build_module_under_sanitizers() {
 
 # -- valgrind -------------------------------------------------------------------------------------------------
 
-# Runs the integration tests with each nginx under valgrind, for its errors and definite leaks. What takes thirty times as long
-# runs into its timeouts, so that many tests fail: it is the reports that count, and the tests' verdicts don't. Those under
-# valgrind that do count are part of every run (tests/it/memory.rs), and what they suppress is suppressed here. Many tests wait
-# most of the time, so several run on each processor.
+# Runs the integration tests with each nginx under valgrind, to find errors and definite leaks. Everything takes thirty
+# times as long, so many tests fail with timeouts: only valgrind's reports count, not the results of the tests. The tests
+# under valgrind whose results do count are part of every run (tests/it/memory.rs); their suppressions apply here too. Many
+# tests mostly wait, so several run on each processor.
 check_valgrind() {
     local reports=$TARGET_DIR/valgrind/reports module=$TARGET_DIR/valgrind/$MODULE_FILE words found processes
     install_packages valgrind
@@ -177,18 +178,19 @@ check_valgrind() {
         cargo test --locked --no-default-features --test it -- --skip fuzz:: --test-threads=$(($(nproc) * 3)) "$@" >&2 || true
     processes=$(find "$reports" -type f | wc -l)
     ((processes > 0)) || die "nothing ran under valgrind: see above"
-    # What starts without a descriptor to spare says so.
+    # A process that starts without a spare descriptor reports this.
     found=$(grep -rlv 'Valgrind: failed to move log file descriptor' "$reports") || true
     say "valgrind watched $processes processes"
     [[ -z $found ]] || {
-        # shellcheck disable=SC2086 # one word a report
+        # shellcheck disable=SC2086 # one word per report
         head -n 60 $found >&2
         die "valgrind found something, see above; its reports are in $reports"
     }
 }
 
-# build_module_for_valgrind TO. With assertions and the allocator that valgrind knows, and optimized, or the run takes hours.
-# Reports name functions: to read their lines would cost each of some thousand processes as much as all else that it does.
+# build_module_for_valgrind TO. Built with assertions, with an allocator that valgrind supports, and optimized, since the
+# run would take hours otherwise. Reports name only functions: reading line numbers would double the time of each of some
+# thousand processes.
 build_module_for_valgrind() {
     local to=$1
     CARGO_TARGET_DIR=$TARGET_DIR/valgrind/cargo \

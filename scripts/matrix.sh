@@ -1,21 +1,21 @@
 # shellcheck shell=bash
-# Other versions of nginx than the one at hand: where they come from, and the integration tests with each of them. Sourced by
-# scripts/test after lib.sh, never run.
+# Tests with other versions of nginx than the one at hand: fetches them, and runs the integration tests with each. Sourced
+# by scripts/test after lib.sh, never run.
 
 MATRIX=$TARGET_DIR/matrix
 
-# Series of nginx, and where one of each comes from: a suite of Debian, or the crate nginx-src. The nginx at hand stands for
-# its own series.
+# The series of nginx, each with the place to get a version from: a suite of Debian, or the crate nginx-src. The nginx at
+# hand represents its own series.
 SERIES=(1.22:bookworm 1.26:trixie 1.28:crate newest:sid)
 
-# What differs between versions of nginx, or could: headers in and out, phases and redirects, variables, waiting, HTTP/2 and
-# HTTP/3, memory of requests, reloads, event methods.
+# What differs, or could differ, between versions of nginx: request and response headers, phases and redirects, variables,
+# waiting, HTTP/2 and HTTP/3, the memory of requests, reloads, event methods.
 SMOKE=(
     backends:: caching::hits caching::redirects coalescing::set_cookie event_methods:: framing:: http3:: identity_headers:: lifecycle::
     phases:: require:: status:: variables:: workers::reloads
 )
 
-# Arguments go to the tests.
+# The arguments are passed on to the tests.
 check_matrix() {
     build_modules
     say "the tests with nginx $NGINX_VERSION, which is at hand"
@@ -27,8 +27,8 @@ check_smoke() {
     test_other_versions smoke "${@:-${SMOKE[@]}}"
 }
 
-# test_other_versions EXTENT [arguments of the tests]. With the extent "full" the release module is tested, and a version that
-# can't be had is an error; "smoke" makes do with the one build that has everything in it.
+# test_other_versions EXTENT [arguments of the tests]. With the extent "full", the release module is tested, and an
+# unavailable version is an error; with "smoke", only one build is tested, which includes everything.
 test_other_versions() {
     local extent=$1 row series folder version tested=() failed=()
     shift
@@ -46,7 +46,7 @@ test_other_versions() {
         fi
         version=$(source_version "$folder/source")
         [[ $version != "$NGINX_VERSION" ]] || continue
-        # In a shell of its own: the tests themselves are built against the nginx at hand.
+        # In a subshell, because the tests themselves are built against the nginx at hand.
         (prepare_version "$folder" "$extent")
         say "the tests with nginx $version"
         test_version "$folder" "$extent" "$@" || failed+=("$version")
@@ -62,9 +62,9 @@ fetch_bookworm() { fetch_from_debian bookworm "$1"; }
 fetch_trixie() { fetch_from_debian trixie "$1"; }
 fetch_sid() { fetch_from_debian sid "$1"; }
 
-# Debian's own nginx of a suite as FOLDER/nginx, with all libraries that it is linked with there, from the C library on; in
-# FOLDER/source what its headers are configured from. Nothing is installed: packages are unpacked, and the program is told
-# where its loader and libraries are. What is a day old is fetched anew, for suites move.
+# Fetches Debian's own nginx of a suite as FOLDER/nginx, with all libraries that it is linked with there, including the C
+# library; and as FOLDER/source the source tree for its headers. Nothing is installed: packages are unpacked, and the paths
+# of the loader and the libraries are set in the program. Versions older than a day are fetched again, since suites change.
 fetch_from_debian() {
     local suite=$1 folder=$2 root=$2/root packages
     [[ -z $(find "$folder" -maxdepth 1 -name nginx -mtime -1) ]] || return 0
@@ -82,19 +82,19 @@ fetch_from_debian() {
     take_out "$root" usr/bin/curl "$folder/curl" && take_out "$root" usr/sbin/nginx "$folder/nginx"
 }
 
-# A script that starts the loader would do, were it not for the titles of processes: nginx writes them to where its arguments
-# are, which is somewhere else then.
+# A script that starts the loader would be simpler, but it breaks process titles: nginx writes them over its arguments,
+# which are elsewhere then.
 take_out() {
     local root=$1 program=$1/$2 to=$3 loader libraries
     loader=$(patchelf --print-interpreter "$program") || return
     loader=$(find "$root" -type f -name "${loader##*/}" -print -quit)
     libraries=$(gcc -print-multiarch)
     libraries=$root/usr/lib/$libraries:$root/lib/$libraries
-    # Of the two kinds of path this is the one that holds for libraries of libraries too.
+    # Of the two kinds of path, this one also applies to the libraries of libraries.
     patchelf --set-interpreter "$loader" --force-rpath --set-rpath "$libraries" --output "$to" "$program"
 }
 
-# The source of nginx 1.28, which that crate has in it; cargo fetches and verifies it.
+# The source of nginx 1.28 is part of that crate; cargo fetches and verifies it.
 fetch_crate() {
     local folder=$1 manifest=$1/crate/Cargo.toml
     [[ ! -d $folder/source/src ]] || return 0
@@ -106,7 +106,7 @@ fetch_crate() {
     ln -sfn "${manifest%/*}/nginx" "$folder/source"
 }
 
-# Built as the nginx at hand was, and with HTTP/3 and the event methods that are no epoll.
+# Builds nginx with the flags of the nginx at hand, and also with HTTP/3 and the event methods other than epoll.
 build_nginx() {
     local folder=$1 work=$1/headers
     NGINX_VERSION=$(source_version "$folder/source")
@@ -120,7 +120,7 @@ build_nginx() {
     find_nginx
 }
 
-# Debian's own, of which only the headers are configured.
+# For Debian's own nginx, only configures the headers.
 configure_headers() {
     local folder=$1
     export AUTHGEAR_NGINX=$folder/nginx
@@ -132,7 +132,7 @@ configure_headers() {
 
 # -- the tests with one ---------------------------------------------------------------------------------------------
 
-# Makes the modules for an nginx that was fetched, and itself where it came as source.
+# Builds the modules for a fetched nginx, and nginx itself if it came as source.
 prepare_version() {
     local folder=$1 extent=$2
     if [[ -d $folder/crate ]]; then
@@ -149,8 +149,8 @@ prepare_version() {
     [[ $extent == smoke ]] || build_module release "$folder/module.so"
 }
 
-# Few crates know nginx's headers: for the others, what the build for the nginx at hand came to is taken over. What cargo
-# doesn't find good it makes anew.
+# Only few crates depend on nginx's headers. For the others, reuses the results of the build for the nginx at hand; cargo
+# rebuilds whatever isn't up to date.
 share_builds() {
     local from=$TARGET_DIR/debug to=$MATRIX/cargo/debug
     [[ ! -d $to && -d $from/deps ]] || return 0
@@ -165,12 +165,12 @@ test_version() {
     [[ $extent != smoke ]] || module=$faulty
     environment=(AUTHGEAR_NGINX="$folder/nginx" AUTHGEAR_MODULE="$module" AUTHGEAR_FAULT_MODULE="$faulty"
         AUTHGEAR_HTTP3_CURL="$(find_http3_curl)")
-    # It has to know the symbols of the loader.
+    # valgrind needs the symbols of the loader.
     valgrind -q "$folder/nginx" -v >/dev/null 2>&1 || environment=(--unset=AUTHGEAR_VALGRIND "${environment[@]}")
     env "${environment[@]}" cargo test --locked --no-default-features --test it -- "$@"
 }
 
-# One that is at hand, or came with an nginx.
+# Finds a curl with HTTP/3: one that is installed, or came with a fetched nginx.
 find_http3_curl() {
     local curl
     for curl in "$(type -P curl)" "$MATRIX"/*/curl; do

@@ -6,7 +6,7 @@ PACKAGE=libnginx-mod-http-authgear
 
 # -- what is in it ----------------------------------------------------------------------------------------------
 
-# Makes the package, and looks at it. Takes seconds where the module is there.
+# Builds the package and inspects it. Takes seconds if the module is built already.
 check_package() {
     local package content again
     [[ -z $other_nginx ]] || { say "skipped: this is not the system's nginx" && return; }
@@ -19,7 +19,7 @@ check_package() {
     check_files "$content"
     check_copyright "$content/usr/share/doc/$PACKAGE/copyright"
     check_size "$content/usr/lib/nginx/modules/$MODULE_FILE"
-    # lintian isn't installed for this alone.
+    # lintian isn't installed only for this.
     if command -v lintian >/dev/null; then
         lintian --allow-root --fail-on error,warning "$package"
     fi
@@ -45,7 +45,7 @@ check_fields() {
         die "the version of the package is not that of Cargo.toml"
 }
 
-# Exactly these files (debhelper compresses documents that are large), and scripts that name the link.
+# Exactly these files (debhelper compresses large documents), and maintainer scripts that name the link.
 check_files() {
     local content=$1 doc=./usr/share/doc/$PACKAGE expected found script
     expected=$(
@@ -67,7 +67,7 @@ check_files() {
     grep -q 'dpkg-trigger --no-await nginx-reload' "$content/DEBIAN/postinst" || die "nginx is not told of the module"
 }
 
-# A library that Cargo.lock has, and one whose terms want to be repeated.
+# Checks for a library from Cargo.lock, and for one whose licence must be included.
 check_copyright() {
     local name
     while read -r name _; do
@@ -77,12 +77,13 @@ check_copyright() {
     grep -q '^-- aws-lc-sys [0-9.]*, LICENSE --$' "$1" || die "the copyright file lacks AWS-LC's terms"
 }
 
-# What the manual says of the file: its size, give or take what another compiler makes of it, and the libraries that it loads.
+# Checks what the manual says about the file: its size, with a tolerance for other compilers, and the libraries that it
+# loads.
 check_size() {
     local said size libraries names
     libraries=$(readelf --dynamic --wide "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\.so.*/\1/p' | grep -v '^ld-linux' | sort | xargs)
     [[ $libraries == "libc libgcc_s" ]] || die "the module loads other libraries than the manual says: $libraries"
-    # AWS-LC's functions would be found by nginx's OpenSSL, were they exported.
+    # If AWS-LC's functions were exported, nginx's OpenSSL could be bound to them.
     names=$(nm --dynamic --defined-only "$1" | awk '{ print $3 }' | sort | xargs)
     [[ $names == "ngx_http_authgear_module ngx_module_names ngx_module_order ngx_modules" ]] ||
         die "the module exports other names than nginx looks up: $names"
@@ -94,11 +95,11 @@ check_size() {
 
 # -- the module again -------------------------------------------------------------------------------------------
 
-# Builds the module from nothing in another folder, which has a space in its name, with other copies of its libraries: it has
-# to be the same file.
+# Builds the module from scratch in another folder, which has a space in its name, with other copies of its libraries. The
+# file must be identical.
 check_reproducible() {
     local module=$TARGET_DIR/release/$MODULE_FILE elsewhere=$TARGET_DIR/reproducible/other\ place
-    # Some libraries note when they were compiled, and cargo doesn't know if that was by scripts/build.
+    # Some libraries record the time of compilation, and cargo doesn't know whether scripts/build compiled them.
     cargo clean --release --package libmimalloc-sys
     build_module release "$module"
     rm -rf "$elsewhere"
@@ -113,7 +114,8 @@ check_reproducible() {
 
 # -- in use -----------------------------------------------------------------------------------------------------
 
-# Installs it in a Debian of its own, in a folder: apt, dpkg and nginx are the real ones, and the machine's are not touched.
+# Installs the package in a separate Debian system, in a folder: apt, dpkg and nginx are real, and the machine's own aren't
+# touched.
 check_installation() {
     local root=$TARGET_DIR/package/root package newer unfit
     [[ -z $other_nginx ]] || { say "skipped: this is not the system's nginx" && return; }
@@ -129,8 +131,8 @@ check_installation() {
     as_root rm -rf "$root"
 }
 
-# The system that this one is, but for what isn't needed to install a package. What the package asks for is there to be
-# installed.
+# Creates a root file system like this system's, without what isn't needed to install a package. The packages that ours
+# depends on are available for installation.
 make_root() {
     local root=$1 suite source sources=()
     for source in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
@@ -146,7 +148,7 @@ make_root() {
         die "mmdebstrap could not make a Debian in $root: see above"
 }
 
-# The same for an nginx that isn't there.
+# The same package for an nginx that doesn't exist.
 unfit_package() {
     local folder=$TARGET_DIR/package/unfit
     rm -rf "$folder"

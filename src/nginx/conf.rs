@@ -1,4 +1,4 @@
-//! Configuration: directives, the structures that they fill, and how levels are merged.
+//! Configuration: directives, the structures that they fill, and the merging of levels.
 
 pub mod place;
 pub mod others;

@@ -1,4 +1,4 @@
-//! The module as nginx sees it: its tables, and its place in the life of a process.
+//! The module as nginx sees it: its tables, and its callbacks in the life of a process.
 
 mod commands;
 
@@ -31,7 +31,7 @@ static CONTEXT: ngx_http_module_t = ngx_http_module_t {
     merge_loc_conf: Some(merge_location_conf),
 };
 
-/// What nginx knows the module by.
+/// The module's definition, which nginx looks up by this name.
 #[cfg_attr(feature = "export-modules", used, unsafe(no_mangle))]
 #[allow(non_upper_case_globals, reason = "nginx's name")]
 pub static mut ngx_http_authgear_module: ngx_module_t = ngx_module_t {
@@ -44,9 +44,9 @@ pub static mut ngx_http_authgear_module: ngx_module_t = ngx_module_t {
     ..ngx_module_t::default()
 };
 
-/// The tables that nginx looks up in the file. Written by hand, since the macro of the ngx crate has no order: without
-/// one a dynamic module's access handler runs before `allow`, `deny` and `auth_basic`, and a request that those refuse
-/// would cost a call.
+/// The symbols that nginx looks up in the file. Written by hand, since the macro of the ngx crate sets no order. Without an
+/// order, the access handler of a dynamic module runs before `allow`, `deny` and `auth_basic`, and a request that those
+/// refuse would cost a call.
 #[cfg(feature = "export-modules")]
 #[allow(unreachable_pub, reason = "nginx reaches them, by name")]
 mod exports {
@@ -100,8 +100,8 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     })
 }
 
-/// A configuration is about to be used, by workers that are still to be forked. An error would end nginx, also where it
-/// only reloads.
+/// Called before a configuration is used, by workers that are forked later. An error would terminate nginx, even on a
+/// reload.
 unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     contain(Site::InitModule, NGX_OK as ngx_int_t, || {
         // SAFETY: C API: nginx passes the cycle.
@@ -112,11 +112,11 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     })
 }
 
-/// A worker starts. What fails here fails the requests that need it, each with a 500, and not the worker: nginx would not
-/// start another one in its place.
+/// Called when a worker starts. A failure here makes each request that needs the resolver fail with a 500, but doesn't end
+/// the worker, because nginx would not replace it.
 unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     contain(Site::InitProcess, NGX_OK as ngx_int_t, || {
-        // SAFETY: MAIN THREAD: written once, when the process starts. The cache manager and loader come here as well.
+        // SAFETY: MAIN THREAD: written once, when the process starts. The cache manager and loader also call this.
         let kind = unsafe { ngx_process };
         // SAFETY: C API: nginx passes the cycle.
         let Some(cycle) = (unsafe { cycle.as_mut() }) else {

@@ -1,4 +1,4 @@
-//! One request: the phases that it goes through, and what is known of it.
+//! One request: its phases, and its state.
 
 pub mod explain;
 pub mod phases;

@@ -1,4 +1,4 @@
-//! One worker process: the requests that wait, the flights they wait for, and the caches.
+//! One worker process: its waiting requests, the flights that they wait for, and the caches.
 
 mod calls;
 mod ended;

@@ -1,4 +1,4 @@
-//! What is in the shared memory of each kind of zone.
+//! The contents of the shared memory of each kind of zone.
 
 #[cfg(feature = "fault-injection")]
 pub mod model;

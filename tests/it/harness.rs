@@ -1,7 +1,7 @@
-//! What every integration test stands on: nginx instances of its own, and HTTP clients which can misbehave.
+//! The base of every integration test: nginx instances of its own, and HTTP clients which can misbehave.
 //!
-//! A test starts as many instances as it likes, talks to them, and calls [`Nginx::finish`], which fails the test
-//! when nginx did not end by itself or logged what it should not have. Everything blocks: tests are plain threads.
+//! A test starts any number of instances, talks to them, and calls [`Nginx::finish`], which fails the test if nginx did not
+//! end by itself or logged something unexpected. All calls block: tests are plain threads.
 //!
 //! The environment can change what is run, never what is tested:
 //!
@@ -58,7 +58,7 @@ pub(crate) use wire::{Wire, burst, for_each_wire, in_background, send, try_send}
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what should take no time at all: long enough for a loaded machine.
+/// How long a test waits for something that should take no time: long enough for a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A timeout, stretched for slow runners such as valgrind.
@@ -68,7 +68,7 @@ pub(crate) fn stretched(timeout: Duration) -> Duration {
     timeout.mul_f64(factor)
 }
 
-/// Asks until there is an answer. Processes and log files give no event that could be waited for instead.
+/// Polls until there is an answer, for processes and log files, which provide no event to wait for.
 pub(crate) fn poll<T>(timeout: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + stretched(timeout);
     loop {

@@ -1,4 +1,4 @@
-//! Tests of the harness itself, on stock nginx: a harness that lies makes every other test worthless.
+//! Tests of the harness itself, on stock nginx: errors in the harness would make every other test worthless.
 
 mod backend;
 mod clients;

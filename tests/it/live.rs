@@ -1,4 +1,4 @@
-//! A stage with an nginx on it that tells how each request ends.
+//! A stage with a running nginx that reports how each request ended.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::harness::{Builder, COUNTERS, Http1, Nginx, PATIENCE, Request, Respons
 use super::stage::Stage;
 use super::standin::{Fault, Resolver};
 
-/// What its stage has is at hand here too.
+/// Dereferences to its stage.
 pub(crate) struct Live {
     stage: Stage,
     pub(crate) nginx: Nginx,
@@ -21,7 +21,7 @@ impl Deref for Live {
     }
 }
 
-/// What a client gets to see of a request's end: status, `$authgear_result`, `$authgear_reason`.
+/// The end of a request as the client sees it: status, `$authgear_result`, `$authgear_reason`.
 pub(crate) type Ending = (u16, String, String);
 
 impl Live {
@@ -29,7 +29,7 @@ impl Live {
         Self::with(Resolver::start(), "")
     }
 
-    /// With more lines in the server, which resolves and passes everything to the backend.
+    /// Adds lines to the server, which resolves and passes everything to the backend.
     pub(crate) fn with(resolver: Resolver, lines: &str) -> Self {
         Self::build(resolver, lines, |builder| builder)
     }
@@ -39,7 +39,7 @@ impl Live {
         Self::at(&url, resolver, lines, change)
     }
 
-    /// Asks at this URL, which may lead anywhere. `{pass}` in the lines passes to the backend.
+    /// Resolves at this URL, which may be any server's. `{pass}` in the lines passes to the backend.
     pub(crate) fn at(
         url: &str,
         resolver: Resolver,
@@ -59,15 +59,15 @@ impl Live {
         Self { stage, nginx: change(builder).start() }
     }
 
-    /// Sends a request over HTTP/1.1 and leaves the connection to be answered later.
+    /// Sends a request over HTTP/1.1 and returns the connection, to read the answer later.
     pub(crate) fn begin(&self, request: &Request) -> Http1 {
         let mut connection = Http1::connect(self.nginx.port()).expect("nginx accepts");
         connection.send(request).expect("nginx reads");
         connection
     }
 
-    /// Has the probe of a breaker that is open wait at the resolver's gate: until that opens, or `authgear_timeout` is over, no
-    /// other call is made for these requests.
+    /// Makes the probe of an open breaker wait at the resolver's gate: until the gate opens, or `authgear_timeout` is over,
+    /// no other call is made for these requests.
     #[track_caller]
     pub(crate) fn hold_probe(&self, request: impl Fn() -> Request) -> Http1 {
         self.resolver.set_fault(Some(Fault::Gate));
@@ -79,13 +79,13 @@ impl Live {
         probe.expect("the breaker lets a call be made")
     }
 
-    /// A request with a credential of its own gets the answer that was asked for it.
+    /// Checks that a request with a fresh credential gets the answer to that credential.
     #[track_caller]
     pub(crate) fn assert_resolves(&self, wire: Wire) {
         assert_ending(&send(&self.nginx, wire, self.unique()), 200, "valid", "resolved");
     }
 
-    /// Requests are answered again: at once, but on a machine that is too busy to answer within a short timeout.
+    /// Checks that requests are answered again: at once, unless the machine is too busy to answer within a short timeout.
     #[track_caller]
     pub(crate) fn assert_recovers(&self, wire: Wire) {
         let answered = || (send(&self.nginx, wire, self.unique()).status == 200).then_some(());
@@ -97,7 +97,7 @@ impl Live {
     }
 }
 
-/// The answers to requests that wait, in their order.
+/// The answers to waiting requests, in order.
 #[track_caller]
 pub(crate) fn answers(waiting: Vec<Http1>) -> Vec<Response> {
     waiting.into_iter().map(|mut connection| connection.receive(b"GET").expect("an answer")).collect()

@@ -1,4 +1,4 @@
-//! What the tests stand on: a resolver, a backend that echoes, and nginx with the module between them, whose users ask.
+//! The setup of most tests: a resolver, an echo backend, and nginx with the module between them.
 
 use std::borrow::Borrow;
 use std::fmt::Display;
@@ -9,7 +9,7 @@ use super::harness::{Builder, EchoReply, Nginx, Request, Response, Wire, send};
 use super::standin::echo::{Echo, Http, Seen};
 use super::standin::{Accounts, Kind, Resolver};
 
-/// Settings with which nginx lets every odd header name in.
+/// Settings that make nginx accept all odd header names.
 pub(crate) const LAX: &str = "underscores_in_headers on; ignore_invalid_headers off;";
 
 pub(crate) type Pairs = Vec<(String, String)>;
@@ -31,7 +31,7 @@ impl Stage {
         Self { resolver, echo: Http::start(), used: AtomicU64::new(0) }
     }
 
-    /// With another kind of backend.
+    /// Uses another kind of backend.
     pub(crate) fn before(echo: Echo) -> Self {
         Self { resolver: Resolver::start(), echo, used: AtomicU64::new(0) }
     }
@@ -50,7 +50,7 @@ impl Stage {
         format!("proxy_pass http://{};", self.echo.addr())
     }
 
-    /// A server that resolves and passes everything to the echo; nothing under `/open/` is resolved.
+    /// A server that resolves and passes everything to the echo, except that nothing under `/open/` is resolved.
     pub(crate) fn builder(&self) -> Builder {
         let (resolve, pass) = (self.resolve(), self.pass());
         Nginx::builder().server(format!(
@@ -58,12 +58,12 @@ impl Stage {
         ))
     }
 
-    /// The same by a line at the level http, so in each server that a test adds, and without `/open/`.
+    /// The same with the directive at the level http, so for each server that a test adds, and without `/open/`.
     pub(crate) fn site(&self) -> Builder {
         Nginx::builder().http(self.resolve()).server(format!("location / {{ {} }}", self.pass()))
     }
 
-    /// The server of [`Stage::builder`] with these lines as well, and every odd header name let in.
+    /// Starts the server of [`Stage::builder`] with these lines added, accepting all odd header names.
     pub(crate) fn start_lax(&self, lines: impl Into<String>) -> Nginx {
         self.builder().http(LAX).server(lines.into()).start()
     }
@@ -74,18 +74,18 @@ impl Stage {
         Request::get("/").header(name, value)
     }
 
-    /// The one that most tests send.
+    /// The request that most tests send.
     pub(crate) fn alice(&self) -> Request {
         self.request_of("alice", Kind::Bearer)
     }
 
-    /// A request with a good credential of alice's that no other request here has.
+    /// A request with a good credential of alice's that no other request on this stage has.
     pub(crate) fn unique(&self) -> Request {
         let n = self.used.fetch_add(1, Ordering::Relaxed);
         token_of("alice", format_args!("unique-{n}"))
     }
 
-    /// What the backend got. The request must be answered with 200, and reach the backend once.
+    /// Returns what the backend got. The request must be answered with 200, and reach the backend once.
     #[track_caller]
     pub(crate) fn ask(&self, nginx: &Nginx, wire: Wire, request: impl Borrow<Request>) -> Seen {
         self.echo.clear();
@@ -94,7 +94,7 @@ impl Stage {
         self.only_request()
     }
 
-    /// The one request that the backend got since the last [`Stage::ask`].
+    /// The single request that the backend got since the last [`Stage::ask`].
     #[track_caller]
     pub(crate) fn only_request(&self) -> Seen {
         let mut seen = self.echo.requests();
@@ -102,7 +102,7 @@ impl Stage {
         seen.remove(0)
     }
 
-    /// A request that nginx answers without the backend.
+    /// Checks that nginx answers a request without the backend.
     #[track_caller]
     pub(crate) fn refused(&self, nginx: &Nginx, wire: Wire, request: Request) -> Response {
         self.echo.clear();
@@ -111,7 +111,7 @@ impl Stage {
         response
     }
 
-    /// The backend says that it was told of this user.
+    /// Checks that the backend got this user's identity.
     #[track_caller]
     pub(crate) fn assert_is(&self, user: &str, response: &Response) {
         let reply = EchoReply::of(response);
@@ -119,7 +119,7 @@ impl Stage {
         assert_eq!(reply.header("x-authgear-session-valid"), Some("true"));
     }
 
-    /// A request with credentials of its own is resolved from beginning to end.
+    /// Checks that a request with fresh credentials is resolved completely.
     #[track_caller]
     pub(crate) fn assert_serves(&self, nginx: &Nginx) {
         for wire in [Wire::Http1, Wire::Http2] {
@@ -127,7 +127,7 @@ impl Stage {
         }
     }
 
-    /// Runs it, and returns how many calls it cost.
+    /// Runs a function, and returns its result and how many calls it caused.
     pub(crate) fn calls_of<T>(&self, run: impl FnOnce() -> T) -> (T, u64) {
         let before = self.resolver.call_count();
         let result = run();
@@ -140,18 +140,18 @@ pub(crate) fn with_bearer(token: &str) -> Request {
     Request::get("/").header("Authorization", format!("Bearer {token}"))
 }
 
-/// A request with the `n`th good bearer token of that user, whatever `n` is. Every stand-in knows these.
+/// A request with the `n`th good bearer token of that user, for any `n`. Every stand-in accepts these.
 pub(crate) fn token_of(user: &str, n: impl Display) -> Request {
     with_bearer(&format!("user:{user}:{n}"))
 }
 
-/// That request, with such a token as well.
+/// Adds such a token to a request.
 pub(crate) fn by(user: &str, request: Request) -> Request {
     request.header("Authorization", format!("Bearer user:{user}:1"))
 }
 
-/// Every header (or CGI parameter) that a careless backend may take for an identity header, in alphabetical order: names
-/// as [`fold`] has them, `HTTP_` of CGI apart.
+/// Every header (or CGI parameter) that a careless backend may take for an identity header, in alphabetical order. Names
+/// are as [`fold`] returns them, without the `HTTP_` of CGI.
 pub(crate) fn identity_among<N: AsRef<[u8]>, V: AsRef<[u8]>>(headers: &[(N, V)]) -> Pairs {
     let folded = headers.iter().map(|(name, value)| {
         let name = fold(name.as_ref());
@@ -163,18 +163,18 @@ pub(crate) fn identity_among<N: AsRef<[u8]>, V: AsRef<[u8]>>(headers: &[(N, V)])
     found
 }
 
-/// The same of what a backend has got.
+/// The same for what a backend has got.
 pub(crate) fn identity(seen: &Seen) -> Pairs {
     identity_among(&seen.headers)
 }
 
-/// The same of what a backend has got, as its answer tells the client.
+/// The same for what a backend has got, read from its answer to the client.
 #[track_caller]
 pub(crate) fn identity_told(response: &Response) -> Pairs {
     identity_among(&EchoReply::of(response).headers)
 }
 
-/// What [`identity`] is to be for that user: each header once, with the resolver's value.
+/// The expected result of [`identity`] for that user: each header once, with the resolver's value.
 pub(crate) fn identity_of(user: &str) -> Pairs {
     let user = Accounts::default().user(user);
     if user.disabled {
@@ -197,7 +197,7 @@ pub(crate) fn identity_of(user: &str) -> Pairs {
     expected
 }
 
-/// Text pairs as the stand-ins take them.
+/// Text pairs in the form that the stand-ins take.
 pub(crate) fn pairs<V: AsRef<str>>(pairs: &[(&str, V)]) -> Pairs {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_ref().to_owned())).collect()
 }

@@ -9,15 +9,16 @@
 //! | `unverified` | `viewer` | not verified |
 //! | `disabled` | `viewer` | every credential resolves to *invalid* |
 //!
-//! Each has one credential of each [`Kind`], the same in every run. [`Accounts::mint`] makes more. Without any
-//! set-up these are good as well, so that a load test can make millions of them:
-//! * bearer token, `app_access_token` and `app_session`: `user:<name>:<anything>`
-//! * `session`: `<the user's id>.<any 32 alphanumerics>`
+//! Each user has one credential of each [`Kind`], the same in every run. [`Accounts::mint`] makes more. In addition, the
+//! following are valid without any setup, so that a load test can make millions of them:
+//! - bearer token, `app_access_token` and `app_session`: `user:<name>:<anything>`
+//! - `session`: `<the user's id>.<any 32 alphanumerics>`
 //!
-//! `revoke` works on all of these. Sessions (`session`, `app_session`) end by lifetime. All but those that are good without
-//! set-up, and JWTs, end by idle time as well, where an access is that they are resolved; the clock can be advanced. The idle
-//! time of a `session` counts from its last access, and that of the others, which are grants, from the access before the last:
-//! the real server sets a grant's end from what it reads before it writes the new access.
+//! `revoke` works on all of these. Sessions (`session`, `app_session`) expire at the end of their lifetime. All credentials
+//! except JWTs and those that are valid without setup also expire when idle, where being resolved counts as access; the
+//! clock can be advanced. The idle time of a `session` counts from its last access. That of the others, which are grants,
+//! counts from the access before the last: the real server computes a grant's end from what it reads before it writes the
+//! new access.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,7 +28,7 @@ use super::date;
 
 mod jwt;
 
-/// What a credential is. `AppAccessToken` is a bearer token in a cookie: the same tokens work in both places.
+/// The kinds of credentials. `AppAccessToken` is a bearer token in a cookie: the same tokens work in both places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     Bearer,
@@ -49,7 +50,7 @@ impl Kind {
         }
     }
 
-    /// Tokens are looked up without regard to where they were sent.
+    /// Tokens are looked up independently of where they were sent.
     fn store(self) -> Self {
         if self == Self::AppAccessToken { Self::Bearer } else { self }
     }
@@ -74,7 +75,7 @@ impl Credentials {
         }
     }
 
-    /// Name and value of the request header that presents it.
+    /// The name and value of the request header with the credential.
     pub fn header(&self, kind: Kind, cookie_prefix: &str) -> (String, String) {
         match kind.cookie() {
             None => ("Authorization".to_owned(), format!("Bearer {}", self.bearer)),
@@ -88,7 +89,7 @@ pub struct User {
     pub name: String,
     pub id: String,
     pub roles: Vec<String>,
-    /// Today's server sends an empty `X-Authgear-Session-Amr` whatever this is; so it is empty here.
+    /// Today's server sends an empty `X-Authgear-Session-Amr` in any case, so it is empty here.
     pub amr: Vec<String>,
     pub anonymous: bool,
     pub verified: bool,
@@ -104,7 +105,7 @@ struct Grant {
     created: Duration,
     last_access: Duration,
     previous_access: Duration,
-    /// When an access token ends; sessions end by the rules of the deployment.
+    /// When an access token expires; sessions expire by the settings of the deployment.
     expires: Option<Duration>,
 }
 
@@ -122,7 +123,7 @@ struct Inner {
     idle_timeout: Option<Duration>,
 }
 
-/// A handle: clones share the same accounts.
+/// A handle: clones share the accounts.
 #[derive(Debug, Clone)]
 pub struct Accounts(Arc<Mutex<Inner>>);
 
@@ -185,12 +186,12 @@ impl Accounts {
         fixed_credentials(&self.user(name).name)
     }
 
-    /// One more credential. Strings are never used twice, and are the same in every run.
+    /// Makes another credential. The strings are unique, and the same in every run.
     pub fn mint(&self, name: &str, kind: Kind) -> String {
         self.mint_until(name, kind, None)
     }
 
-    /// As [`Self::mint`], ending at a time (since 1970).
+    /// Like [`Self::mint`], with a time of expiry (since 1970).
     pub fn mint_until(&self, name: &str, kind: Kind, expires: Option<Duration>) -> String {
         let name = self.user(name).name;
         let mut inner = self.lock();
@@ -200,7 +201,7 @@ impl Accounts {
         value
     }
 
-    /// The `n`th of the credentials that are good without having been made.
+    /// The `n`th of the credentials that are valid without setup.
     pub fn wildcard(&self, name: &str, kind: Kind, n: u64) -> String {
         match kind {
             Kind::Session => format!("{}.{n:032}", self.user(name).id),
@@ -208,8 +209,8 @@ impl Accounts {
         }
     }
 
-    /// A token shaped as a JWT, for resolver requests of that origin (`https://auth.example.com`) only, until `exp`
-    /// (seconds since 1970). Its claims are those of the real server. Any change to it makes it unknown.
+    /// A token in the form of a JWT, valid only for resolver requests of that origin (`https://auth.example.com`), until
+    /// `exp` (seconds since 1970). Its claims are those of the real server. Any change to it makes it unknown.
     pub fn jwt(&self, name: &str, origin: &str, exp: u64) -> String {
         let user = self.user(name);
         let now = self.now().as_secs();
@@ -222,7 +223,7 @@ impl Accounts {
         token
     }
 
-    /// From now on this string is no credential, of whatever kind.
+    /// Revokes this string as a credential of any kind.
     pub fn revoke(&self, credential: &str) {
         self.lock().revoked.insert(credential.to_owned());
     }
@@ -237,27 +238,28 @@ impl Accounts {
         change(inner.users.get_mut(name).unwrap_or_else(|| panic!("no user {name}")));
     }
 
-    /// Sessions end that long after they were made.
+    /// Makes sessions expire this long after they were made.
     pub fn set_session_lifetime(&self, lifetime: Option<Duration>) {
         self.lock().session_lifetime = lifetime;
     }
 
-    /// Sessions end that long after they were last resolved, grants after they were resolved the time before.
+    /// Makes sessions expire this long after they were last resolved, and grants this long after the resolution before the
+    /// last.
     pub fn set_idle_timeout(&self, timeout: Option<Duration>) {
         self.lock().idle_timeout = timeout;
     }
 
-    /// Moves the clock by which sessions and tokens end.
+    /// Advances the clock by which sessions and tokens expire.
     pub fn advance(&self, by: Duration) {
         self.lock().clock_offset += by;
     }
 
-    /// Since 1970, by that clock.
+    /// The time since 1970, by that clock.
     pub fn now(&self) -> Duration {
         self.lock().now()
     }
 
-    /// Whose bearer token this is, in a request to `origin`.
+    /// The user of a bearer token, in a request to `origin`.
     pub fn by_token(&self, token: &[u8], origin: &str) -> Option<User> {
         let token = std::str::from_utf8(token).ok()?;
         let mut inner = self.lock();
@@ -271,7 +273,7 @@ impl Accounts {
         inner.resolve(Kind::Bearer, token)
     }
 
-    /// Whose `app_session` or `session` cookie this is. Counts as access, as does a token's.
+    /// The user of an `app_session` or `session` cookie. Counts as access, as it does for tokens.
     pub fn by_session(&self, kind: Kind, value: &[u8]) -> Option<User> {
         self.lock().resolve(kind, std::str::from_utf8(value).ok()?)
     }
@@ -330,7 +332,7 @@ fn fixed_credentials(name: &str) -> Credentials {
     }
 }
 
-/// 32 alphanumerics, with a UUID before them for a session, as the real server's.
+/// 32 alphanumerics, for a session after a UUID, as on the real server.
 fn credential(name: &str, kind: Kind, n: u64) -> String {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let hash = blake3::hash(format!("{name} {kind:?} {n}").as_bytes());

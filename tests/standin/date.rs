@@ -23,8 +23,8 @@ pub fn http_date(unix: u64) -> String {
     )
 }
 
-/// Year, month and day of a day counted from 1970-01-01. Years are made to start in March, so that the leap day is
-/// the last of its year.
+/// The year, month and day of a day counted from 1970-01-01. Years are shifted to start in March, so that the leap day is
+/// the last day of a year.
 fn civil(days: u64) -> (u64, u64, u64) {
     let z = days + 719_468;
     let (era, day_of_era) = (z / 146_097, z % 146_097);

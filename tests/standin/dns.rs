@@ -1,4 +1,4 @@
-//! A name server: what it says of each name is up to the test. Messages are those of RFC 1035, made by hand.
+//! A name server whose replies the test defines. Messages are those of RFC 1035, encoded by hand.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -12,14 +12,14 @@ use tokio::task::JoinHandle;
 
 use super::runtime;
 
-/// What is said of a name.
+/// The reply for a name.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// NOERROR with those of the family that is asked for, or with none.
+    /// NOERROR with the addresses of the requested family, if any.
     Addresses(Vec<IpAddr>),
-    /// The same behind this many CNAME records, one after the other.
+    /// The same behind this many CNAME records in a row.
     Aliases(usize, Vec<IpAddr>),
-    /// By UDP nothing but the mark that the reply is too long for it; by TCP these.
+    /// By UDP only a truncated reply; by TCP these addresses.
     ByTcp(Vec<IpAddr>),
     /// NXDOMAIN.
     NoSuchName,
@@ -29,18 +29,18 @@ pub enum Reply {
     Refused,
     /// NOTIMP.
     NotImplemented,
-    /// Not a word.
+    /// No reply.
     Silence,
-    /// Bytes that are no message.
+    /// Bytes that aren't a message.
     Garbage,
-    /// The addresses of IPv4 for who asks for those, and silence for who asks for IPv6.
+    /// The IPv4 addresses; no reply to queries for IPv6.
     SilentOnIpv6(Vec<IpAddr>),
-    /// The addresses of IPv4 for who asks for those, and SERVFAIL for who asks for IPv6.
+    /// The IPv4 addresses; SERVFAIL for queries for IPv6.
     FailsOnIpv6(Vec<IpAddr>),
-    /// Addresses, and those of the one family that much later than those of the other.
+    /// Addresses, where those of one family arrive this much later than those of the other.
     LateOnIpv4(Duration, Vec<IpAddr>),
     LateOnIpv6(Duration, Vec<IpAddr>),
-    /// Another reply, that much later.
+    /// Another reply, this much later.
     Late(Duration, Box<Reply>),
 }
 
@@ -51,7 +51,7 @@ impl Reply {
 }
 
 struct Zone {
-    /// Of single names, and of all below one where that begins with `*.`; the first counts.
+    /// Replies for single names, and for all subdomains of a name that begins with `*.`; the first match counts.
     names: Vec<(String, Reply)>,
     others: Reply,
 }
@@ -69,7 +69,7 @@ pub struct NameServer {
 }
 
 impl NameServer {
-    /// On port 53, the only one that `resolv.conf` knows, of an address of the loopback interface's that nobody else has.
+    /// Listens on port 53, the only one that `resolv.conf` supports, of an unused address of the loopback interface.
     ///
     /// # Errors
     /// If this process may not listen there.
@@ -110,17 +110,17 @@ impl NameServer {
         self.address
     }
 
-    /// The lines of a `resolv.conf` that lead here.
+    /// The contents of a `resolv.conf` for this server.
     pub fn resolv_conf(&self) -> String {
         format!("nameserver {}\n", self.address)
     }
 
-    /// Of every name, from now on.
+    /// Sets the reply for every name, from now on.
     pub fn say(&self, reply: Reply) {
         self.say_of(Vec::new(), reply);
     }
 
-    /// Of these names, and of all others.
+    /// Sets the replies for these names, and for all others.
     pub fn say_of(&self, names: Vec<(String, Reply)>, others: Reply) {
         *self.shared.zone.lock().unwrap() = Zone { names, others };
     }
@@ -194,10 +194,10 @@ const AAAA: u16 = 28;
 
 struct Query {
     id: [u8; 2],
-    /// In small letters, without a dot at the end.
+    /// In lower case, without a trailing dot.
     name: String,
     kind: u16,
-    /// Name, type and class, as they came.
+    /// Name, type and class, as received.
     question: Vec<u8>,
 }
 
@@ -219,7 +219,7 @@ impl Query {
     }
 }
 
-/// `None`: nothing is sent.
+/// Returns `None` to send nothing.
 async fn message(query: &Query, mut reply: Reply, by_tcp: bool) -> Option<Vec<u8>> {
     while let Reply::Late(time, then) = reply {
         tokio::time::sleep(time).await;
@@ -250,7 +250,7 @@ async fn message(query: &Query, mut reply: Reply, by_tcp: bool) -> Option<Vec<u8
         Reply::Refused => (5, 0, Vec::new()),
     };
     let mut records = Vec::new();
-    // The name that was asked for, by a pointer to it (RFC 1035 §4.1.4).
+    // A pointer to the name in the question (RFC 1035 §4.1.4).
     let mut owner = vec![0xc0, 12];
     for number in 0..aliases {
         let alias =
@@ -276,7 +276,7 @@ fn head(query: &Query, flags: u16, answers: usize) -> Vec<u8> {
     parts.concat()
 }
 
-/// Class IN, to be remembered for an hour.
+/// Class IN, with a TTL of an hour.
 fn record(owner: &[u8], kind: u16, data: &[u8]) -> Vec<u8> {
     let length = u16::try_from(data.len()).expect("short").to_be_bytes();
     [owner, &kind.to_be_bytes(), &[0, 1], &3600_u32.to_be_bytes(), &length, data].concat()

@@ -1,8 +1,8 @@
-//! Backends that answer with what they were sent, one for each protocol that nginx speaks to backends.
+//! Backends that answer with the request that they got, one for each protocol that nginx supports for backends.
 //!
-//! The answer's body is text: `METHOD TARGET`, then each header as `name: value` in the order and spelling received
-//! (for FastCGI, SCGI and uwsgi: each parameter), an empty line, `body-length: N`, `body-hash: HEX` (BLAKE3). gRPC
-//! has the same text in one message.
+//! The answer's body is text: `METHOD TARGET`, then each header as `name: value` in the order and spelling received (for
+//! FastCGI, SCGI and uwsgi: each parameter), an empty line, `body-length: N`, `body-hash: HEX` (BLAKE3). gRPC puts the same
+//! text into one message.
 //!
 //! A target that contains one of these changes the answer:
 //! * `/status/NNN`: that status;
@@ -39,14 +39,14 @@ pub struct Seen {
     pub method: String,
     /// `REQUEST_URI` for the CGI kinds.
     pub target: String,
-    /// Name and value as received, in their order; the parameters for the CGI kinds.
+    /// Names and values as received, in order; for the CGI kinds, the parameters.
     pub headers: Vec<(Vec<u8>, Vec<u8>)>,
     pub body_len: u64,
     pub body_hash: String,
 }
 
 impl Seen {
-    /// The first value of that name, whatever its case.
+    /// The first value with that name, ignoring case.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.header_all(name).first().copied()
     }
@@ -80,7 +80,7 @@ pub struct Echo {
 }
 
 impl Echo {
-    /// Serves each connection by this, which adds to the log what it gets.
+    /// Serves each connection with this function, which adds the requests to the log.
     fn serving<F>(
         addr: SocketAddr,
         log: Log,
@@ -102,12 +102,12 @@ impl Echo {
         self.server.addr()
     }
 
-    /// All requests since the start or the last [`Self::clear`], in the order of their arrival.
+    /// All requests since the start or the last [`Self::clear`], in the order of arrival.
     pub fn requests(&self) -> Vec<Seen> {
         self.log.seen.lock().unwrap().clone()
     }
 
-    /// The same, and forgets them: none is lost or comes twice, whoever else takes some.
+    /// The same, and clears them atomically: no request is lost or returned twice.
     pub fn take(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.log.seen.lock().unwrap())
     }
@@ -120,7 +120,7 @@ impl Echo {
         self.log.seen.lock().unwrap().clear();
     }
 
-    /// Whether `n` requests have arrived by then.
+    /// Waits for `n` requests, and returns whether they arrived in time.
     pub fn wait_for_requests(&self, n: usize, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut seen = self.log.seen.lock().unwrap();
@@ -148,7 +148,7 @@ impl Default for Log {
 }
 
 impl Log {
-    /// To be called when the request is complete, and before it is answered.
+    /// To be called when the request is complete, before it is answered.
     fn add(&self, seen: Seen) {
         let mut all = self.seen.lock().unwrap();
         if all.len() >= self.keep {
@@ -160,7 +160,7 @@ impl Log {
     }
 }
 
-/// Where a backend listens if nothing is said.
+/// The default address of a backend.
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 /// The body so far.
@@ -182,7 +182,7 @@ impl Body {
     }
 }
 
-/// What the target asks for.
+/// The special behaviour that a target requests.
 #[derive(Debug, PartialEq, Eq)]
 struct Switches {
     status: u16,
@@ -204,7 +204,7 @@ impl Switches {
     }
 }
 
-/// A path, or a named location. The one is never made of the other's target: nginx answers 500 where there is no such name.
+/// A path, or a named location. Neither is derived from the other's target: nginx answers 500 if the name doesn't exist.
 fn accel(target: &str) -> Option<String> {
     let to_path = target.split_once("/redirect-internal?").filter(|(_, to)| to.starts_with('/'));
     let to_name = target.split_once("/redirect-named?");

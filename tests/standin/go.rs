@@ -1,12 +1,12 @@
-//! How Go's standard library, and Authgear on top of it, read the credentials of a request.
+//! How Go's standard library, and Authgear on top of it, parse the credentials of a request.
 //!
-//! Follows `net/http/cookie.go` (`readCookies`) of Go 1.26, and the resolver's reading of `Authorization`. Tests of
-//! the module lean on the differences between this and nginx's own parser, so nothing here is tidied up.
+//! Follows `net/http/cookie.go` (`readCookies`) of Go 1.26, and the resolver's parsing of `Authorization`. Tests of the
+//! module depend on the differences between this and nginx's own parser, so nothing here is tidied up.
 
-/// A request with more cookies than this has none at all (`httpcookiemaxnum`).
+/// If a request has more cookies than this, Go sees none at all (`httpcookiemaxnum`).
 const MAX_COOKIES: usize = 3000;
 
-/// The cookies that Go sees, in their order. `lines` are the values of the `Cookie` headers.
+/// The cookies that Go sees, in order. `lines` are the values of the `Cookie` headers.
 pub fn read_cookies<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Vec<(Vec<u8>, Vec<u8>)> {
     let lines: Vec<&[u8]> = lines.into_iter().collect();
     // Counted by separators, so empty parts and malformed cookies count too.
@@ -17,7 +17,7 @@ pub fn read_cookies<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Vec<(Vec<u
     lines.iter().flat_map(|line| trim(line).split(|b| *b == b';')).filter_map(read_pair).collect()
 }
 
-/// The value of the first cookie of that name which Go can read. Names are compared with their case.
+/// The value of the first cookie of that name that Go can parse. Names are case-sensitive.
 pub fn cookie<'a>(cookies: &'a [(Vec<u8>, Vec<u8>)], name: &str) -> Option<&'a [u8]> {
     cookies.iter().find(|(n, _)| n == name.as_bytes()).map(|(_, value)| value.as_slice())
 }
@@ -41,7 +41,7 @@ fn read_pair(part: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     value.iter().all(valid).then(|| (name.to_vec(), value.to_vec()))
 }
 
-/// The token of an `Authorization` value: `None` for any other scheme, or when nothing follows the scheme.
+/// The token of an `Authorization` value: `None` for any other scheme, or if nothing follows the scheme.
 pub fn bearer(authorization: &[u8]) -> Option<&[u8]> {
     let authorization = trim(authorization);
     let space = authorization.iter().position(|b| *b == b' ')?;

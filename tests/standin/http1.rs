@@ -9,7 +9,7 @@ use super::go;
 /// Go's default: a larger head is answered with 431.
 const MAX_HEAD: usize = 1 << 20;
 
-/// A request's head as it came.
+/// The head of a request as received.
 #[derive(Debug, Clone, Default)]
 pub struct Head {
     /// Up to and including the empty line.
@@ -18,7 +18,7 @@ pub struct Head {
     pub target: String,
     /// 0 or 1, of `HTTP/1.x`.
     pub minor: u8,
-    /// Names as spelt, values without the space around them.
+    /// Names as spelled, values without surrounding space.
     pub headers: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -45,13 +45,13 @@ impl Head {
     }
 }
 
-/// Why no request could be read.
+/// Why a request could not be read.
 #[derive(Debug)]
 pub enum ReadError {
-    /// The peer closed, or broke the connection.
+    /// The peer closed the connection, or it broke.
     Gone,
     TooLarge,
-    /// Go's words, to be answered with 400.
+    /// Go's error message, to be sent with a 400.
     Malformed(&'static str),
 }
 
@@ -61,7 +61,7 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// A connection and what was read from it ahead of need.
+/// A connection, with the bytes read from it but not yet used.
 pub struct Reader<S> {
     pub stream: S,
     buffer: Vec<u8>,
@@ -72,17 +72,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// Cancel-safe: bytes that were read stay in the buffer.
+    /// Cancel-safe: the bytes read stay in the buffer.
     pub async fn fill(&mut self) -> Result<(), ReadError> {
         if self.stream.read_buf(&mut self.buffer).await? == 0 { Err(ReadError::Gone) } else { Ok(()) }
     }
 
-    /// What was read and not yet taken.
+    /// The bytes read but not yet used.
     pub fn buffered(&self) -> &[u8] {
         &self.buffer
     }
 
-    /// Bytes up to and including `end`.
+    /// Reads up to and including `end`.
     async fn read_until(&mut self, end: &[u8], limit: usize) -> Result<Vec<u8>, ReadError> {
         let mut searched = 0;
         loop {
@@ -101,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
         parse_head(self.read_until(b"\r\n\r\n", MAX_HEAD).await?)
     }
 
-    /// Exactly `length` bytes, handed to `sink` as they come.
+    /// Reads exactly `length` bytes, passed to `sink` as they arrive.
     pub async fn read_exactly(&mut self, length: u64, sink: &mut impl FnMut(&[u8])) -> Result<(), ReadError> {
         let mut left = length;
         while left > 0 {
@@ -116,14 +116,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
         Ok(())
     }
 
-    /// Exactly `length` bytes.
+    /// Reads exactly `length` bytes.
     pub async fn take(&mut self, length: u64) -> Result<Vec<u8>, ReadError> {
         let mut taken = Vec::new();
         self.read_exactly(length, &mut |bytes| taken.extend_from_slice(bytes)).await?;
         Ok(taken)
     }
 
-    /// The body of the request with that head: of a stated length, or in chunks.
+    /// Reads the body of the request with that head: of a given length, or in chunks.
     pub async fn read_body(&mut self, head: &Head, sink: &mut impl FnMut(&[u8])) -> Result<(), ReadError> {
         if head.first("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case(b"chunked")) {
             return self.read_chunks(sink).await;
@@ -142,7 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
             let size = std::str::from_utf8(size).ok().and_then(|v| u64::from_str_radix(v.trim(), 16).ok());
             let size = size.ok_or(ReadError::Malformed(""))?;
             if size == 0 {
-                // Trailers are not part of the request: read, and dropped.
+                // Trailers are not part of the request: they are read and dropped.
                 while self.read_until(b"\r\n", 65_536).await? != b"\r\n" {}
                 return Ok(());
             }
@@ -173,7 +173,7 @@ fn parse_head(raw: Vec<u8>) -> Result<Head, ReadError> {
     Ok(Head { method: method.to_owned(), target: target.to_owned(), minor, headers, raw })
 }
 
-/// Go's checks, which the echo does not make: it reports whatever it was sent.
+/// Go's checks. The echo doesn't make them: it reports whatever it receives.
 pub fn check_as_go(head: &Head) -> Result<(), ReadError> {
     if head.headers.iter().any(|(name, _)| name.is_empty() || !name.iter().all(|b| go::is_token(*b))) {
         return Err(ReadError::Malformed(": invalid header name"));

@@ -34,7 +34,7 @@ when its standard input is closed (--ignore-stdin: not then). --print-credential
 what; together with a command it does so after the servers are ready.
 ";
 
-/// For a server that runs for days: enough to look at, too few to matter.
+/// For a server that runs for days: enough to inspect, too few to use much memory.
 const KEEP_CALLS: usize = 1000;
 
 #[derive(Default)]
@@ -73,7 +73,7 @@ impl Arguments {
         Ok(arguments)
     }
 
-    /// Where the two servers are to listen, by the command.
+    /// Where the two servers listen, according to the command line.
     fn servers(&self) -> Result<(Option<SocketAddr>, Option<SocketAddr>), String> {
         let needed = |addr: Option<SocketAddr>, name: &str| addr.ok_or_else(|| format!("{name} is missing"));
         Ok(match self.command.as_deref() {
@@ -139,7 +139,7 @@ fn usage_error(message: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Credentials are the same in every run, so this needs no resolver.
+/// Credentials are the same in every run, so this doesn't need a resolver.
 fn print_credentials(prefix: &str) {
     let accounts = Accounts::default();
     println!("{:<11} {:<37} {:<13} {:<17} CREDENTIAL", "USER", "ID", "ROLES", "PRESENTED AS");
@@ -164,7 +164,7 @@ fn wait_for_end(ignore_stdin: bool) {
             if ignore_stdin {
                 return std::future::pending().await;
             }
-            // A thread of its own: the runtime would wait for the read at its end.
+            // On a separate thread: otherwise the runtime would wait for the read when it shuts down.
             let (sender, receiver) = tokio::sync::oneshot::channel();
             std::thread::spawn(move || {
                 let mut sink = [0; 1024];

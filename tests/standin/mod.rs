@@ -1,9 +1,9 @@
-//! What stands in for the outside world in tests and in the demo: Authgear's session resolver, and backends that
-//! echo what they are sent.
+//! Stand-ins for the outside world in tests and in the demo: Authgear's session resolver, and backends that echo their
+//! requests.
 //!
-//! All servers run on one background runtime, started when the first of them is, so that a test is ordinary
-//! blocking code. A server stops when its handle is dropped. Nothing here may be called from inside that runtime.
-//! Programs include this module as `standin`, at their root.
+//! All servers run on one background runtime, started with the first of them, so that a test is ordinary blocking code. A
+//! server stops when its handle is dropped. Nothing here may be called from within that runtime. Programs include this
+//! module as `standin`, at their root.
 #![allow(dead_code, unused_imports, reason = "three programs include this module and none uses all of it")]
 #![allow(unreachable_pub, reason = "a module that others include has no outside of its own")]
 #![allow(

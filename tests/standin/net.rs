@@ -1,4 +1,4 @@
-//! Listening and connections: what all stand-ins have in common.
+//! Listening and connections, which all stand-ins share.
 
 use std::future::Future;
 use std::io;
@@ -19,12 +19,12 @@ use super::runtime;
 type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Handler = Arc<dyn Fn(TcpStream) -> Serving + Send + Sync>;
 
-/// A listening socket and the connections that came in by it. Dropping it ends them all.
+/// A listening socket and the connections accepted on it. Dropping it ends them all.
 pub struct Server {
     addr: SocketAddr,
     handler: Handler,
     accepting: Mutex<Option<JoinHandle<()>>>,
-    /// Connections end when it is sent to, or gone.
+    /// Connections end when a value is sent, or when the sender is dropped.
     alive: watch::Sender<()>,
 }
 
@@ -51,17 +51,17 @@ impl Server {
         self.addr
     }
 
-    /// From its return on, connects are refused. Connections that were accepted before go on.
+    /// Connection attempts are refused once this returns. Accepted connections continue.
     pub fn stop_listening(&self) {
         let task = self.accepting.lock().unwrap().take();
         if let Some(task) = task {
             task.abort();
-            // The socket is closed when the task is gone, not when it is told to go.
+            // The socket is closed when the task has ended, not when the task is cancelled.
             let _ = runtime().block_on(task);
         }
     }
 
-    /// Ends all connections, whatever they are at. It goes on listening.
+    /// Ends all connections, whatever their state. Keeps listening.
     pub fn end_connections(&self) {
         self.alive.send_replace(());
     }
@@ -78,7 +78,7 @@ impl Server {
         let task = runtime().spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = stream.set_nodelay(true);
-                // What was sent before doesn't concern this one.
+                // Values sent before don't concern this connection.
                 alive.borrow_and_update();
                 let (serving, mut alive) = (handler(stream), alive.clone());
                 tokio::spawn(async move {
@@ -110,7 +110,7 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(4096)
 }
 
-/// Says that a connection is to end with RST rather than FIN. Outlives the move of its stream into a library.
+/// Records that a connection must end with RST instead of FIN. Remains usable after its stream is moved into a library.
 #[derive(Clone, Default)]
 pub struct ResetSwitch(Arc<AtomicBool>);
 
@@ -125,7 +125,7 @@ enum Io {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// A connection, in clear text or not. Bytes that were read to find out its protocol are read once more.
+/// A connection, with or without TLS. Bytes read to detect its protocol are read again.
 pub struct Stream {
     io: Io,
     read_ahead: Vec<u8>,

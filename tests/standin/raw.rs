@@ -1,4 +1,4 @@
-//! A server that answers with any bytes, over HTTP/1.1 or HTTP/2: what no library would write.
+//! A server that answers with any bytes, over HTTP/1.1 or HTTP/2, even those that no library would send.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,20 +10,20 @@ use tokio_rustls::TlsAcceptor;
 use super::net::{Server, Stream};
 use super::tls::{ClientAuth, ServerTls};
 
-/// The user that good answers name.
+/// The user in valid answers.
 pub const USER: &str = "alice";
 
-/// What becomes of the connection after the bytes of an answer.
+/// What happens to the connection after the bytes of an answer.
 #[derive(Clone, Debug)]
 pub enum Then {
     /// It serves the next request.
     Serve,
     Close,
-    /// These bytes over and over, with that long between any two bytes; nothing is read meanwhile.
+    /// Sends these bytes over and over, with this delay between any two bytes; nothing is read meanwhile.
     Repeat(Vec<u8>, Option<Duration>),
 }
 
-/// The bytes of an answer, made for the number of its stream (0 over HTTP/1.1).
+/// Creates the bytes of an answer, given the number of its stream (0 over HTTP/1.1).
 #[derive(Clone)]
 pub struct Said {
     bytes: Arc<dyn Fn(u32) -> Vec<u8> + Send + Sync>,
@@ -36,7 +36,7 @@ impl Said {
     }
 }
 
-/// A running server; it stops when this is dropped.
+/// A running server. It stops when this is dropped.
 pub struct RawServer {
     server: Server,
     scheme: &'static str,
@@ -68,7 +68,7 @@ impl RawServer {
         format!("{}://{}", self.scheme, self.server.addr())
     }
 
-    /// To every request from now on; `None`: a good answer.
+    /// Sets the answer to every request from now on; `None` for a valid answer.
     pub fn say(&self, said: Option<Said>) {
         *self.said.lock().unwrap() = said;
     }
@@ -179,7 +179,7 @@ pub fn head_of(status: u16, lines: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
-/// A line as HPACK has it, not indexed (RFC 7541 §6.2.2).
+/// A header line in HPACK, not indexed (RFC 7541 §6.2.2).
 pub fn line(name: &str, value: &str) -> Vec<u8> {
     let mut bytes = vec![0];
     for text in [name, value] {

@@ -1,9 +1,9 @@
 //! The stand-in for Authgear's session resolver.
 //!
-//! Answers as the real server does, byte for byte, down to Go's parsing of cookies; records every byte that it is
-//! sent; and does wrong whatever a [`Fault`] says. Differences from the real server: sessions and users are those of
-//! [`Accounts`], user info is never five minutes old, and TLS and HTTP/2 are on offer, which the real one leaves to
-//! the proxy in front of it.
+//! Answers like the real server, byte for byte, including Go's parsing of cookies; records every byte that it receives; and
+//! misbehaves as a [`Fault`] says. Differences from the real server: sessions and users are those of [`Accounts`], user
+//! info is never five minutes old, and TLS and HTTP/2 are available, which the real server leaves to the proxy in front of
+//! it.
 //!
 //! ```ignore
 //! let resolver = Resolver::start();
@@ -47,7 +47,7 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// Plain HTTP/1.1 on a free port of 127.0.0.1, one app whatever the host, `TRUST_PROXY` on.
+    /// Plain HTTP/1.1 on a free port of 127.0.0.1, one app for any host, with `TRUST_PROXY` on.
     pub fn start() -> Self {
         Self::builder().start()
     }
@@ -71,8 +71,8 @@ impl Resolver {
 
     // -- what was received --------------------------------------------------------------------------------------
 
-    /// All calls since the start or the last reset, in the order of their arrival. A builder that keeps fewer
-    /// calls than arrive keeps the latest.
+    /// All calls since the start or the last reset, in the order of arrival. If the builder limits their number, only the
+    /// latest calls.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.state().calls.iter().cloned().collect()
     }
@@ -86,7 +86,7 @@ impl Resolver {
         self.shared.state().call_count
     }
 
-    /// Connections accepted so far; with TLS, also those whose handshake failed.
+    /// Connections accepted so far; with TLS, including those whose handshake failed.
     pub fn connections(&self) -> u64 {
         self.shared.state().connections
     }
@@ -96,12 +96,12 @@ impl Resolver {
         self.shared.state().handshake_errors.clone()
     }
 
-    /// Requests that could not be read, so are no calls: 400 and 431.
+    /// Requests that could not be parsed, and so aren't calls: 400 and 431.
     pub fn bad_requests(&self) -> u64 {
         self.shared.state().bad_requests
     }
 
-    /// Calls received and not yet answered in full. Zero as soon as the last byte of an answer is on its way.
+    /// Calls received and not yet completely answered. Zero as soon as the last byte of an answer is sent.
     pub fn in_flight(&self) -> usize {
         self.shared.state().in_flight
     }
@@ -110,48 +110,48 @@ impl Resolver {
         self.shared.state().max_in_flight
     }
 
-    /// Forgets calls, connections and errors so far. Faults and accounts stay.
+    /// Resets the calls, connections and errors so far. Keeps faults and accounts.
     pub fn reset_counters(&self) {
         self.shared.state().reset();
     }
 
-    /// Whether `n` calls have arrived by then.
+    /// Waits for `n` calls, and returns whether they arrived in time.
     pub fn wait_for_calls(&self, n: u64, timeout: Duration) -> bool {
         self.shared.wait(timeout, |state| state.call_count >= n)
     }
 
-    /// Whether `n` connections have been accepted by then.
+    /// Waits for `n` connections, and returns whether they were accepted in time.
     pub fn wait_for_connections(&self, n: u64, timeout: Duration) -> bool {
         self.shared.wait(timeout, |state| state.connections >= n)
     }
 
-    /// Whether all calls have been answered, or their clients have left, by then.
+    /// Waits until all calls have been answered or their clients have left, and returns whether that happened in time.
     pub fn wait_until_idle(&self, timeout: Duration) -> bool {
         self.shared.wait(timeout, |state| state.in_flight == 0)
     }
 
     // -- faults -------------------------------------------------------------------------------------------------
 
-    /// For every call from now on. A gate that is set closes.
+    /// Sets the fault for every call from now on. Setting a gate closes it.
     pub fn set_fault(&self, fault: Option<Fault>) {
         let mut state = self.shared.state();
         state.gate_open = false;
         state.steady = fault;
     }
 
-    /// For one call. Those pushed are used in order, before any other fault; pushing a gate closes it.
+    /// Sets the fault for one call. Pushed faults are used in order, before any other fault; pushing a gate closes it.
     pub fn push_fault(&self, fault: Fault) {
         let mut state = self.shared.state();
         state.gate_open = false;
         state.queue.push_back(fault);
     }
 
-    /// Decides by the call, after the pushed faults and before the steady one.
+    /// Decides for each call, after the pushed faults and before the steady one.
     pub fn set_rule(&self, rule: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static) {
         self.shared.state().rule = Some(Arc::new(rule));
     }
 
-    /// No fault any more, pushed ones and those of connections included; whoever waits at the gate is let out.
+    /// Removes all faults, including pushed ones and those of connections, and releases all calls at the gate.
     pub fn clear_faults(&self) {
         let mut state = self.shared.state();
         (state.steady, state.rule, state.connection_fault) = (None, None, None);
@@ -159,39 +159,39 @@ impl Resolver {
         state.open_gate();
     }
 
-    /// Faults that were pushed and not used yet.
+    /// The number of pushed faults not used yet.
     pub fn faults_left(&self) -> usize {
         self.shared.state().queue.len()
     }
 
-    /// For every connection from now on.
+    /// Sets the fault for every connection from now on.
     pub fn set_connection_fault(&self, fault: Option<ConnectionFault>) {
         self.shared.state().connection_fault = fault;
     }
 
-    /// Lets out all calls at the gate, and keeps it open until a fault is set or pushed.
+    /// Releases all calls at the gate, and keeps it open until a fault is set or pushed.
     pub fn open_gate(&self) {
         self.shared.state().open_gate();
     }
 
-    /// Lets out the `n` calls that have waited at the gate longest; it stays closed. How many there were.
+    /// Releases the `n` calls that have waited longest at the gate, which stays closed. Returns how many there were.
     pub fn release(&self, n: usize) -> usize {
         self.shared.state().release(n)
     }
 
-    /// Calls that wait at the gate, those whose clients have left included.
+    /// The number of calls at the gate, including those whose clients have left.
     pub fn at_gate(&self) -> usize {
         self.shared.state().gate.len()
     }
 
-    /// Whether `n` calls wait at the gate by then.
+    /// Waits for `n` calls at the gate, and returns whether they arrived in time.
     pub fn wait_for_gate(&self, n: usize, timeout: Duration) -> bool {
         self.shared.wait(timeout, |state| state.gate.len() >= n)
     }
 
     // -- connections --------------------------------------------------------------------------------------------
 
-    /// From its return on, connects are refused. Connections stay.
+    /// Connection attempts are refused once this returns. Connections stay open.
     pub fn stop_listening(&self) {
         self.server.stop_listening();
     }
@@ -201,18 +201,18 @@ impl Resolver {
         self.server.resume_listening();
     }
 
-    /// Ends all connections, calls in flight included, while clients can connect: as when a process is replaced by another
-    /// that is given the listening socket.
+    /// Ends all connections, including calls in flight, while clients can still connect: as when a process is replaced by
+    /// another one that inherits the listening socket.
     pub fn restart(&self) {
         self.server.end_connections();
     }
 
-    /// Sends FIN (HTTP/2: GOAWAY first) on connections that have no call in flight. How many there were.
+    /// Sends FIN (HTTP/2: GOAWAY first) on connections without a call in flight. Returns how many there were.
     pub fn close_idle_connections(&self) -> usize {
         self.shared.idle.close(CloseKind::Fin)
     }
 
-    /// Sends RST on connections that have no call in flight. How many there were.
+    /// Sends RST on connections without a call in flight. Returns how many there were.
     pub fn reset_idle_connections(&self) -> usize {
         self.shared.idle.close(CloseKind::Reset)
     }

@@ -1,4 +1,4 @@
-//! Tests of the stand-ins themselves: what other tests rest on.
+//! Tests of the stand-ins themselves, which other tests depend on.
 
 #![allow(unreachable_pub, reason = "modules that several programs share say what they offer them")]
 #![allow(

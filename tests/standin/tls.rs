@@ -1,4 +1,4 @@
-//! Certificates, good and bad, and TLS servers that present them.
+//! Certificates, valid and invalid, and TLS servers that use them.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -10,21 +10,21 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-/// What a server presents. The good names are `127.0.0.1`, `localhost` and `auth.example.com`.
+/// The certificate of a server. The good names are `127.0.0.1`, `localhost` and `auth.example.com`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leaf {
     Good,
-    /// Good names, signed by a CA that nobody trusts.
+    /// Good names, signed by an untrusted CA.
     WrongCa,
-    /// Good names, ended in 2001.
+    /// Good names, expired in 2001.
     Expired,
     /// For `wrong.example.net`.
     WrongName,
-    /// Good names, signed by itself.
+    /// Good names, self-signed.
     SelfSigned,
 }
 
-/// Whether a server asks for a certificate of the CA, and does without.
+/// Whether a server requests a client certificate signed by the CA, and whether it requires one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientAuth {
     None,
@@ -41,7 +41,7 @@ pub struct Identity {
     key_der: Vec<u8>,
 }
 
-/// A CA, and what it signed and did not sign. Made once a process: the certificates differ between runs.
+/// A CA, and certificates that it signed or didn't sign. Created once per process: the certificates differ between runs.
 pub struct Pki {
     pub ca_pem: String,
     pub other_ca_pem: String,
@@ -52,7 +52,7 @@ pub struct Pki {
     pub self_signed: Identity,
     /// A client's certificate, signed by the CA.
     pub client: Identity,
-    /// A client's, signed by the other CA.
+    /// A client's certificate, signed by the other CA.
     pub other_client: Identity,
     ca_der: CertificateDer<'static>,
 }
@@ -75,7 +75,7 @@ impl Pki {
         ServerTls { identity: identity.clone(), client_ca: self.ca_der.clone() }
     }
 
-    /// The CA that clients are to trust.
+    /// The CA that clients should trust.
     pub fn ca(&self) -> CertificateDer<'static> {
         self.ca_der.clone()
     }
@@ -167,7 +167,7 @@ impl Identity {
     }
 }
 
-/// What a TLS server is made of.
+/// The configuration of a TLS server.
 #[derive(Debug, Clone)]
 pub struct ServerTls {
     identity: Identity,
@@ -176,7 +176,7 @@ pub struct ServerTls {
 
 impl ServerTls {
     pub(super) fn config(self, alpn: &[Vec<u8>], client_auth: ClientAuth) -> ServerConfig {
-        // Stated, because the tests' client library may have made another provider the process's.
+        // Stated explicitly, because the tests' client library may have installed another provider for the process.
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()

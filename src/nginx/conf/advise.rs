@@ -1,4 +1,4 @@
-//! Gives advice where requests are resolved, for each place once.
+//! Logs advice where requests are resolved, once for each place.
 
 use nginx_sys::ngx_conf_t;
 use ngx::http::{HttpModuleMainConf, HttpModuleServerConf};
@@ -11,7 +11,7 @@ use crate::nginx::ffi::log::warn_of_configuration_at;
 use crate::settings::advice::Advice;
 
 impl LocationConf {
-    /// On what is in force at this level, if it resolves.
+    /// Logs advice on the settings in force at this level, if it resolves.
     pub(super) fn advise(&self, cf: &mut ngx_conf_t) {
         let Some(settings) = self.settings.as_deref() else { return };
         let endpoint = settings.target.endpoint();
@@ -30,7 +30,7 @@ impl LocationConf {
     }
 }
 
-/// On zones that no level names.
+/// Warns about zones that no level uses.
 pub fn on_unused_zones(cf: &mut ngx_conf_t) {
     let Some(main) = Module::main_conf(cf) else { return };
     let unused = main.zones.iter().filter(|zone| !zone.is_used.get());

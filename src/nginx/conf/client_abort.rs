@@ -1,6 +1,6 @@
-//! `proxy_ignore_client_abort` and its kin: whether a request goes on although its client has left.
+//! `proxy_ignore_client_abort` and the like: whether a request continues although its client has left.
 //!
-//! The structures of those modules are private. As in `others`, their command tables say where the flag lies.
+//! The structures of those modules are private. As in `others`, their command tables give the position of the flag.
 
 use super::others::{commands, modules};
 use crate::nginx::ffi::request::{Request, bytes};
@@ -8,16 +8,16 @@ use nginx_sys::{
     NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MODULE, ngx_conf_set_flag_slot, ngx_conf_t, ngx_flag_t, ngx_uint_t,
 };
 
-/// How the names of the directives end, those of third-party modules too.
+/// The suffix of the directives' names, including those of third-party modules.
 const DIRECTIVE: &[u8] = b"_ignore_client_abort";
 
-/// Where a location's structure has the flag of such a directive.
+/// The position of such a directive's flag in the structure of a location.
 pub(super) struct Flag {
     ctx_index: ngx_uint_t,
     offset: ngx_uint_t,
 }
 
-/// Looks the directives up in the command tables.
+/// Finds the directives in the command tables.
 #[must_use]
 pub(super) fn flags(cf: &ngx_conf_t) -> Vec<Flag> {
     let setter = ngx_conf_set_flag_slot as *const () as usize;
@@ -39,9 +39,9 @@ impl Flag {
         if conf.is_null() {
             return false;
         }
-        // SAFETY: COMMANDS: the table has the offset for the setter, which takes what is there for a flag.
+        // SAFETY: COMMANDS: the table gives this offset to the setter, which writes a flag there.
         let flag = unsafe { conf.byte_add(self.offset) }.cast::<ngx_flag_t>();
-        // SAFETY: as above; after the merge nothing writes to it.
+        // SAFETY: as above; nothing writes to it after the merge.
         unsafe { flag.read() == 1 }
     }
 }

@@ -1,4 +1,4 @@
-//! The setters of the directives: what nginx calls for each.
+//! The setters of the directives, which nginx calls.
 
 pub mod cache;
 pub mod read;
@@ -56,7 +56,7 @@ setter!(pub cmd_breaker, |directive| {
     }
 });
 
-/// Read by nginx; its place is remembered, for advice.
+/// nginx parses the value; this records the place, for advice.
 ///
 /// # Safety
 /// For nginx to call.
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn cmd_ssl_verify(
     command: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: C API: passed on as it came.
+    // SAFETY: C API: the arguments are passed on unchanged.
     let set = unsafe { ngx_conf_set_flag_slot(cf, command, conf) };
     if set != NGX_CONF_OK {
         return set;
@@ -115,10 +115,10 @@ setter!(pub cmd_require, |directive| {
 
 setter!(pub cmd_realm, |directive| directive.set(|overrides| &mut overrides.realm, parse::realm));
 
-/// A day, in milliseconds. nginx's timers can't be set to the end of time.
+/// A day, in milliseconds: nginx's timers have an upper limit.
 const LONGEST: ngx_msec_t = 24 * 60 * 60 * 1000;
 
-/// nginx's own reading of a time, and then: a call that may take no time can't be made.
+/// Parses a time with nginx's own setter, and rejects 0, because a call needs some time, and times above [`LONGEST`].
 ///
 /// # Safety
 /// For nginx to call.
@@ -127,14 +127,14 @@ pub unsafe extern "C" fn cmd_time(
     command: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: C API: passed on as it came.
+    // SAFETY: C API: the arguments are passed on unchanged.
     let set = unsafe { ngx_conf_set_msec_slot(cf, command, conf) };
     if set != NGX_CONF_OK {
         return set;
     }
-    // SAFETY: CONF: the table's command.
+    // SAFETY: CONF: the command is from the table.
     let offset = unsafe { (*command).offset };
-    // SAFETY: CONF: the offset of one of the structure's slots, by the table.
+    // SAFETY: CONF: by the table, the offset of a slot of the structure.
     let slot = unsafe { conf.byte_add(offset) }.cast::<ngx_msec_t>();
     // SAFETY: CONF: nginx has just written it.
     let value = unsafe { slot.read() };

@@ -1,4 +1,4 @@
-//! What is configured where a request is.
+//! The configuration in force for a request.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use super::key::Module;
 use crate::nginx::ffi::request::Request;
 use crate::settings::Settings;
 
-/// A request without a configuration of the module's: it must not go on.
+/// The request has no configuration of this module. It must not continue.
 #[derive(Clone, Copy, Debug)]
 pub struct NoConfiguration;
 
-/// How requests are resolved where the request is; `None`: not at all.
+/// The settings for resolving the request, or `None` if it isn't resolved.
 ///
 /// # Errors
-/// [`NoConfiguration`], which nginx doesn't let happen.
+/// [`NoConfiguration`], which never happens in nginx.
 pub fn settings(r: Request) -> Result<Option<Arc<Settings>>, NoConfiguration> {
     Module::location_conf(&r)
         .filter(|conf| conf.merged)
@@ -23,18 +23,19 @@ pub fn settings(r: Request) -> Result<Option<Arc<Settings>>, NoConfiguration> {
         .ok_or(NoConfiguration)
 }
 
-/// Whether identity headers that clients send are removed from every request of the server.
+/// Whether client-supplied identity headers are removed from every request of the server.
 #[must_use]
 pub fn strips_headers(r: Request) -> bool {
-    // A merged configuration says 0 or 1; whatever else it were, stripping is the safe side.
+    // A merged configuration holds 0 or 1; stripping is the safe default for any other value.
     Module::server_conf(&r).is_none_or(|server| server.strip_headers != 0)
 }
 
-/// Whether a request that waits goes on without its client, as one does that waits for `auth_request`.
+/// Whether a waiting request continues after its client has left, as a request that waits for `auth_request` does.
 ///
-/// Any of the directives will do. Which of the modules is to have the request isn't known before the content phase; the one that gets
-/// it looks at its own flag, and ends the request there if the client has left. A stream of HTTP/2 that the client resets is not
-/// served by `auth_request` either: nginx marks its connection as failed, and ends the request together with the subrequest.
+/// Any of the directives is enough: which module will handle the request isn't known before the content phase. That module
+/// checks its own flag, and ends the request then if the client has left. `auth_request` doesn't continue a stream of
+/// HTTP/2 that the client has reset either: nginx marks its connection as failed, and ends the request together with the
+/// subrequest.
 #[must_use]
 pub fn ignores_client_abort(r: Request) -> bool {
     let is_on =

@@ -1,4 +1,4 @@
-//! The key to the module's structures in a configuration.
+//! Finds the module's structures in a configuration.
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -8,25 +8,25 @@ use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModu
 use super::location::{LocationConf, ServerConf};
 use super::main::MainConf;
 
-/// The address of the module's definition, which has to name everything and stands at the top: `module.rs` tells it here,
-/// before anything else is done.
+/// The address of the module's definition. The definition refers to everything else and is in `module.rs`, the topmost
+/// layer, which sets the address before anything else happens.
 static ADDRESS: AtomicPtr<ngx_module_t> = AtomicPtr::new(&raw mut NONE);
 
-/// No module, which has no structures: for a configuration without `http`, where nginx doesn't ask the module to prepare.
+/// A module without structures, for a configuration without `http`: nginx doesn't call the module's preconfiguration there.
 static mut NONE: ngx_module_t = ngx_module_t::default();
 
-/// Takes note of the module's address.
+/// Sets the module's address.
 pub fn set_address(module: *mut ngx_module_t) {
     ADDRESS.store(module, Ordering::Relaxed);
 }
 
-/// The module's address, by which nginx knows it.
+/// The module's address, which identifies it to nginx.
 #[must_use]
 pub fn address() -> *const ngx_module_t {
     ADDRESS.load(Ordering::Relaxed)
 }
 
-/// The key: it finds the structures by the index that nginx gave to the module.
+/// Finds the structures by the index that nginx assigned to the module.
 pub struct Module;
 
 impl HttpModule for Module {
@@ -36,17 +36,17 @@ impl HttpModule for Module {
     }
 }
 
-// SAFETY: `create_main_conf` makes one.
+// SAFETY: `create_main_conf` creates one.
 unsafe impl HttpModuleMainConf for Module {
     type MainConf = MainConf;
 }
 
-// SAFETY: `create_server_conf` makes one.
+// SAFETY: `create_server_conf` creates one.
 unsafe impl HttpModuleServerConf for Module {
     type ServerConf = ServerConf;
 }
 
-// SAFETY: `create_location_conf` makes one.
+// SAFETY: `create_location_conf` creates one.
 unsafe impl HttpModuleLocationConf for Module {
     type LocationConf = LocationConf;
 }

@@ -1,4 +1,4 @@
-//! What nginx calls for each level of the configuration: to make its structures, and to merge them.
+//! The callbacks for each level of the configuration, which create and merge its structures.
 
 use std::ffi::{c_char, c_void};
 use std::ptr::NonNull;
@@ -17,16 +17,16 @@ use crate::nginx::conf::key::Module;
 use crate::nginx::ffi::callback::{Site, contain};
 use crate::nginx::ffi::log::refuse_configuration;
 
-/// Puts a structure into the configuration's pool, to be dropped with it.
+/// Creates a structure in the configuration's pool. It is dropped with the pool.
 fn create<T>(cf: *mut ngx_conf_t, make: impl FnOnce(&ngx_conf_t) -> T) -> *mut c_void {
     contain(Site::Configuration, std::ptr::null_mut(), || {
         // SAFETY: CONF: nginx passes the configuration that it reads.
         let Some(cf) = (unsafe { cf.as_ref() }) else { return std::ptr::null_mut() };
-        // SAFETY: C API: it makes room for the structure as well.
+        // SAFETY: C API: it also allocates room for the structure.
         let cleanup = unsafe { ngx_pool_cleanup_add(cf.pool, size_of::<T>()) };
         // SAFETY: POOL: either null or a cleanup handler in the pool.
         let Some(cleanup) = (unsafe { cleanup.as_mut() }) else { return std::ptr::null_mut() };
-        // SAFETY: POOL: there is room for one, aligned as asserted below.
+        // SAFETY: POOL: there is room for one; the alignment is asserted below.
         unsafe { cleanup.data.cast::<T>().write(make(cf)) };
         cleanup.handler = Some(drop_conf::<T>);
         cleanup.data
@@ -35,9 +35,9 @@ fn create<T>(cf: *mut ngx_conf_t, make: impl FnOnce(&ngx_conf_t) -> T) -> *mut c
 
 const _: () = assert!(align_of::<LocationConf>() <= nginx_sys::NGX_ALIGNMENT);
 
-/// Ends a structure with its configuration.
+/// Drops a structure when its configuration is destroyed.
 unsafe extern "C" fn drop_conf<T>(data: *mut c_void) {
-    // SAFETY: POOL: `create` put one there, and nginx calls this once, before freeing.
+    // SAFETY: POOL: `create` put one there, and nginx calls this once, before it frees the memory.
     contain(Site::Cleanup, (), || unsafe { data.cast::<T>().drop_in_place() });
 }
 
@@ -59,7 +59,8 @@ pub unsafe extern "C" fn create_location_conf(cf: *mut ngx_conf_t) -> *mut c_voi
     create(cf, |cf| LocationConf { place: Place::current(cf), ..LocationConf::default() })
 }
 
-/// All of `http` has been read, and nothing is merged yet: what stands in `http` itself can be told from what the servers have.
+/// Called when all of `http` has been read and nothing is merged yet, so the settings of `http` itself can still be told
+/// apart from those of the servers.
 ///
 /// # Safety
 /// For nginx to call.
@@ -87,7 +88,7 @@ fn prepare_http(cf: &mut ngx_conf_t) -> Option<()> {
     Some(())
 }
 
-/// Runs a merge on the two levels; a panic in it is a refused configuration.
+/// Runs a merge of two levels. If it panics, the configuration is rejected.
 fn merge<T>(
     levels: (*mut ngx_conf_t, *mut c_void, *mut c_void),
     body: impl FnOnce(&mut ngx_conf_t, &mut T, &mut T) -> Result<(), ()>,
@@ -96,7 +97,7 @@ fn merge<T>(
         let (cf, outer, inner) = levels;
         // SAFETY: CONF: nginx passes the configuration that it reads.
         let cf = unsafe { cf.as_mut() };
-        // SAFETY: CONF: nginx passes what `create` made for the two levels, which are distinct.
+        // SAFETY: CONF: nginx passes the structures that `create` made for the two levels, which are distinct.
         let outer = NonNull::new(outer.cast::<T>()).map(|mut outer| unsafe { outer.as_mut() });
         // SAFETY: as above.
         let inner = NonNull::new(inner.cast::<T>()).map(|mut inner| unsafe { inner.as_mut() });

@@ -1,4 +1,4 @@
-//! The structures of servers and locations.
+//! The configuration structures of servers and locations.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::others::Others;
 use super::place::{Place, Places};
 use crate::settings::{Overrides, Settings, StatusFormat};
 
-/// What nginx's own setters find before a directive is read, and leave where it isn't written.
+/// The values that nginx's own setters expect before a directive is read; they remain if it isn't set.
 pub(super) const UNSET_FLAG: ngx_flag_t = -1;
 pub(super) const UNSET_MSEC: ngx_msec_t = ngx_msec_t::MAX;
 
@@ -18,11 +18,11 @@ pub struct ServerConf {
     pub strip_headers: ngx_flag_t,
     /// Where the block begins.
     pub(super) place: Option<Place>,
-    /// Where the block begins that has `underscores_in_headers on`, if that is in force.
+    /// Where the block with `underscores_in_headers on` begins, if that is in force.
     pub(super) underscores: Option<Place>,
 }
 
-/// One per location, and one for each level around it.
+/// One per location, and one for each enclosing level.
 #[repr(C)]
 pub struct LocationConf {
     // Written by nginx's own setters.
@@ -30,14 +30,14 @@ pub struct LocationConf {
     pub timeout: ngx_msec_t,
     pub pass_set_cookie: ngx_flag_t,
     pub ssl_verify: ngx_flag_t,
-    /// Everything else that is written at this level; after the merge, with what the outer levels give.
+    /// Everything else that is set at this level; after the merge, including what is inherited.
     pub overrides: Overrides,
     pub places: Places,
     /// Where the block begins.
     pub(super) place: Option<Place>,
-    /// What other modules' lines say here of identity headers.
+    /// What other modules' directives at this level do with identity headers.
     pub(super) others: Others,
-    /// `authgear_status`, which inner levels don't inherit, as they don't inherit any handler.
+    /// `authgear_status`. Inner levels don't inherit it, as they inherit no content handler.
     pub status: Option<StatusFormat>,
     pub(super) merged: bool,
     pub(super) settings: Option<Arc<Settings>>,

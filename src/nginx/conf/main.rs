@@ -1,4 +1,4 @@
-//! What a configuration has once, and what its workers share.
+//! The per-configuration structure, and what the workers of a configuration share.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -22,25 +22,25 @@ use crate::settings::{Settings, ZoneId};
 pub struct MainConf {
     /// The system's root certificates, read when the first https resolver needs them.
     pub system_roots: OnceCell<Roots>,
-    /// Whether any location resolves: then each worker needs its state.
+    /// Whether any location resolves. If so, each worker needs its state.
     pub resolves: bool,
-    /// The zones for sessions, by their `ZoneId`s.
+    /// The zones for sessions, indexed by `ZoneId`.
     pub zones: Vec<ZoneConf>,
-    /// The resolvers of all locations, each as it is known to the first location that asks it.
+    /// The resolvers of all locations, each with the settings of the first location that uses it.
     pub resolvers: Vec<KnownResolver>,
     /// The module's own zone.
     pub state_zone: Option<NonNull<ngx_shm_zone_t>>,
-    /// Where other modules keep what they set headers to.
+    /// Where other modules store the headers that they set.
     pub(super) slots: Vec<Slot>,
-    /// Where they keep whether a client that leaves is ignored.
+    /// Where other modules store the flag for ignoring that a client has left.
     pub(super) client_abort: Vec<Flag>,
-    /// The advice that has been given: its subject, and the place.
+    /// The advice that has been logged: subject and place.
     pub(super) advised: BTreeSet<(String, Place)>,
-    /// What is the same for all workers, made before they are.
+    /// What all workers share; created before they are forked.
     pub generation: OnceCell<Generation>,
 }
 
-/// A resolver that some location asks.
+/// A resolver that some location uses.
 pub struct KnownResolver {
     pub target: Arc<Target>,
     pub breaker: Option<Breaker>,
@@ -59,19 +59,19 @@ pub struct ZoneConf {
     pub name: String,
     pub zone: NonNull<ngx_shm_zone_t>,
     pub place: Option<Place>,
-    /// Whether any level names it.
+    /// Whether any level uses it.
     pub is_used: Cell<bool>,
 }
 
 /// The workers of one configuration.
 pub struct Generation {
     pub number: u32,
-    /// Of each worker, by its number. Empty where the system has no descriptors left.
+    /// One per worker, by worker number. Empty if the system has run out of descriptors.
     pub wakers: Vec<Arc<Waker>>,
 }
 
 impl MainConf {
-    /// Takes note of a resolver that a location asks.
+    /// Registers the resolver of a location.
     pub fn add(&mut self, settings: &Settings) {
         self.resolves = true;
         let id = settings.target.id();
@@ -81,7 +81,7 @@ impl MainConf {
         }
     }
 
-    /// The zone of this name, for a level that names it.
+    /// Returns the zone of this name, and marks it as used.
     #[must_use]
     pub fn use_zone(&self, name: &str) -> Option<ZoneId> {
         let zone = self.zone(name)?;

@@ -1,4 +1,4 @@
-//! How the levels of a configuration are merged.
+//! Merges the levels of a configuration.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::resolver::tls::{Roots, TlsError};
 use crate::settings::{Resolve, Settings, SettingsError};
 
 impl LocationConf {
-    /// Moves what nginx's setters wrote to the rest.
+    /// Moves the values that nginx's setters wrote to the overrides.
     fn collect(&mut self) {
         let flag = |flag| (flag != UNSET_FLAG).then_some(flag != 0);
         let time = |msec| (msec != UNSET_MSEC).then(|| Duration::from_millis(msec as u64));
@@ -40,11 +40,11 @@ impl LocationConf {
 
     fn settle(&mut self, outer: &mut Self, cf: &mut ngx_conf_t) -> Result<(), ()> {
         if !outer.merged {
-            // The http level: nothing is around it, and nginx merges it into others only.
+            // The http level: it has no outer level, so nginx never merges it into itself.
             outer.collect();
         }
         if self.overrides.resolve == Some(Resolve::Off) {
-            // What is to be mended, should something be required that is written elsewhere.
+            // The place to fix, if a requirement is inherited that needs resolving.
             self.places.require.clone_from(&self.places.resolve);
         }
         self.overrides.inherit(&outer.overrides);
@@ -69,7 +69,7 @@ impl LocationConf {
         }
     }
 
-    /// Nothing is written here, so everything is as it is around.
+    /// Nothing is set at this level, so it shares everything with the outer level.
     fn share(&mut self, outer: &Self) {
         self.overrides = outer.overrides.clone();
         self.places.clone_from(&outer.places);
@@ -101,7 +101,7 @@ impl ServerConf {
     }
 }
 
-/// The core's structure for the server that nginx merges, which is merged before, or for `http`.
+/// Reads the core module's structure of the server that nginx is merging, which is merged already, or of `http`.
 pub(super) fn lets_underscores_in(cf: &ngx_conf_t) -> bool {
     NgxHttpCoreModule::server_conf(cf).is_some_and(|core| core.underscores_in_headers == 1)
 }

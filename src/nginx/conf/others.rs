@@ -1,8 +1,7 @@
-//! Lines of nginx's own modules that set the headers which this module passes: what is left of the set-up that it replaces.
+//! Directives of nginx's own modules that set the headers which this module passes: remains of the setup that it replaces.
 //!
-//! The structures of those modules are private. But their command tables say where in them the value of a directive lies, and
-//! which of nginx's public setters writes it there; so what lies there is known without a guess. A directive with another
-//! setter isn't looked at.
+//! The structures of those modules are private. But their command tables give the offset of a directive's value, and the
+//! public nginx setter that writes it, which determines its type. A directive with any other setter is ignored.
 
 use std::rc::Rc;
 
@@ -16,7 +15,7 @@ use super::place::Place;
 use crate::nginx::ffi::request::bytes;
 use crate::settings::advice::{Advice, is_left_over};
 
-/// The directives, and what their setters make.
+/// The directives, and the type of the elements that their setters create.
 const DIRECTIVES: [(&str, Elements); 5] = [
     ("proxy_set_header", Elements::Headers),
     ("grpc_set_header", Elements::Headers),
@@ -29,12 +28,12 @@ const DIRECTIVES: [(&str, Elements); 5] = [
 enum Elements {
     /// `ngx_keyval_t`, by `ngx_conf_set_keyval_slot`.
     Headers,
-    /// `ngx_http_upstream_param_t`, by `ngx_http_upstream_param_set_slot`. `HTTP_...` among them take the place of headers.
+    /// `ngx_http_upstream_param_t`, by `ngx_http_upstream_param_set_slot`. Parameters named `HTTP_...` replace headers.
     Parameters,
 }
 
 impl Elements {
-    /// The address of the setter that writes an array of these.
+    /// The address of the setter that creates an array of these.
     fn setter(self) -> usize {
         match self {
             Self::Headers => ngx_conf_set_keyval_slot as *const () as usize,
@@ -43,7 +42,7 @@ impl Elements {
     }
 }
 
-/// Where the lines of a directive are in a level's configuration.
+/// Where a level's configuration stores the lines of a directive.
 pub(super) struct Slot {
     directive: &'static str,
     elements: Elements,
@@ -55,11 +54,11 @@ pub(super) struct Slot {
 #[derive(Clone)]
 pub(super) struct Lines {
     directive: &'static str,
-    /// Names the array, and is never looked at.
+    /// Identifies the array; never dereferenced.
     array: *const ngx_array_t,
-    /// The headers that they put something else into.
+    /// The headers that the lines set to something else.
     left_over: Rc<[String]>,
-    /// The block that they stand in.
+    /// The block that contains them.
     place: Option<Place>,
 }
 
@@ -73,13 +72,14 @@ impl Lines {
     }
 }
 
-/// The lines of all of the directives.
+/// The lines of all the directives.
 #[derive(Clone, Default)]
 pub(super) struct Others(Vec<Lines>);
 
 impl Others {
-    /// Those in force at the level that nginx merges, which begins at `place`. As in nginx one line there stands for all of the outer
-    /// level's. Those modules come after this one, and haven't merged theirs yet; if they had, it would be the outer level's array.
+    /// The lines in force at the level that nginx is merging, which begins at `place`. As in nginx, a single line at a
+    /// level replaces all those inherited from the outer level. The other modules come after this one and haven't merged
+    /// their structures yet; if one had, this would find the array of the outer level.
     #[must_use]
     pub(super) fn at_level(cf: &ngx_conf_t, slots: &[Slot], outer: &Self, place: Option<&Place>) -> Self {
         let lines = slots.iter().filter_map(|slot| {
@@ -96,7 +96,7 @@ impl Others {
     }
 }
 
-/// Looks the directives up in the command tables.
+/// Finds the directives in the command tables.
 #[must_use]
 pub(super) fn slots(cf: &ngx_conf_t) -> Vec<Slot> {
     let found = DIRECTIVES.iter().filter_map(|(directive, elements)| {
@@ -115,7 +115,7 @@ pub(super) fn modules(cf: &ngx_conf_t) -> impl Iterator<Item = &ngx_module_t> {
     // SAFETY: CONF: a configuration belongs to a cycle.
     let modules = unsafe { (*cf.cycle).modules };
     (0..).map_while(move |place| {
-        // SAFETY: COMMANDS: the list of modules ends with a null, and isn't looked at past it.
+        // SAFETY: COMMANDS: the list of modules ends with a null pointer, and isn't read past it.
         let module = unsafe { modules.add(place) };
         // SAFETY: as above.
         let module = unsafe { module.read() };
@@ -128,7 +128,7 @@ pub(super) fn commands(module: &ngx_module_t) -> impl Iterator<Item = &ngx_comma
     let table = module.commands;
     let places = if table.is_null() { 0..0 } else { 0..usize::MAX };
     let commands = places.map_while(move |place| {
-        // SAFETY: COMMANDS: the table ends with an empty name, and isn't looked at past it.
+        // SAFETY: COMMANDS: the table ends with an empty name, and isn't read past it.
         let command = unsafe { table.add(place) };
         // SAFETY: as above.
         unsafe { command.as_ref() }
@@ -137,33 +137,33 @@ pub(super) fn commands(module: &ngx_module_t) -> impl Iterator<Item = &ngx_comma
 }
 
 impl Slot {
-    /// What is written at the level that nginx merges.
+    /// The array at the level that nginx is merging.
     fn array<'a>(&self, cf: &'a ngx_conf_t) -> Option<&'a ngx_array_t> {
-        // SAFETY: CONF: in `http` a configuration's context is this.
+        // SAFETY: CONF: within `http`, the context of a configuration has this type.
         let levels = unsafe { cf.ctx.cast::<ngx_http_conf_ctx_t>().as_ref() }?;
-        // SAFETY: COMMANDS: the level's structures are found by the index of their module.
+        // SAFETY: COMMANDS: a level's structures are indexed by the index of the module.
         let conf = unsafe { levels.loc_conf.add(self.ctx_index) };
         // SAFETY: as above.
         let conf = unsafe { conf.read() };
         if conf.is_null() {
             return None;
         }
-        // SAFETY: COMMANDS: the table has the offset for the setter, which takes what is there for a pointer to an array.
+        // SAFETY: COMMANDS: the table gives this offset to the setter, which stores a pointer to an array there.
         let array = unsafe { conf.byte_add(self.offset) }.cast::<*const ngx_array_t>();
         // SAFETY: as above.
         let array = unsafe { array.read() };
         if array.addr() == usize::MAX {
-            // NGX_CONF_UNSET_PTR, which the setter knows as well.
+            // NGX_CONF_UNSET_PTR, which the setter checks for as well.
             return None;
         }
-        // SAFETY: COMMANDS: null, or the array that the setter made.
+        // SAFETY: COMMANDS: null, or the array that the setter created.
         unsafe { array.as_ref() }
     }
 
     fn read(&self, array: &ngx_array_t, place: Option<&Place>) -> Lines {
         let left_over = match self.elements {
             Elements::Headers => {
-                // SAFETY: COMMANDS: the setter makes arrays of these.
+                // SAFETY: COMMANDS: the setter creates arrays of this type.
                 let lines = unsafe { array.as_slice::<ngx_keyval_t>() };
                 let is_one = |line: &&ngx_keyval_t| is_left_over(bytes(&line.key), bytes(&line.value));
                 lines.iter().filter(is_one).map(|line| line.key.to_string()).collect()

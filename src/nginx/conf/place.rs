@@ -1,10 +1,10 @@
-//! Places in the configuration files, for messages about what is found out later.
+//! Positions in the configuration files, for messages about problems that are found later.
 
 use std::fmt;
 
 use nginx_sys::{ngx_conf_t, ngx_uint_t};
 
-/// A line of a file.
+/// A line of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     file: String,
@@ -12,7 +12,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Where nginx is reading.
+    /// The line that nginx is reading.
     #[must_use]
     pub fn current(cf: &ngx_conf_t) -> Option<Self> {
         // SAFETY: CONF: null, or the file that nginx reads.
@@ -27,21 +27,21 @@ impl fmt::Display for Place {
     }
 }
 
-/// Where the directives stand that are in force at a level; `None` where one isn't written at all.
+/// Where the directives in force at a level are; `None` if a directive isn't set at all.
 #[derive(Clone, Default)]
 pub struct Places {
     pub resolve: Option<Place>,
     pub require: Option<Place>,
     pub cache: Option<Place>,
-    /// Of the time for valid sessions.
+    /// The one with the time for valid sessions.
     pub cache_valid: Option<Place>,
     pub ssl_verify: Option<Place>,
-    /// Of the client certificate or its key.
+    /// The client certificate or its key.
     pub certificate: Option<Place>,
 }
 
 impl Places {
-    /// Takes those of the outer level for what isn't written at this one.
+    /// Inherits the places of directives that aren't set at this level.
     pub fn inherit(&mut self, outer: &Self) {
         fn fill(own: &mut Option<Place>, outer: &Option<Place>) {
             if own.is_none() {

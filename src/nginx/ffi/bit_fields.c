@@ -1,6 +1,6 @@
 /*
- * The bit-fields of a request that the module reads. nginx-sys has them by bindgen 0.72, which looks for most of them in the
- * wrong place where a member of two bytes comes before them, as in nginx 1.30 (rust-bindgen, issue 3384).
+ * Accessors for the bit-fields of a request that the module reads. nginx-sys uses bindgen 0.72, which computes wrong offsets for
+ * most of them if a member of two bytes precedes them, as in nginx 1.30 (rust-bindgen, issue 3384).
  */
 #include "bindings.h"
 

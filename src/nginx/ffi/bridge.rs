@@ -1,12 +1,13 @@
-//! How a worker is woken, by eventfds. One is the process's own, for the resolver's thread. Others belong to the numbers of the
-//! workers: a worker that has an answer for others writes to theirs. Those are made before the workers are forked, so that each
-//! worker has all of them.
+//! Wakes workers through eventfds. Each process has an eventfd of its own, which the resolver thread writes to. In addition
+//! there is one eventfd per worker number: a worker that has an answer for other workers writes to theirs. These are
+//! created before the workers are forked, so that each worker has all of them.
 //!
-//! A number can have two processes: HUP to an old master whose workers drain after WINCH starts new ones in the same configuration.
-//! So no eventfd is ever read: each process has an epoll instance of its own, in which they are edge-triggered, and each
-//! process sees each write. The event loop waits on that instance, with whatever event method nginx uses.
+//! Two processes can have the same worker number: a HUP to an old master, while its workers shut down after WINCH, starts
+//! new workers in the same configuration. Therefore no eventfd is ever read. Instead each process has an epoll instance of
+//! its own, with the eventfds added edge-triggered, and so each process sees each write. The event loop waits for that
+//! instance, with whatever event method nginx uses.
 //!
-//! Not `ngx_notify`: it has one handler for the whole process, and nginx's thread pools set it too.
+//! `ngx_notify` is not an option: it has one handler for the whole process, and nginx's thread pools set it too.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -17,7 +18,8 @@ use nginx_sys::{NGX_OK, ngx_core_conf_t, ngx_core_module, ngx_cycle_t, ngx_event
 use crate::nginx::ffi::bindings::{NGX_AUTHGEAR_READ_EVENT, ngx_add_channel_event};
 use crate::resolver::Wake;
 
-/// An eventfd; a call from any thread, or any process that has it, makes the event loops that listen call their handlers soon.
+/// An eventfd. A call on any thread, or in any process that has it, makes the listening event loops call their handlers
+/// soon.
 pub struct Waker(OwnedFd);
 
 impl Wake for Waker {
@@ -27,30 +29,30 @@ impl Wake for Waker {
             return;
         }
         let one: u64 = 1;
-        // SAFETY: eight bytes of a live integer are read. There is no error: the descriptor is open as long as `self` lives, and
-        // nobody writes 2^64 times, which would fill the counter.
+        // SAFETY: eight bytes of a live integer are read. It can't fail: the descriptor is open as long as `self` lives,
+        // and the counter would be full only after 2^64 writes.
         let _ = unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
     }
 }
 
 impl Waker {
     /// # Errors
-    /// If the system is out of descriptors.
+    /// If the system has run out of descriptors.
     pub fn new() -> io::Result<Self> {
         // SAFETY: no pointers.
         owned(unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) }).map(Self)
     }
 }
 
-/// What the event loop of this process waits on.
+/// The descriptor that the event loop of this process waits for.
 pub struct Listener(OwnedFd);
 
-/// A process listens to its own eventfd and to that of its number.
+/// A process listens to its own eventfd and to that of its worker number.
 const MAX_WAKERS: usize = 2;
 
 impl Listener {
     /// # Errors
-    /// If the system is out of descriptors, or of room for them.
+    /// If the system has run out of descriptors or of epoll watches.
     pub fn new(own: &Waker, shared: Option<&Waker>) -> io::Result<Self> {
         // SAFETY: no pointers.
         let listener = owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
@@ -65,10 +67,10 @@ impl Listener {
         Ok(Self(listener))
     }
 
-    /// Forgets the wakes so far: what they announced is to be read after this.
+    /// Clears the wakes so far. Call it before reading what they announced.
     pub fn clear(&self) {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; MAX_WAKERS];
-        // SAFETY: there is room for so many events. With a timeout of 0 it doesn't wait.
+        // SAFETY: the buffer has room for that many events. With a timeout of 0 the call doesn't block.
         let _ = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), MAX_WAKERS as i32, 0) };
     }
 }
@@ -77,14 +79,14 @@ fn owned(fd: RawFd) -> io::Result<OwnedFd> {
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: a system call gave it to us alone.
+    // SAFETY: it was just returned by a system call, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// One for each worker of a configuration, by the worker's number.
+/// Creates an eventfd for each worker of a configuration, in the order of the worker numbers.
 ///
 /// # Errors
-/// If the system is out of descriptors.
+/// If the system has run out of descriptors.
 pub fn one_per_worker(cycle: &ngx_cycle_t) -> io::Result<Vec<Arc<Waker>>> {
     (0..workers(cycle)).map(|_| Waker::new().map(Arc::new)).collect()
 }
@@ -102,18 +104,18 @@ fn workers(cycle: &ngx_cycle_t) -> usize {
     if conf.master == 0 { 1 } else { usize::try_from(conf.worker_processes).unwrap_or(1).max(1) }
 }
 
-/// Has nginx call the handler when this worker is woken.
+/// Makes nginx call the handler whenever this worker is woken.
 ///
 /// # Errors
-/// If nginx is out of connections.
+/// If nginx has run out of connections.
 pub fn attach(
     cycle: &mut ngx_cycle_t,
     listener: &Listener,
     handler: unsafe extern "C" fn(*mut ngx_event_t),
 ) -> io::Result<()> {
     let fd = listener.0.as_raw_fd();
-    // SAFETY: C API: as nginx does for the channel to its master. The connection stays until the process ends, and nginx
-    // does not count it as a leak because it is a channel.
+    // SAFETY: C API: as nginx does for the channel to its master. The connection stays open until the process ends; nginx
+    // doesn't report it as a leak because it is a channel.
     let added = unsafe { ngx_add_channel_event(cycle, fd, NGX_AUTHGEAR_READ_EVENT, Some(handler)) };
     if added == NGX_OK as ngx_int_t {
         Ok(())

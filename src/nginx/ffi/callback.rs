@@ -1,7 +1,7 @@
-//! The panic boundary: what nginx calls goes through here, and no panic goes further.
+//! The panic boundary: every callback from nginx goes through here, and no panic passes it.
 //!
-//! A panic that met C frames would abort the worker, and drop every request in it. Contained, it costs the one request:
-//! each kind of callback says what it falls back to, and none falls back to letting a request pass.
+//! A panic that unwinds into C frames would abort the worker, and with it every request that it serves. Contained, a panic
+//! fails a single request: each kind of callback defines a fallback, and no fallback lets a request pass.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, Once};
@@ -12,12 +12,12 @@ use crate::nginx::ffi::log;
 use crate::nginx::ffi::pool::OutOfMemory;
 use crate::nginx::ffi::request::Request;
 
-/// What a handler returns to have nginx go on with the request.
+/// The return value of a handler that makes nginx continue with the request.
 pub const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
-/// What it returns where it can't do its work.
+/// The return value of a handler that can't do its work.
 pub const INTERNAL_ERROR: ngx_int_t = NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
 
-/// Where nginx calls in.
+/// The places where nginx calls the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Site {
     Configuration,
@@ -28,10 +28,10 @@ pub enum Site {
     PostRead,
     Preaccess,
     Access,
-    /// Not a callback, but a place in the one before: a call is being started.
+    /// Not a callback, but a point within one: just before a call is submitted.
     #[cfg(feature = "fault-injection")]
     Call,
-    /// Another place: the resolver's thread takes a job.
+    /// Not a callback either: the resolver thread takes a job.
     #[cfg(feature = "fault-injection")]
     Thread,
     Status,
@@ -43,10 +43,10 @@ pub enum Site {
     Cleanup,
 }
 
-/// Where the last panic was. Shared by the threads: the event loop logs for the resolver's.
+/// Where the last panic happened. Shared between threads: the event loop also logs the panics of the resolver thread.
 static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);
 
-/// Runs the body of a callback; a panic in it is logged, and `fallback` answers instead.
+/// Runs the body of a callback. If it panics, logs the panic and returns `fallback`.
 pub fn contain<T>(site: Site, fallback: T, body: impl FnOnce() -> T) -> T {
     install_panic_hook();
     let contained = catch_unwind(AssertUnwindSafe(|| {
@@ -57,7 +57,7 @@ pub fn contain<T>(site: Site, fallback: T, body: impl FnOnce() -> T) -> T {
     match contained {
         Ok(value) => value,
         Err(payload) => {
-            // Its destructor could panic in turn.
+            // Its destructor could panic as well.
             std::mem::forget(payload);
             let location = last_panic().unwrap_or_else(|| "an unknown place".into());
             log::cycle()
@@ -67,7 +67,7 @@ pub fn contain<T>(site: Site, fallback: T, body: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Runs a phase handler on its request. A panic in it, or an end of memory, is a 500.
+/// Runs a phase handler on a request. Answers a panic or an out-of-memory condition with a 500.
 pub(in crate::nginx) fn handle(
     site: Site,
     r: *mut ngx_http_request_t,
@@ -82,14 +82,14 @@ pub(in crate::nginx) fn handle(
     })
 }
 
-/// Where the last panic was, told once.
+/// Returns the location of the last panic, and clears it.
 #[must_use]
 pub fn last_panic() -> Option<String> {
     LAST_PANIC.lock().ok()?.take()
 }
 
-/// Replaces Rust's panic hook, which would print the message, and with it values of requests, to stderr. This one keeps
-/// the place only, for whoever contains the panic to log.
+/// Replaces Rust's default panic hook, which would print the message, possibly with values from requests, to stderr. This
+/// one only records the location, for the code that contains the panic to log.
 fn install_panic_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -101,8 +101,8 @@ fn install_panic_hook() {
     });
 }
 
-/// Faults on demand, for the tests. Panics: `env AUTHGEAR_PANIC=Access:2` in nginx's configuration makes the
-/// second call at that site panic.
+/// Fault injection for tests. `env AUTHGEAR_PANIC=Access:2` in nginx's configuration makes the second call at that site
+/// panic.
 #[cfg(feature = "fault-injection")]
 pub mod injected {
     use super::Site;
@@ -114,8 +114,8 @@ pub mod injected {
         static ASKED: Cell<u32> = const { Cell::new(0) };
     }
 
-    /// `env AUTHGEAR_DIE_LOCKED=3` in nginx's configuration: at the third change of shared memory the worker is killed in the
-    /// middle of it.
+    /// `env AUTHGEAR_DIE_LOCKED=3` in nginx's configuration kills the worker in the middle of its third change of shared
+    /// memory.
     pub fn die_locked(memory: &mut [u8]) {
         let wanted = std::env::var("AUTHGEAR_DIE_LOCKED").ok().and_then(|wanted| wanted.parse().ok());
         let Some(wanted): Option<u32> = wanted else { return };
@@ -130,8 +130,8 @@ pub mod injected {
         }
     }
 
-    /// `env AUTHGEAR_NO_MEMORY=3` in nginx's configuration: the third time that a worker takes memory from a request's pool
-    /// there is none; with `3+` neither from then on. The log tells of the first.
+    /// `env AUTHGEAR_NO_MEMORY=3` in nginx's configuration makes a worker's third allocation from a request's pool fail;
+    /// `3+` makes all later ones fail as well. The first failure is logged.
     pub fn is_out_of_memory() -> bool {
         let Ok(wanted) = std::env::var("AUTHGEAR_NO_MEMORY") else { return false };
         let (first, is_last) = wanted.strip_suffix('+').map_or((&*wanted, true), |first| (first, false));
@@ -144,7 +144,7 @@ pub mod injected {
         asked == first || asked > first && !is_last
     }
 
-    /// `env AUTHGEAR_LOSE_WAKES=1` in nginx's configuration: nobody is woken.
+    /// `env AUTHGEAR_LOSE_WAKES=1` in nginx's configuration suppresses all wakes.
     pub fn is_wake_lost() -> bool {
         std::env::var_os("AUTHGEAR_LOSE_WAKES").is_some()
     }

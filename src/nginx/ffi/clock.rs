@@ -1,24 +1,24 @@
-//! The clocks of the event loop.
+//! The clocks that the event loop uses.
 
 use nginx_sys::{ngx_current_msec, ngx_msec_t, ngx_time};
 
 use crate::freshness::Millis;
 
-/// The event loop's clock, in milliseconds: monotonic, read once a turn.
+/// The event loop's clock, in milliseconds: monotonic, updated once per turn of the loop.
 #[must_use]
 pub fn turn() -> ngx_msec_t {
     // SAFETY: MAIN THREAD: nginx writes it on this thread.
     unsafe { ngx_current_msec }
 }
 
-/// The machine's clock since boot. It is the same in all processes, and runs on in suspend: what is kept by it doesn't
-/// get younger. Read without a system call (vdso(7)).
+/// The time since boot. It is the same in all processes and includes time in suspend, so cached entries age while the
+/// machine sleeps. It is read without a system call (vdso(7)).
 #[must_use]
 pub fn boot() -> Millis {
     read(libc::CLOCK_BOOTTIME)
 }
 
-/// Unix time in milliseconds, for what ends by it: nginx's own would be that of this turn of the event loop.
+/// Unix time in milliseconds, for expiry times. nginx's own clock would be as old as this turn of the event loop.
 #[must_use]
 pub fn unix_millis() -> Millis {
     read(libc::CLOCK_REALTIME)
@@ -26,7 +26,7 @@ pub fn unix_millis() -> Millis {
 
 fn read(clock: libc::clockid_t) -> Millis {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: it writes the time, and can't fail with these clocks and a valid pointer.
+    // SAFETY: the call writes the time, and can't fail with these clocks and a valid pointer.
     unsafe { libc::clock_gettime(clock, &raw mut time) };
     let (seconds, nanos) = (Millis::try_from(time.tv_sec), Millis::try_from(time.tv_nsec));
     seconds.unwrap_or(0).saturating_mul(1000).saturating_add(nanos.unwrap_or(0) / 1_000_000)
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
     use std::time::{Duration, SystemTime};
 
-    /// What is kept by it is kept by a clock that nobody can set.
+    /// The age of cached entries is measured with a clock that nobody can set.
     #[test]
     fn the_clock_of_the_cache_counts_from_the_start_of_the_machine() {
         let uptime = std::fs::read_to_string("/proc/uptime").unwrap();

@@ -1,8 +1,9 @@
-//! Identity headers of the request: the client's are taken out, the resolver's put in.
+//! The identity headers of a request: removes those of the client and adds those of the resolver.
 //!
-//! Taking out is physical: nginx's proxy, FastCGI, uwsgi, SCGI and gRPC modules send whatever is in the list, and don't
-//! look at `hash`. No element that stays is moved, since `headers_in.host` and its like point at them: the list's parts
-//! are split around what goes. The nodes of the new chain are all new, because a subrequest shares the old ones.
+//! Headers are physically removed from the list: nginx's proxy, FastCGI, uwsgi, SCGI and gRPC modules send everything in it
+//! and ignore `hash`. Remaining elements must not move, since `headers_in.host` and the like point at them, so the parts of
+//! the list are split around the removed elements. The nodes of the new chain are all new, because subrequests share the
+//! old ones.
 
 use nginx_sys::{ngx_list_part_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t};
 
@@ -14,15 +15,15 @@ use crate::session::IdentityHeaders;
 /// Removes the client's identity headers.
 ///
 /// # Errors
-/// [`OutOfMemory`]: they are still there, and the request must not go on.
+/// [`OutOfMemory`]: the headers are still there, and the request must not continue.
 pub fn strip(r: Request) -> Result<(), OutOfMemory> {
     if has_identity_headers(r) { rebuild(r, None) } else { Ok(()) }
 }
 
-/// Removes whatever identity headers there are, and adds the resolver's.
+/// Removes all identity headers, and adds those of the resolver.
 ///
 /// # Errors
-/// [`OutOfMemory`]: as before, and the request must not go on.
+/// [`OutOfMemory`]: the list is unchanged, and the request must not continue.
 pub fn replace(r: Request, identity: Option<&IdentityHeaders>) -> Result<(), OutOfMemory> {
     match identity.filter(|headers| !headers.is_empty()) {
         Some(headers) => rebuild(r, Some(headers)),
@@ -52,27 +53,27 @@ fn rebuild(r: Request, inject: Option<&IdentityHeaders>) -> Result<(), OutOfMemo
         // Only the first part may be empty; ngx_list_push needs room in it.
         chain.first.elts = pool::zeroed::<ngx_table_elt_t>(r, 1)?.as_ptr().cast();
     }
-    // SAFETY: LIVE REQUEST: nginx reads the list when this has returned.
+    // SAFETY: LIVE REQUEST: nginx doesn't read the list before this function returns.
     let list = unsafe { &mut *r.headers_in() };
     list.part = chain.first;
     list.last = if chain.last.is_null() { &raw mut list.part } else { chain.last };
-    // The last part is full, so that the next push opens another: what lies behind it is not ours.
+    // Mark the last part as full, so that the next push adds a new part: the memory behind the elements isn't ours.
     list.nalloc = chain.last_len.max(1) as ngx_uint_t;
     Ok(())
 }
 
-/// Elements for the resolver's headers, whose texts are copied: what nginx reads is to live as long as the request.
+/// Creates elements for the resolver's headers. Copies their texts, which must live as long as the request.
 fn injected<'a>(r: Request, headers: &IdentityHeaders) -> Result<&'a [ngx_table_elt_t], OutOfMemory> {
     let texts = pool::text(r, headers.texts())?;
-    // Zeroed first: nginx 1.23 added a field, `next`, to the structure.
+    // Zeroed, because nginx 1.23 added the field `next` to the structure.
     let first = pool::zeroed::<ngx_table_elt_t>(r, headers.len())?.as_ptr();
-    // SAFETY: POOL: there is room for as many elements as there are headers; zeroed, they are valid.
+    // SAFETY: POOL: there is room for as many elements as there are headers, and a zeroed element is valid.
     let elements = unsafe { std::slice::from_raw_parts_mut(first, headers.len()) };
     for (element, header) in elements.iter_mut().zip(headers.iter_in(texts)) {
         element.hash = header.hash;
         element.key = string(header.name);
         element.value = string(header.value);
-        // Names of answer headers are lower-case already.
+        // Header names in answers are lower-case already.
         element.lowcase_key = element.key.data;
     }
     Ok(elements)
@@ -82,10 +83,10 @@ fn string(text: &[u8]) -> ngx_str_t {
     ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() }
 }
 
-/// The parts of a list.
+/// The parts of a list under construction.
 struct Chain {
     first: ngx_list_part_t,
-    /// Null where the first part, which is to lie in the list itself, is the last.
+    /// Null while the first part, which is stored in the list itself, is also the last.
     last: *mut ngx_list_part_t,
     last_len: usize,
 }
@@ -97,7 +98,7 @@ impl Default for Chain {
 }
 
 impl Chain {
-    /// Adds a part for elements, of which there is at least one.
+    /// Adds a part for the elements, of which there must be at least one.
     fn push(&mut self, r: Request, elements: &[ngx_table_elt_t]) -> Result<(), OutOfMemory> {
         let is_first = self.last_len == 0;
         self.last_len = elements.len();
@@ -106,9 +107,9 @@ impl Chain {
             return Ok(());
         }
         let node = pool::zeroed::<ngx_list_part_t>(r, 1)?.as_ptr();
-        // SAFETY: POOL: room for it was given, aligned for a pointer.
+        // SAFETY: POOL: allocated above, aligned for a pointer.
         unsafe { node.write(part(elements)) };
-        // SAFETY: POOL: null, or the node that was written before this one.
+        // SAFETY: POOL: null, or the node written before this one.
         unsafe { self.last.as_mut() }.unwrap_or(&mut self.first).next = node;
         self.last = node;
         Ok(())

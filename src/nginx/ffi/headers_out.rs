@@ -1,4 +1,4 @@
-//! Header lines of the answer to the client.
+//! The header lines of the answer to the client.
 
 use std::ptr::NonNull;
 
@@ -7,8 +7,8 @@ use nginx_sys::{ngx_str_t, ngx_table_elt_t};
 use crate::nginx::ffi::pool::{self, OutOfMemory};
 use crate::nginx::ffi::request::Request;
 
-/// Adds a line. nginx isn't told of it by more than the list: where it keeps one of this name itself (`expires` does with
-/// `Cache-Control`) there are two.
+/// Adds a header line to the list only. If nginx sets a header of this name itself (as `expires` sets `Cache-Control`),
+/// both are sent.
 ///
 /// # Errors
 /// [`OutOfMemory`].
@@ -24,9 +24,9 @@ pub fn add_set_cookie(r: Request, value: &[u8]) -> Result<(), OutOfMemory> {
     push(r, "Set-Cookie", value).map(drop)
 }
 
-/// Adds the `WWW-Authenticate` lines of a challenge, in their order.
+/// Adds the `WWW-Authenticate` lines of a challenge, in order.
 ///
-/// nginx must know them: it takes them back where `satisfy any` lets the request in after all.
+/// They are also linked to `www_authenticate`, since nginx removes them if `satisfy any` lets the request in after all.
 ///
 /// # Errors
 /// [`OutOfMemory`].
@@ -38,10 +38,10 @@ pub fn add_challenges(r: Request, values: &[Vec<u8>]) -> Result<(), OutOfMemory>
     Ok(())
 }
 
-/// Since 1.23.0 lines of one name are a linked list.
+/// Since 1.23.0, lines of the same name form a linked list.
 #[cfg(nginx1_23_0)]
 fn append_challenge(r: Request, line: NonNull<ngx_table_elt_t>) {
-    // SAFETY: LIVE REQUEST: a place in it.
+    // SAFETY: LIVE REQUEST: a field of it.
     let mut end = unsafe { &raw mut (*r.headers_out()).www_authenticate };
     loop {
         // SAFETY: POOL: a link in the request or in an element.
@@ -54,7 +54,7 @@ fn append_challenge(r: Request, line: NonNull<ngx_table_elt_t>) {
     unsafe { *end = line.as_ptr() };
 }
 
-/// Before that nginx knows of one line only.
+/// Before 1.23.0, nginx supports only one line.
 #[cfg(not(nginx1_23_0))]
 fn append_challenge(r: Request, line: NonNull<ngx_table_elt_t>) {
     // SAFETY: LIVE REQUEST.
@@ -64,13 +64,13 @@ fn append_challenge(r: Request, line: NonNull<ngx_table_elt_t>) {
 fn push(r: Request, name: &'static str, value: &[u8]) -> Result<NonNull<ngx_table_elt_t>, OutOfMemory> {
     let value = pool::copy(r, value)?;
     let line = pool::header_out(r)?;
-    // SAFETY: LIST: room for an element. Zeroed first: nginx 1.23 added a field to it.
+    // SAFETY: LIST: there is room for an element. Zeroed, because nginx 1.23 added a field.
     unsafe { line.write_bytes(0, 1) };
     // SAFETY: as above.
     let element = unsafe { &mut *line.as_ptr() };
-    // Any hash but 0 means that the line is sent.
+    // A line is sent if its hash isn't 0.
     element.hash = 1;
-    // nginx only reads it, as it does its own constant names.
+    // nginx only reads the name, as it only reads its own constant names.
     element.key = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };
     element.value = value;
     Ok(line)

@@ -1,4 +1,4 @@
-//! Lines in nginx's logs: lower case, no full stop, each beginning with `authgear`.
+//! Writes lines to nginx's logs: lower case, without a full stop, prefixed with `authgear`.
 
 use std::collections::HashMap;
 use std::fmt::Arguments;
@@ -12,7 +12,7 @@ use nginx_sys::{
 };
 use ngx::log::{LOG_BUFFER_SIZE, log_error, write_fmt};
 
-/// A log of nginx's: the cycle's, or a connection's, which adds the client and the request to each line.
+/// An nginx log: that of the cycle, or that of a connection, which adds the client and the request to each line.
 #[derive(Clone, Copy)]
 pub struct Log(NonNull<ngx_log_t>);
 
@@ -46,7 +46,7 @@ impl Log {
         self.write(NGX_LOG_NOTICE, line);
     }
 
-    /// For what nginx is to log by itself.
+    /// For nginx functions that log themselves.
     #[must_use]
     pub fn as_ptr(self) -> *mut ngx_log_t {
         self.0.as_ptr()
@@ -56,8 +56,8 @@ impl Log {
         self.write(NGX_LOG_INFO, line);
     }
 
-    /// Whether lines at the level debug are wanted here: by `error_log`, whose level may be `debug_http` too, or for this
-    /// client by `debug_connection`. To be asked before such a line is put together.
+    /// Whether debug lines are enabled here: by `error_log`, at the level `debug` or `debug_http`, or for this client by
+    /// `debug_connection`. Check this before building a debug line.
     #[must_use]
     #[inline]
     pub fn is_debug(self) -> bool {
@@ -71,7 +71,7 @@ impl Log {
     }
 
     fn level(self) -> ngx_uint_t {
-        // SAFETY: a log lives as long as the value, by the contract of `new`.
+        // SAFETY: the log outlives the value, by the contract of `new`.
         unsafe { self.0.as_ref() }.log_level
     }
 
@@ -87,12 +87,12 @@ impl Log {
     }
 }
 
-/// Prints why a directive is refused, with the file and the line that nginx is at.
+/// Logs why a directive is rejected, with the file and the line that nginx is reading.
 pub fn refuse_configuration(cf: &mut ngx_conf_t, why: Arguments<'_>) {
     print_at_line(cf, NGX_LOG_EMERG, why);
 }
 
-/// Prints what is odd about a directive, with the file and the line that nginx is at.
+/// Logs a warning about a directive, with the file and the line that nginx is reading.
 pub fn warn_of_configuration(cf: &mut ngx_conf_t, what: Arguments<'_>) {
     print_at_line(cf, NGX_LOG_WARN, what);
 }
@@ -104,12 +104,12 @@ fn print_at_line(cf: &mut ngx_conf_t, level: u32, words: Arguments<'_>) {
     unsafe { ngx_conf_log_error(level, cf, 0, c"%*s".as_ptr(), text.len(), text.as_ptr()) };
 }
 
-/// Prints why directives are refused that stand at a place that nginx has gone past.
+/// Logs why directives at a place that nginx has already read are rejected.
 pub fn refuse_configuration_at(cf: &mut ngx_conf_t, why: Arguments<'_>, place: Arguments<'_>) {
     print_at_place(cf, NGX_LOG_EMERG, why, place);
 }
 
-/// Prints what is odd about directives that stand at a place that nginx has gone past.
+/// Logs a warning about directives at a place that nginx has already read.
 pub fn warn_of_configuration_at(cf: &mut ngx_conf_t, what: Arguments<'_>, place: Arguments<'_>) {
     print_at_place(cf, NGX_LOG_WARN, what, place);
 }
@@ -117,7 +117,7 @@ pub fn warn_of_configuration_at(cf: &mut ngx_conf_t, what: Arguments<'_>, place:
 fn print_at_place(cf: &mut ngx_conf_t, level: u32, words: Arguments<'_>, place: Arguments<'_>) {
     let text = format!("{words} in {place}");
     let level = level as ngx_uint_t;
-    // SAFETY: C API: the log of a configuration is there as long as it is read.
+    // SAFETY: C API: the log of a configuration exists while it is read.
     let wanted = unsafe { (*cf.log).log_level };
     if level <= wanted {
         // SAFETY: as above.
@@ -125,7 +125,7 @@ fn print_at_place(cf: &mut ngx_conf_t, level: u32, words: Arguments<'_>, place: 
     }
 }
 
-/// Lets one line of a kind through per second and worker, and counts the others.
+/// Allows one line of a kind per second and worker, and counts the suppressed ones.
 pub struct RateLimit<K>(HashMap<K, (i64, u32)>);
 
 impl<K> Default for RateLimit<K> {
@@ -135,7 +135,7 @@ impl<K> Default for RateLimit<K> {
 }
 
 impl<K: Hash + Eq> RateLimit<K> {
-    /// `None`: say nothing now. Otherwise the number of lines of this kind that weren't said since the last one.
+    /// Returns the number of lines of this kind suppressed since the last one, or `None` if this line is to be suppressed.
     #[must_use]
     pub fn pass(&mut self, kind: K, now_seconds: i64) -> Option<u32> {
         let (last, unsaid) = self.0.entry(kind).or_insert((i64::MIN, 0));

@@ -1,4 +1,5 @@
-//! Memory of a request's pool. All that the module takes is taken here, so that a test can have any of it fail.
+//! Memory from a request's pool. All allocations of the module from pools are made here, so that a test can make any of
+//! them fail.
 
 use std::ptr::NonNull;
 
@@ -13,7 +14,7 @@ use crate::nginx::ffi::request::Request;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;
 
-/// Room for that many values, zeroed.
+/// Allocates zeroed memory for `count` values.
 ///
 /// # Errors
 /// [`OutOfMemory`].
@@ -24,7 +25,7 @@ pub fn zeroed<T>(r: Request, count: usize) -> Result<NonNull<T>, OutOfMemory> {
     NonNull::new(memory.cast()).ok_or(OutOfMemory)
 }
 
-/// Room for that many bytes.
+/// Allocates `len` bytes.
 ///
 /// # Errors
 /// [`OutOfMemory`].
@@ -35,7 +36,7 @@ pub fn bytes(r: Request, len: usize) -> Result<NonNull<u8>, OutOfMemory> {
     NonNull::new(memory.cast()).ok_or(OutOfMemory)
 }
 
-/// A copy of a text.
+/// Copies a text.
 ///
 /// # Errors
 /// [`OutOfMemory`].
@@ -45,32 +46,32 @@ pub fn copy(r: Request, text: &[u8]) -> Result<ngx_str_t, OutOfMemory> {
     unsafe { ngx_str_t::from_bytes(r.pool(), text) }.ok_or(OutOfMemory)
 }
 
-/// The same, to be looked at here. It lives as long as the request.
+/// Copies a text for use in this module. The copy lives as long as the request.
 ///
 /// # Errors
 /// [`OutOfMemory`].
 pub fn text<'a>(r: Request, text: &[u8]) -> Result<&'a [u8], OutOfMemory> {
     let memory = bytes(r, text.len())?.as_ptr();
-    // SAFETY: POOL: just given, and so nobody else's.
+    // SAFETY: POOL: just allocated, so there is no other reference to it.
     unsafe { memory.copy_from_nonoverlapping(text.as_ptr(), text.len()) };
     // SAFETY: POOL: just written.
     Ok(unsafe { std::slice::from_raw_parts(memory, text.len()) })
 }
 
-/// A new element at the end of the answer's headers, not written yet.
+/// Adds an element to the end of the answer's headers. It is not initialized.
 ///
 /// # Errors
 /// [`OutOfMemory`].
 pub fn header_out(r: Request) -> Result<NonNull<ngx_table_elt_t>, OutOfMemory> {
     may_fail()?;
-    // SAFETY: LIVE REQUEST: a place in it.
+    // SAFETY: LIVE REQUEST: a field of it.
     let list = unsafe { &raw mut (*r.headers_out()).headers };
     // SAFETY: C API.
     let line = unsafe { ngx_list_push(list) };
     NonNull::new(line.cast()).ok_or(OutOfMemory)
 }
 
-/// A handler for the request's end, to be filled in.
+/// Adds a cleanup handler for the end of the request. The caller fills it in.
 ///
 /// # Errors
 /// [`OutOfMemory`].
@@ -81,7 +82,7 @@ pub fn cleanup(r: Request) -> Result<NonNull<ngx_pool_cleanup_t>, OutOfMemory> {
     NonNull::new(cleanup).ok_or(OutOfMemory)
 }
 
-/// Fails where a test wants it to.
+/// Fails if a test has asked for it.
 #[cfg(feature = "fault-injection")]
 fn may_fail() -> Result<(), OutOfMemory> {
     if crate::nginx::ffi::callback::injected::is_out_of_memory() { Err(OutOfMemory) } else { Ok(()) }

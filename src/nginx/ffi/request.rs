@@ -1,4 +1,4 @@
-//! A handle on a request, and what the module reads of one.
+//! A handle to a request, and accessors for the fields that the module uses.
 
 use std::ffi::c_void;
 use std::net::IpAddr;
@@ -13,18 +13,20 @@ use ngx::http::HttpModuleConfExt;
 use crate::nginx::ffi::bindings::{ngx_http_authgear_is_header_only, ngx_http_authgear_is_post_action};
 use crate::nginx::ffi::log::Log;
 
-/// A request of nginx's, by its address.
+/// A request, represented by its address.
 ///
-/// nginx reaches a request through pointers of its own (`r->main`, `c->data`, the data of a timer), and while one of our functions
-/// runs it may call back through them, for the value of a variable say. A Rust reference to the request would forbid that. So
-/// nobody makes one: what is read or written of a request is a single field, through the handle.
+/// nginx reaches a request through pointers of its own (`r->main`, `c->data`, the data of a timer), and it may use them to
+/// call back while one of our functions runs, for example to evaluate a variable. A Rust reference to the request would
+/// make that undefined behaviour. So references to a request are never created: each accessor reads or writes a single
+/// field through the pointer.
 ///
-/// A handle is as valid as the request (LIVE REQUEST). What waits for longer is listed in the registry of waiters (WAITER).
+/// A handle is valid as long as the request (LIVE REQUEST). Requests that wait for longer are in the registry of waiters
+/// (WAITER).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Request(NonNull<ngx_http_request_t>);
 
 impl Request {
-    /// `None` for a null pointer.
+    /// Returns `None` for a null pointer.
     ///
     /// # Safety
     /// The request must live for as long as the handle is used.
@@ -33,13 +35,13 @@ impl Request {
         NonNull::new(r).map(Self)
     }
 
-    /// For calls of nginx's functions, and for single fields.
+    /// For calling nginx functions and accessing single fields.
     #[must_use]
     pub fn as_ptr(self) -> *mut ngx_http_request_t {
         self.0.as_ptr()
     }
 
-    /// Whether this is the client's own request, and no subrequest that nginx makes beside it.
+    /// Whether this is the client's request itself, and not a subrequest.
     #[must_use]
     pub fn is_main(self) -> bool {
         // SAFETY: LIVE REQUEST.
@@ -47,16 +49,17 @@ impl Request {
         std::ptr::eq(self.as_ptr(), main)
     }
 
-    /// Whether nginx goes on with this request for `post_action`, after its end.
+    /// Whether nginx has continued this request, after its end, for `post_action`.
     ///
-    /// The bit-fields of a request are never read by nginx-sys, which doesn't know where they are in each version of nginx.
+    /// The bit-fields of a request are never read through nginx-sys, which doesn't know their position in each version of
+    /// nginx.
     #[must_use]
     pub fn is_post_action(self) -> bool {
         // SAFETY: LIVE REQUEST.
         unsafe { ngx_http_authgear_is_post_action(self.as_ptr()) != 0 }
     }
 
-    /// Whether the client gets no body: it asked by HEAD, or has gone.
+    /// Whether the answer has no body: the request's method is HEAD, or the client has gone.
     #[must_use]
     pub fn is_header_only(self) -> bool {
         // SAFETY: LIVE REQUEST.
@@ -71,19 +74,19 @@ impl Request {
         !stream.is_null()
     }
 
-    /// One of `NGX_HTTP_GET` and its like.
+    /// One of `NGX_HTTP_GET` and the like.
     #[must_use]
     pub fn method(self) -> ngx_uint_t {
         // SAFETY: LIVE REQUEST.
         unsafe { (*self.as_ptr()).method }
     }
 
-    /// What follows the question mark.
+    /// The part of the URI after the question mark.
     #[must_use]
     pub fn arguments<'a>(self) -> &'a [u8] {
         // SAFETY: LIVE REQUEST.
         let arguments = unsafe { (*self.as_ptr()).args };
-        // SAFETY: STRING, POOL: its bytes are in the request's memory, where nobody changes them.
+        // SAFETY: STRING, POOL: the bytes are in the request's memory, and nothing changes them.
         unsafe { bytes_of(arguments) }
     }
 
@@ -99,7 +102,7 @@ impl Request {
         unsafe { (*self.as_ptr()).connection }
     }
 
-    /// The log of the request's connection, whose lines tell the client and the request.
+    /// The log of the request's connection, which adds the client and the request to each line.
     #[must_use]
     pub fn log(self) -> Option<Log> {
         // SAFETY: LIVE REQUEST.
@@ -108,7 +111,7 @@ impl Request {
         Some(unsafe { Log::new(log) })
     }
 
-    /// The client's address as nginx knows it, after realip; `None` for a Unix domain socket.
+    /// The client's address as nginx knows it, after realip. `None` for a Unix domain socket.
     #[must_use]
     pub fn client_address(self) -> Option<IpAddr> {
         // SAFETY: LIVE REQUEST.
@@ -120,24 +123,24 @@ impl Request {
     /// The list of the client's header lines.
     #[must_use]
     pub fn headers_in(self) -> *mut ngx_list_t {
-        // SAFETY: LIVE REQUEST: a place in it.
+        // SAFETY: LIVE REQUEST: a field of it.
         unsafe { &raw mut (*self.as_ptr()).headers_in.headers }
     }
 
-    /// The header of the answer.
+    /// The headers of the answer.
     #[must_use]
     pub fn headers_out(self) -> *mut ngx_http_headers_out_t {
-        // SAFETY: LIVE REQUEST: a place in it.
+        // SAFETY: LIVE REQUEST: a field of it.
         unsafe { &raw mut (*self.as_ptr()).headers_out }
     }
 
-    /// The client's header lines in their order: name as it came, and value.
+    /// The client's header lines in order: the name as sent, and the value.
     pub fn header_lines<'a>(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let elements = parts(self).flat_map(ListPart::elements);
         elements.map(|header| (bytes(&header.key), bytes(&header.value)))
     }
 
-    /// The structure of a module for the location of the request, found by its index.
+    /// The structure of a module for the location of the request, by the module's index.
     #[must_use]
     pub fn location_structure(self, ctx_index: ngx_uint_t) -> *mut c_void {
         // SAFETY: LIVE REQUEST.
@@ -148,7 +151,7 @@ impl Request {
         unsafe { place.read() }
     }
 
-    /// What nginx calls when the client's connection can be read from, and written to.
+    /// Sets the functions that nginx calls when the client's connection is readable and writable.
     pub fn set_event_handlers(self, read: ngx_http_event_handler_pt, write: ngx_http_event_handler_pt) {
         // SAFETY: LIVE REQUEST.
         unsafe { (*self.as_ptr()).read_event_handler = read };
@@ -163,7 +166,7 @@ impl Request {
     }
 }
 
-/// The configuration that is in force for a request.
+/// Access to the configuration in force for a request.
 impl HttpModuleConfExt for Request {
     unsafe fn http_main_conf_unchecked<T>(&self, module: &ngx_module_t) -> Option<NonNull<T>> {
         // SAFETY: LIVE REQUEST.
@@ -194,7 +197,7 @@ pub struct ListPart(NonNull<ngx_list_part_t>);
 
 /// The parts of the list of the client's header lines.
 pub fn parts(r: Request) -> impl Iterator<Item = ListPart> {
-    // SAFETY: LIVE REQUEST: a place in it.
+    // SAFETY: LIVE REQUEST: a field of it.
     let first = NonNull::new(unsafe { &raw mut (*r.headers_in()).part });
     std::iter::successors(first, |part| {
         // SAFETY: LIST: null, or the next part.
@@ -204,7 +207,7 @@ pub fn parts(r: Request) -> impl Iterator<Item = ListPart> {
 }
 
 impl ListPart {
-    /// The lines in this part. They are in the request's pool, where nobody changes them while they are looked at.
+    /// The lines in this part. They are in the request's pool, and nothing changes them during the callback.
     #[must_use]
     pub fn elements<'a>(self) -> &'a [ngx_table_elt_t] {
         // SAFETY: LIST.
@@ -214,36 +217,36 @@ impl ListPart {
         if count == 0 {
             return &[];
         }
-        // SAFETY: LIST: the lists of headers hold elements of this type.
+        // SAFETY: LIST: lists of headers hold elements of this type.
         unsafe { std::slice::from_raw_parts(elements.cast(), count) }
     }
 }
 
-/// The bytes of a string that nginx holds. (nginx-sys's own accessor needs a non-null pointer for an empty one.)
+/// The bytes of an nginx string. (nginx-sys's accessor requires a non-null pointer even for an empty string.)
 #[must_use]
 pub fn bytes(string: &ngx_str_t) -> &[u8] {
-    // SAFETY: STRING: its bytes live as long as it does.
+    // SAFETY: STRING: the bytes live as long as the string.
     unsafe { bytes_of(*string) }
 }
 
 /// # Safety
-/// STRING: the bytes must live and stay as they are for `'a`.
+/// STRING: the bytes must live, and not change, for `'a`.
 unsafe fn bytes_of<'a>(string: ngx_str_t) -> &'a [u8] {
     if string.data.is_null() {
         return &[];
     }
-    // SAFETY: the caller's.
+    // SAFETY: the caller guarantees it.
     unsafe { std::slice::from_raw_parts(string.data, string.len) }
 }
 
-/// Miri runs these, and finds a reference to a request that is used while nginx changes the request.
+/// Run under Miri, these tests find a reference to a request that is used while nginx changes the request.
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn line(name: &'static [u8], value: &'static [u8]) -> ngx_table_elt_t {
         let string = |text: &'static [u8]| ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() };
-        // SAFETY: plain C data, of which all zeroes is a value.
+        // SAFETY: plain C data, for which all zeroes is a valid value.
         let zeroed: ngx_table_elt_t = unsafe { std::mem::zeroed() };
         ngx_table_elt_t { key: string(name), value: string(value), ..zeroed }
     }
@@ -254,9 +257,9 @@ mod tests {
 
     unsafe extern "C" fn on_event(_: *mut ngx_http_request_t) {}
 
-    /// What nginx does with a request while a function of ours has its handle: it has pointers of its own to it.
+    /// Changes a request through nginx's own pointers, as nginx does while a function of ours has a handle to it.
     fn nginx_goes_on(r: *mut ngx_http_request_t, turn: usize) {
-        // SAFETY: the request lives, and nobody has a reference to it.
+        // SAFETY: the request lives, and there is no reference to it.
         unsafe { (*r).method = turn };
         // SAFETY: as above.
         let main = unsafe { (*r).main };
@@ -269,9 +272,9 @@ mod tests {
         let (first, second) = ([line(b"a", b"1"), line(b"b", b"2")], [line(b"c", b"3")]);
         let (mut last, mut empty) = (part(&second, std::ptr::null_mut()), part(&[], std::ptr::null_mut()));
         empty.next = &raw mut last;
-        // SAFETY: plain C data, of which all zeroes is a value.
+        // SAFETY: plain C data, for which all zeroes is a valid value.
         let r = Box::into_raw(Box::new(unsafe { std::mem::zeroed::<ngx_http_request_t>() }));
-        // SAFETY: it was made just now.
+        // SAFETY: it was just created.
         unsafe { (*r).main = r };
         // SAFETY: as above.
         unsafe { (*r).headers_in.headers.part = part(&first, &raw mut empty) };
@@ -283,7 +286,7 @@ mod tests {
             assert!(request.is_main() && !request.is_http2());
             assert_eq!((request.method(), request.write_event_handler().is_some()), (turn, false));
             request.set_event_handlers(Some(on_event), Some(on_event));
-            // SAFETY: the place is in the request, which lives.
+            // SAFETY: a field of the request, which lives.
             unsafe { (*request.headers_out()).status = 200 + turn };
             lines.push((name, value));
         }
@@ -291,7 +294,7 @@ mod tests {
         // SAFETY: as above.
         assert_eq!(unsafe { (*r).headers_out.status }, 202);
         assert_eq!(request.arguments(), b"");
-        // SAFETY: the box that was made above, whose handle isn't used any more.
+        // SAFETY: the box created above, whose handle is no longer used.
         drop(unsafe { Box::from_raw(r) });
     }
 }

@@ -1,7 +1,8 @@
-//! Shared memory: one arena a zone, guarded by the zone's slab mutex.
+//! Shared memory: one arena per zone, guarded by the zone's slab mutex.
 //!
-//! nginx unlocks that mutex when a worker dies, but not what the worker had half written. So there is a dirty word, set while
-//! something is changed: who finds it set empties the arena. `RwLock` of the ngx crate would stay locked for ever.
+//! When a worker dies, nginx unlocks that mutex but doesn't undo partial writes. So the arena has a dirty flag, which is
+//! set during each access: whoever finds it set on entry empties the arena. The `RwLock` of the ngx crate would stay locked
+//! forever.
 
 pub mod zone;
 
@@ -17,43 +18,43 @@ use crate::links::Damaged;
 use crate::nginx::ffi::clock;
 use crate::nginx::ffi::log;
 
-/// Says that the arena is one of ours, of this layout.
+/// Identifies an arena of this module with this layout.
 const MAGIC: u64 = u64::from_be_bytes(*b"authgear") ^ 6;
 
-/// How long a lock is waited for, in milliseconds. Its holder is busy for microseconds, or not on a processor, or it died in
-/// a configuration that the master no longer looks after: then there is no lock to be had any more.
+/// How long to wait for the lock, in milliseconds. Its holder needs only microseconds, unless it isn't scheduled, or died
+/// in a configuration that the master no longer takes care of; in that case the lock is never released.
 const PATIENCE: Millis = 10;
 
-/// What an arena begins with.
+/// The header of an arena.
 #[repr(C, align(64))]
 struct Head {
     magic: u64,
     len: u64,
     dirty: AtomicU32,
-    /// Of the module's own zone: the number of the configuration that was started last.
+    /// In the module's own zone: the number of the most recently started configuration.
     generation: AtomicU32,
     epoch: AtomicU64,
-    /// When the log was last told that the zone is full.
+    /// When it was last logged that the zone is full.
     told_full: AtomicU64,
-    /// Of the module's own zone: what keys are made with.
+    /// In the module's own zone: the secret for the cache keys.
     secret: [u8; 32],
 }
 
-/// After a lock could not be had it isn't waited for again this long, in milliseconds: the event loop has other work.
+/// How long not to wait for the lock again after a timeout, in milliseconds: the event loop has other work.
 const IMPATIENCE: Millis = 100;
 
-/// The memory of a zone, as this process sees it.
+/// The memory of a zone, as mapped in this process.
 pub struct Arena {
     pool: NonNull<ngx_slab_pool_t>,
     head: NonNull<Head>,
     body: NonNull<u8>,
     len: usize,
-    /// When the lock was last waited for in vain.
+    /// When waiting for the lock last timed out.
     missed: Cell<Millis>,
 }
 
 impl Arena {
-    /// The arena of a zone that nginx has set up and `zone` initialised.
+    /// Returns the arena of a zone that nginx has set up and `zone` has initialized.
     #[must_use]
     pub fn of(zone: &ngx_shm_zone_t) -> Option<Self> {
         let pool = pool(zone)?;
@@ -61,12 +62,12 @@ impl Arena {
         let head = NonNull::new(unsafe { pool.as_ref() }.data.cast::<Head>())?;
         // SAFETY: ZONE: `zone::create` put a head there, and nothing else is ever put there.
         let len = usize::try_from(unsafe { head.as_ref() }.len).ok()?;
-        // SAFETY: ZONE: the body follows its head.
+        // SAFETY: ZONE: the body follows the head.
         let body = unsafe { head.add(1) }.cast();
         Some(Self { pool, head, body, len, missed: Cell::new(0) })
     }
 
-    /// Takes a piece of the memory out of the lock's reach: whoever has it sees to it that its content may change at any time.
+    /// Splits off a region that is used without the lock; access it atomically.
     #[must_use]
     pub fn set_apart<T>(self) -> Option<(NonNull<T>, Self)> {
         let len = self.len.checked_sub(size_of::<T>())?;
@@ -77,11 +78,11 @@ impl Arena {
     }
 
     fn head(&self) -> &Head {
-        // SAFETY: ZONE: it stays mapped as long as the process lives. What changes in it is atomic.
+        // SAFETY: ZONE: it stays mapped as long as the process lives. Its mutable fields are atomic.
         unsafe { self.head.as_ref() }
     }
 
-    /// How many bytes there are to use.
+    /// The number of usable bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.len
@@ -92,19 +93,19 @@ impl Arena {
         Secret::new(self.head().secret)
     }
 
-    /// What was asked for at this moment or before is void.
+    /// Answers to calls made at or before this time are invalid.
     #[must_use]
     pub fn epoch(&self) -> Millis {
         self.head().epoch.load(Ordering::Acquire)
     }
 
-    /// A number for the configuration that starts now.
+    /// Allocates a number for the configuration that is being started.
     #[must_use]
     pub fn next_generation(&self) -> u32 {
         self.head().generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
     }
 
-    /// Whether the log may be told that the zone is full: once a minute, on the whole machine.
+    /// Whether to log now that the zone is full: once a minute for all workers together.
     #[must_use]
     pub fn may_tell_full(&self, now: Millis) -> bool {
         let told = self.head().told_full.load(Ordering::Relaxed);
@@ -114,10 +115,11 @@ impl Arena {
         is_due && exchange().is_ok()
     }
 
-    /// Runs a function on the memory, alone on the machine. Memory that is damaged, or in which a worker died, is formatted
-    /// first, and again should the function find damage: then, and where there is no lock to be had, there is no result.
+    /// Runs a function on the memory, with exclusive access across all processes. Memory that is damaged, or in which a
+    /// worker died, is formatted first. It is formatted again if the function reports damage. Returns `None` in that case,
+    /// and if the lock isn't available.
     ///
-    /// The function must not allocate, call nginx or panic: this process can't go on if it does.
+    /// The function must not allocate, call nginx or panic: a panic here aborts the process.
     pub fn with<R>(
         &self,
         format: impl Fn(&mut [u8]),
@@ -127,10 +129,10 @@ impl Arena {
             return None;
         }
         let unlock = AbortOnPanic;
-        // SAFETY: ZONE: the arena has that many bytes, and the lock keeps all others out.
+        // SAFETY: ZONE: the arena has that many bytes, and the lock gives exclusive access.
         let memory = unsafe { std::slice::from_raw_parts_mut(self.body.as_ptr(), self.len) };
         let was_dirty = self.head().dirty.swap(1, Ordering::Acquire) != 0;
-        // The word is to be there before anything is changed.
+        // The flag must be visible before any change.
         fence(Ordering::SeqCst);
         if was_dirty {
             format(memory);
@@ -160,7 +162,7 @@ impl Arena {
         result.ok()
     }
 
-    /// Makes every answer so far void, those in the workers' own caches too.
+    /// Invalidates all existing answers, including those in the workers' own caches.
     fn void(&self) {
         self.head().epoch.fetch_max(clock::boot(), Ordering::AcqRel);
     }
@@ -172,7 +174,7 @@ impl Arena {
         let start = clock::boot();
         let is_impatient = start.saturating_sub(self.missed.get()) < IMPATIENCE;
         loop {
-            // Some ten microseconds: whoever holds it is done by then, if it runs.
+            // About ten microseconds: enough for a holder that is running.
             for _ in 0..64 {
                 for _ in 0..8 {
                     std::hint::spin_loop();
@@ -194,12 +196,12 @@ impl Arena {
     }
 
     fn mutex(&self) -> *mut nginx_sys::ngx_shmtx_t {
-        // SAFETY: ZONE: a place in the pool; no reference is made, for others use it at the same time.
+        // SAFETY: ZONE: a field of the pool; no reference is created, since other processes use it at the same time.
         unsafe { &raw mut (*self.pool.as_ptr()).mutex }
     }
 
     fn try_lock(&self) -> bool {
-        // SAFETY: C API: the mutex that nginx made with the pool.
+        // SAFETY: C API: the mutex that nginx created with the pool.
         unsafe { ngx_shmtx_trylock(self.mutex()) != 0 }
     }
 
@@ -215,7 +217,8 @@ fn pool(zone: &ngx_shm_zone_t) -> Option<NonNull<ngx_slab_pool_t>> {
     NonNull::new(zone.shm.addr.cast())
 }
 
-/// A panic under the lock leaves memory half changed. The process ends with the dirty word set; nginx unlocks.
+/// A panic under the lock leaves memory partially changed. The process ends with the dirty flag set, and nginx unlocks the
+/// mutex.
 struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {

@@ -29,7 +29,7 @@ type Setter = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_v
 const SERVER: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
 const ANYWHERE: u32 = SERVER | NGX_HTTP_LOC_CONF;
 
-/// How nginx reads the directives.
+/// The directives, as nginx reads them.
 pub(super) static mut COMMANDS: [ngx_command_t; 23] = [
     text(ngx_string!("authgear_resolve"), cmd_resolve),
     command(ngx_string!("authgear_require"), NGX_CONF_1MORE, cmd_require, 0),
@@ -82,17 +82,17 @@ pub(super) static mut COMMANDS: [ngx_command_t; 23] = [
     ngx_command_t::empty(),
 ];
 
-/// A directive with one argument that is read here.
+/// A directive with one argument that the module parses.
 const fn text(name: ngx_str_t, set: Setter) -> ngx_command_t {
     command(name, NGX_CONF_TAKE1, set, 0)
 }
 
-/// `on` or `off`, read by nginx.
+/// `on` or `off`, parsed by nginx.
 const fn flag(name: ngx_str_t, offset: usize) -> ngx_command_t {
     command(name, NGX_CONF_FLAG, ngx_conf_set_flag_slot, offset)
 }
 
-/// A time other than 0, read by nginx.
+/// A time other than 0, parsed by nginx.
 const fn time(name: ngx_str_t, offset: usize) -> ngx_command_t {
     command(name, NGX_CONF_TAKE1, cmd_time, offset)
 }

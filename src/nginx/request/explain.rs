@@ -1,6 +1,6 @@
-//! Tells, at the level debug, how each request is decided: a line for each decision.
+//! Logs how each request is decided, one line per decision, at the level debug.
 //!
-//! The words are those of the variables. Nothing of the client's is among them: credentials are told by their kinds, and by
+//! The values are those of the variables. Nothing from the client is included: credentials appear only as their kinds and
 //! the fingerprint of their key.
 
 use std::fmt::{self, Display};
@@ -12,12 +12,12 @@ use crate::nginx::ffi::request::Request;
 use crate::nginx::request::state::RequestState;
 use crate::resolver::target::Target;
 
-/// What becomes of a request after its decision.
+/// What happens to a request after its decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
-    /// It goes on; whether it is let in, others say.
+    /// It continues; other modules decide whether it is let in.
     Declined,
-    /// It meets what is required.
+    /// It meets the requirement.
     Allowed,
     Status(u16),
 }
@@ -45,7 +45,7 @@ impl Display for Then {
     }
 }
 
-/// A request has been decided by an outcome.
+/// Logs that a request has been decided by an outcome.
 #[inline]
 pub fn decision(
     r: Request,
@@ -70,14 +70,14 @@ fn tell(log: Log, state: &RequestState, target: &Target, key: Option<&CacheKey>,
     ));
 }
 
-/// A request is in a location that doesn't resolve; what an earlier one found stays.
+/// Logs that a request is in a location that doesn't resolve. The result of an earlier location is kept.
 pub fn off(r: Request) {
     if let Some(log) = r.log() {
         log.debug(format_args!("decided result=- reason=off status=declined"));
     }
 }
 
-/// Nothing is a dash, as in nginx's own logs.
+/// Displays `None` as a dash, as nginx's own logs do.
 struct OrDash<T>(Option<T>);
 
 impl<T: Display> Display for OrDash<T> {

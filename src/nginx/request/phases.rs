@@ -1,4 +1,4 @@
-//! The phase handlers: they bring the events of a request to `access`, and do what it decides.
+//! The phase handlers: they pass the events of a request to `access` and carry out its decision.
 
 use nginx_sys::{
     NGX_ERROR, NGX_OK, ngx_array_push, ngx_conf_t, ngx_http_core_main_conf_t, ngx_http_handler_pt,
@@ -40,23 +40,24 @@ fn add_handler(core: &mut ngx_http_core_main_conf_t, phase: u32, handler: ngx_ht
     unsafe { place.as_mut() }.map(|place| *place = handler)
 }
 
-/// First of all phases: no `set`, `if` or `map`, and no backend, gets to see an identity header of the client's.
+/// The first phase: no `set`, `if` or `map`, and no backend, may see identity headers from the client.
 unsafe extern "C" fn on_post_read(r: *mut ngx_http_request_t) -> ngx_int_t {
     handle(Site::PostRead, r, strip_once)
 }
 
-/// Requests that nginx refuses itself (400, 494-497) come to an `error_page` without POST_READ; this is their last chance.
+/// Requests that nginx rejects itself (400, 494-497) reach an `error_page` without POST_READ, so their headers are stripped
+/// here.
 unsafe extern "C" fn on_preaccess(r: *mut ngx_http_request_t) -> ngx_int_t {
     handle(Site::Preaccess, r, |r| if r.is_main() { strip_once(r) } else { Ok(DECLINED) })
 }
 
-/// Resolves the request. Called again when the phases run again: after a suspension, after an internal redirect.
+/// Resolves the request. Called again each time the phases run again: after a suspension or an internal redirect.
 unsafe extern "C" fn on_access(r: *mut ngx_http_request_t) -> ngx_int_t {
     handle(Site::Access, r, |r| {
-        // nginx's access phase has no handler called for a subrequest.
+        // nginx's access phase calls no handlers for subrequests.
         let state = state::find(r);
         if let Some(state) = &state {
-            // A request that nginx took away while it was suspended, for `post_action`, waits no longer.
+            // nginx may have resumed a suspended request itself, for `post_action`; it waits no longer.
             state.cancel();
         }
         let Ok(settings) = in_force::settings(r) else { return Ok(INTERNAL_ERROR) };

@@ -1,4 +1,4 @@
-//! Error log lines about calls: for each resolver and kind of failure one a second, with the number of the others.
+//! Error log lines about calls: one per second for each resolver and kind of failure, with the number of suppressed lines.
 
 use std::fmt::{self, Display};
 
@@ -18,7 +18,8 @@ use crate::settings::Settings;
 use crate::settings::consequence::{Consequence, Time};
 use crate::single_flight::Overload;
 
-/// A call is over. `leader` is the log of the request that caused it, if that still waits: it names client and request.
+/// Reports a finished call. `leader` is the log of the request that caused it, which names the client and the request, if
+/// that request still waits.
 pub fn call(leader: Option<Log>, call: &Called, key: CacheKey, outcome: &Outcome) {
     match outcome {
         Ok(_) => {
@@ -47,7 +48,7 @@ fn failed(leader: Option<Log>, call: &Called, key: CacheKey, error: &ResolveErro
     }
 }
 
-/// What to check, where an error has a usual cause.
+/// What to check, for errors with a usual cause.
 fn advice(error: &ResolveError, origin: &Origin) -> String {
     match error {
         ResolveError::Answer(AnswerError::Status(404)) => format!(
@@ -57,7 +58,7 @@ fn advice(error: &ResolveError, origin: &Origin) -> String {
     }
 }
 
-/// The breaker that a row of failures has opened.
+/// The breaker, if the series of failures has opened it.
 fn opened(call: &Called) -> Option<(Breaker, Row)> {
     let (breaker, row) = (call.breaker?, call.row?);
     (row.fails >= breaker.max_fails).then_some((breaker, row))
@@ -94,7 +95,8 @@ fn works_again(call: &Called) {
     ));
 }
 
-/// The resolver took the token of another origin for none. Clients can bring this about, so there is one line a minute.
+/// The resolver found no session for a token of another origin. Clients can cause this, so at most one line per minute is
+/// logged.
 fn took_for_none(leader: Option<Log>, call: &Called, issuer: &Origin) {
     let Some(unsaid) = unsaid_by(call.target.id(), "issuer", ngx_time() / 60) else { return };
     let (log, endpoint, origin) =
@@ -104,7 +106,7 @@ fn took_for_none(leader: Option<Log>, call: &Called, issuer: &Origin) {
     ));
 }
 
-/// A request needs a call, and there are too many.
+/// Reports that a request needs a call while too many are in flight.
 pub fn overload(request: Option<Log>, settings: &Settings, overload: Overload) {
     let (log, max) = (request.unwrap_or_else(log::cycle), settings.max_inflight);
     let endpoint = settings.target.endpoint();
@@ -131,12 +133,12 @@ fn unsaid(resolver: ResolverId, kind: &'static str) -> Option<Unsaid> {
     unsaid_by(resolver, kind, ngx_time())
 }
 
-/// One line passes each time that the clock says another number.
+/// Allows one line each time the value of the clock changes.
 fn unsaid_by(resolver: ResolverId, kind: &'static str, clock: i64) -> Option<Unsaid> {
     worker::with(|worker| worker.failures.pass((resolver, kind), clock)).flatten().map(Unsaid)
 }
 
-/// How many lines like this one weren't written.
+/// The number of suppressed lines of this kind.
 struct Unsaid(u32);
 
 impl Display for Unsaid {

@@ -1,4 +1,4 @@
-//! How a request comes to an outcome: from the cache, from the resolver, or from what it knows already.
+//! How a request gets its outcome: from its own state, from the cache, or from the resolver.
 
 use std::sync::Arc;
 
@@ -30,11 +30,11 @@ use crate::single_flight::Role;
 #[derive(Clone, Copy)]
 struct Asked {
     key: CacheKey,
-    /// Whether there is one only.
+    /// Whether there is a single credential.
     is_single: bool,
 }
 
-/// Looks at the credentials; answers from what is known of them, or has the request wait.
+/// Checks the credentials, and either decides the request from what is known of them or makes it wait.
 ///
 /// # Errors
 /// [`OutOfMemory`].
@@ -97,7 +97,7 @@ fn ask(
                 ResolveError::Overload
             }
             Refused::Breaker => {
-                // With a single credential it makes no difference.
+                // With a single credential the distinction is irrelevant.
                 let is_without = |worker: &mut worker::Worker| worker.fails_without_500(&settings.target);
                 ResolveError::Breaker { after_500: is_single || worker::with(is_without) != Some(true) }
             }
@@ -113,39 +113,39 @@ fn question(r: Request, credentials: Credentials) -> Question {
     Question::new(credentials, r.client_address(), r.header_lines())
 }
 
-/// What the request knows already of these credentials: the phases run again after a wait, and after a redirect.
+/// The request's own answer for these credentials, if any: the phases run again after a wait and after a redirect.
 fn known(state: &RequestState, key: CacheKey, settings: &Settings) -> Option<Landed> {
     let known =
         state.answered.borrow().as_ref().filter(|(of, _)| *of == key).map(|(_, landed)| landed.clone());
     let Some(known) = known else { return too_late(state, key, settings) };
     if is_outdated(&known, settings) {
-        // It is asked about as by a request that has just come.
+        // Ask again, as for a new request.
         state.answered.take();
         state.begun.take();
         return None;
     }
-    // The call that it followed had begun long before it, or had less time than this location gives: it asks again, in the
-    // time that is left.
+    // The call that this request followed had started long before it, or had a shorter timeout than this location has: ask
+    // again, within the remaining time.
     let is_timeout = (*known.outcome).as_ref().is_err_and(ResolveError::is_timeout);
     let is_early = suspend::time_left(state, key, settings) > settings.timeout / 2;
     (!(is_timeout && is_early && known.role == Role::Follower)).then_some(known)
 }
 
-/// A request that has waited for as long as it may, for calls that came to nothing, makes none of its own.
+/// A request that has used up its time waiting for calls without an outcome makes no call of its own.
 fn too_late(state: &RequestState, key: CacheKey, settings: &Settings) -> Option<Landed> {
     let waited = suspend::time_left(state, key, settings).is_zero().then_some(settings.timeout)?;
     let waited = ngx_msec_t::try_from(waited.as_millis()).unwrap_or(ngx_msec_t::MAX);
     Some(failed(Err(ResolveError::Timeout), waited))
 }
 
-/// A failure that no call of the request's own came to.
+/// A failure that isn't the result of a call made for this request.
 fn failed(outcome: Outcome, waited: ngx_msec_t) -> Landed {
     Landed { outcome: Arc::new(outcome), role: Role::Follower, waited, stamp: None, turn: clock::turn() }
 }
 
-/// Whether the request's own answer is too old for the location that it has come to. It has the times of an answer in the cache, but
-/// is always good for the turn of the event loop that it came in: a redirect then takes no other call, however long the call
-/// took, and however short the times are. Failures and refusals stay what they are.
+/// Whether the request's own answer is too old for the current location. The same times apply as to cached answers, but an
+/// answer is always good for the turn of the event loop in which it arrived: so a redirect causes no second call, however
+/// long the call took and however short the times are. Failures and refusals are never outdated.
 fn is_outdated(known: &Landed, settings: &Settings) -> bool {
     let is_resolution = matches!(&*known.outcome, Ok(Answer { finding: Finding::Resolved(_), .. }));
     let is_fresh =
@@ -153,7 +153,7 @@ fn is_outdated(known: &Landed, settings: &Settings) -> bool {
     is_resolution && known.turn != clock::turn() && !known.stamp.is_some_and(is_fresh)
 }
 
-/// Answers from the cache.
+/// Decides the request by a cached answer.
 fn give(
     r: Request,
     state: &RequestState,
@@ -172,7 +172,7 @@ fn reason(status: CacheStatus) -> Reason {
     if status == CacheStatus::Hit { Reason::Hit } else { Reason::Stale }
 }
 
-/// Answers by a call's outcome; where the resolver failed, by an old answer if this location may give one.
+/// Decides the request by the outcome of a call. If the resolver failed, uses a stale answer if this location allows it.
 fn conclude(
     r: Request,
     state: &RequestState,
@@ -197,13 +197,13 @@ fn conclude(
     apply(r, state, settings, resolved)
 }
 
-/// What may be given in the place of a failure.
+/// The cached answer that may be used instead of a failure.
 fn instead_of(outcome: &Outcome, asked: Asked, settings: &Settings) -> Option<(Arc<Outcome>, CacheStatus)> {
     let Asked { key, is_single } = asked;
     outcome.as_ref().err().filter(|error| error.allows_stale(is_single))?;
     let cache = settings.cache.as_ref().filter(|cache| cache.stale.error > 0)?;
     match worker::with(|worker| worker.look_up(&key, cache))? {
-        // Somebody else had more luck.
+        // Another request got an answer in the meantime.
         Found::Fresh(outcome) => Some((outcome, CacheStatus::Hit)),
         Found::Stale { outcome, on_error: true, .. } => Some((outcome, CacheStatus::Stale)),
         Found::Stale { .. } | Found::Expired | Found::Missing => None,

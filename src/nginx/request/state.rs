@@ -1,5 +1,5 @@
-//! What the module knows of one request. A cleanup handler of the request's pool owns it, so that it survives what clears
-//! `r->ctx`: internal redirects and named locations.
+//! The module's state of a request. A cleanup handler of the request's pool owns it, so that it survives internal redirects
+//! and named locations, which clear `r->ctx`.
 
 use std::cell::{Cell, OnceCell, RefCell, UnsafeCell};
 use std::ffi::c_void;
@@ -21,31 +21,31 @@ use crate::nginx::worker::{self, WaiterId};
 use crate::resolver::Outcome;
 use crate::single_flight::Role;
 
-/// Everything is in cells: C calls may come back in while a reference is held.
+/// All fields are cells: nginx functions may call back into the module while a reference is held.
 #[derive(Default)]
 pub struct RequestState {
-    /// POST_READ has run, so what is in the headers since is trusted.
+    /// POST_READ has run, so identity headers added since then are trusted.
     pub stripped: Cell<bool>,
-    /// What it waits for, while it is suspended.
+    /// Set while the request is suspended.
     pub wait: Cell<Option<Wait>>,
-    /// The kinds of credential that were presented last.
+    /// The kinds of credentials that were presented last.
     pub kinds: Cell<Kinds>,
-    /// What it began to wait for, and when: it may have to wait more than once.
+    /// The key of the answer that it waits for, and since when; it may have to wait more than once.
     pub begun: Cell<Option<(CacheKey, ngx_msec_t)>>,
-    /// What the cache had to say last.
+    /// The last result from the cache.
     pub cache_status: Cell<Option<CacheStatus>>,
-    /// What was decided last, for the variables.
+    /// The last decision, for the variables.
     pub decided: RefCell<Option<Decided>>,
-    /// The resolver's word on the credentials of this key, for when the phases run again.
+    /// The resolver's outcome for the credentials with this key, for when the phases run again.
     pub answered: RefCell<Option<(CacheKey, Landed)>>,
     pub challenged: Cell<bool>,
     pub cookies_set: Cell<bool>,
-    /// Made by the first wait: most requests have none.
+    /// Created by the first wait; most requests never wait.
     pub timer: OnceCell<Box<Timer>>,
 }
 
 impl RequestState {
-    /// The request is over: what was decided of it last counts.
+    /// Counts the finished request by its last decision.
     fn count(&self) {
         if let Some(outcome) = self.decided.borrow().as_ref().and_then(|decided| decided.outcome.as_ref()) {
             let (ending, cache) = (Ending::of(outcome), self.cache_status.get());
@@ -53,13 +53,13 @@ impl RequestState {
         }
     }
 
-    /// What came of resolving, in a word.
+    /// The result of resolving, as a word.
     #[must_use]
     pub fn result(&self) -> Option<&'static str> {
         self.decided.borrow().as_ref()?.outcome.as_ref().map(|outcome| Ending::of(outcome).as_str())
     }
 
-    /// Why, in a word.
+    /// The reason, as a word.
     #[must_use]
     pub fn reason(&self) -> Option<&'static str> {
         self.decided.borrow().as_ref().map(|decided| decided.reason.as_str())
@@ -70,7 +70,7 @@ impl RequestState {
         self.decided.borrow().as_ref()?.waited.map(Seconds)
     }
 
-    /// Ends the request's waiting, if it does wait; the flight goes on without it.
+    /// Stops waiting, if the request waits; the flight continues without it.
     pub fn cancel(&self) {
         self.delete_timer();
         if let Some(wait) = self.wait.take() {
@@ -87,7 +87,7 @@ impl RequestState {
         }
     }
 
-    /// The request is in a location that doesn't resolve. What an earlier one found stays.
+    /// The request is in a location that doesn't resolve. The result of an earlier location is kept.
     pub fn decided_off(&self) {
         let mut decided = self.decided.borrow_mut();
         decided.get_or_insert(Decided { outcome: None, reason: Reason::Off, waited: None });
@@ -97,33 +97,33 @@ impl RequestState {
 #[derive(Clone, Copy)]
 pub struct Wait {
     pub waiter: WaiterId,
-    /// What the answer is to be for.
+    /// The key of the answer that it waits for.
     pub key: CacheKey,
     pub since: ngx_msec_t,
 }
 
-/// A flight's outcome as one of its requests gets it.
+/// The outcome of a flight, as delivered to one of its requests.
 #[derive(Clone)]
 pub struct Landed {
     pub outcome: Arc<Outcome>,
     pub role: Role,
     /// How long the request waited for it, in milliseconds.
     pub waited: ngx_msec_t,
-    /// That of an answer that may be reused.
+    /// Set for an answer that may be reused.
     pub stamp: Option<Stamp>,
     /// The turn of the event loop in which the request got it.
     pub turn: ngx_msec_t,
 }
 
 pub struct Decided {
-    /// `None` where resolving is off.
+    /// `None` if resolving is off.
     pub outcome: Option<Arc<Outcome>>,
     pub reason: Reason,
-    /// How long the request waited for the resolver, in milliseconds; `None` if it did not.
+    /// How long the request waited for the resolver, in milliseconds; `None` if it did not wait.
     pub waited: Option<ngx_msec_t>,
 }
 
-/// A time in milliseconds, as nginx's own variables show one.
+/// A time in milliseconds, displayed in seconds like the times in nginx's own variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seconds(pub ngx_msec_t);
 
@@ -138,7 +138,7 @@ pub struct Timer(UnsafeCell<ngx_event_t>);
 
 impl Default for Timer {
     fn default() -> Self {
-        // SAFETY: an event is plain C data, and all zeroes is how nginx starts one.
+        // SAFETY: an event is plain C data, and nginx initializes it with zeroes too.
         Self(UnsafeCell::new(unsafe { std::mem::zeroed() }))
     }
 }
@@ -150,9 +150,9 @@ impl Timer {
     }
 }
 
-/// The state of a request (for a subrequest, of its main request: they share the pool), if it has one.
+/// Returns the state of a request, if it has one. A subrequest shares the pool, and thus the state, of its main request.
 ///
-/// Found as realip finds its own: through the cleanup handlers of the pool.
+/// It is found through the pool's cleanup handlers, as in nginx's realip module.
 #[must_use]
 pub fn find(r: Request) -> Option<Rc<RequestState>> {
     // SAFETY: LIVE REQUEST.
@@ -162,9 +162,9 @@ pub fn find(r: Request) -> Option<Rc<RequestState>> {
         let cleanup: &ngx_pool_cleanup_t = unsafe { cleanup.as_ref() };
         if cleanup.handler.is_some_and(|handler| handler as usize == on_cleanup as *const () as usize) {
             let state = cleanup.data.cast::<RequestState>();
-            // SAFETY: POOL: `create` put the pointer of an Rc there, which `on_cleanup` takes away.
+            // SAFETY: POOL: `find_or_create` put the pointer of an Rc there, which `on_cleanup` releases.
             unsafe { Rc::increment_strong_count(state) };
-            // SAFETY: as above; this count is the new one.
+            // SAFETY: as above; this takes over the new count.
             return Some(unsafe { Rc::from_raw(state) });
         }
         next = cleanup.next;
@@ -172,7 +172,7 @@ pub fn find(r: Request) -> Option<Rc<RequestState>> {
     None
 }
 
-/// The state of a request, made where it has none yet.
+/// Returns the state of a request. Creates it if there is none.
 ///
 /// # Errors
 /// If the pool is out of memory.
@@ -189,7 +189,7 @@ pub fn find_or_create(r: Request) -> Result<Rc<RequestState>, OutOfMemory> {
     Ok(state)
 }
 
-/// The request ends: nothing may point to it from here on, so a panic must not keep that from being done.
+/// Called when the request ends. Nothing may point to it from here on, even if a step panics.
 unsafe extern "C" fn on_cleanup(data: *mut c_void) {
     // SAFETY: POOL: `find_or_create` registered this handler with the pointer of an Rc, and nginx calls it once.
     let state = unsafe { Rc::from_raw(data.cast::<RequestState>()) };
@@ -199,7 +199,7 @@ unsafe extern "C" fn on_cleanup(data: *mut c_void) {
         true
     };
     if !contain(Site::Cleanup, false, cancel) && !contain(Site::Cleanup, false, cancel) {
-        // A timer or a waiter that is left would be used after its memory is freed: anything is better than that.
+        // A remaining timer or waiter would be a use after free. Aborting is the lesser evil.
         std::process::abort();
     }
 }

@@ -1,4 +1,4 @@
-//! `authgear_status`: tells what the workers have counted, to whoever may ask.
+//! `authgear_status`: serves what the workers have counted.
 
 use std::ptr::null_mut;
 
@@ -20,7 +20,7 @@ use crate::nginx::ffi::request::Request;
 use crate::nginx::worker;
 use crate::settings::StatusFormat;
 
-/// How an answer is to be read.
+/// Response headers that depend on the format.
 struct Kind {
     content_type: &'static str,
     charset: &'static str,
@@ -55,7 +55,7 @@ fn answer(r: Request) -> Result<ngx_int_t, OutOfMemory> {
     let format = Module::location_conf(&r).and_then(|conf| conf.status);
     let resolvers = Module::main_conf(&r).map(|main| &main.resolvers[..]);
     let status = worker::with(|worker| worker.status(resolvers.unwrap_or_default()));
-    // Without any location that resolves there is nothing else to tell.
+    // Without any location that resolves, only the version is known.
     let status = status.unwrap_or_else(|| Status { version: VERSION, ..Status::default() });
     let Some(format) = format else { return Ok(INTERNAL_ERROR) };
     let is_for_page = r.arguments() == page::QUERY;
@@ -68,7 +68,7 @@ fn answer(r: Request) -> Result<ngx_int_t, OutOfMemory> {
     send(r, text.as_bytes())
 }
 
-/// Nobody is to keep what is said of the moment, or to take it for something else.
+/// The answer must not be cached, or interpreted as another type.
 fn add_headers(r: Request, kind: &Kind) -> Result<(), OutOfMemory> {
     let &Kind { content_type, charset, policy } = kind;
     // SAFETY: LIVE REQUEST: nginx reads it when the header is sent.
@@ -97,18 +97,18 @@ fn send(r: Request, text: &[u8]) -> Result<ngx_int_t, OutOfMemory> {
     headers.content_length_n = i64::try_from(text.len()).unwrap_or(-1);
     // SAFETY: LIVE REQUEST, C API.
     let sent = unsafe { ngx_http_send_header(r.as_ptr()) };
-    // NGX_AGAIN is no end: nginx keeps the header, and sends it before what follows.
+    // NGX_AGAIN isn't final: nginx keeps the header, and sends it before the body.
     if sent == NGX_ERROR as ngx_int_t || sent > NGX_OK as ngx_int_t || r.is_header_only() {
         return Ok(sent);
     }
     let mut buffer = pool::zeroed::<ngx_buf_t>(r, 1)?;
-    // SAFETY: POOL: just given, and so nobody else's.
+    // SAFETY: POOL: just allocated, so there is no other reference to it.
     let buffer = unsafe { buffer.as_mut() };
     buffer.pos = content.data;
     // SAFETY: STRING: the end of the copy.
     buffer.last = unsafe { content.data.add(content.len) };
     buffer.set_memory(1);
-    // The last buffer of a subrequest isn't the last of the answer.
+    // The last buffer of a subrequest isn't the last of the response.
     buffer.set_last_buf(u32::from(r.is_main()));
     buffer.set_last_in_chain(1);
     let mut chain = ngx_chain_t { buf: buffer, next: null_mut() };

@@ -1,4 +1,4 @@
-//! Removes the identity headers that a client sends, once a request.
+//! Removes identity headers sent by the client, once per request.
 
 use nginx_sys::ngx_int_t;
 
@@ -9,10 +9,10 @@ use crate::nginx::ffi::pool::OutOfMemory;
 use crate::nginx::ffi::request::Request;
 use crate::nginx::request::state;
 
-/// Removes the client's identity headers, unless that was done: what is there since then is the module's own.
+/// Removes the client's identity headers, unless that was done before: those present since then are the module's own.
 ///
 /// # Errors
-/// [`OutOfMemory`]: they are still there, and the request must not go on.
+/// [`OutOfMemory`]: they are still there, and the request must not continue.
 pub fn strip_once(r: Request) -> Result<ngx_int_t, OutOfMemory> {
     if !in_force::strips_headers(r) {
         return Ok(DECLINED);
@@ -20,7 +20,7 @@ pub fn strip_once(r: Request) -> Result<ngx_int_t, OutOfMemory> {
     let state = state::find_or_create(r)?;
     if !state.stripped.get() {
         headers_in::strip(r)?;
-        // Not before: what could not be stripped must be met again, in an error_page location.
+        // Only set after success: otherwise the headers must be stripped again in an `error_page` location.
         state.stripped.set(true);
     }
     Ok(DECLINED)

@@ -1,5 +1,5 @@
-//! Suspends a request until an answer is there, and resumes it: the way `limit_req` delays requests, with the resolver
-//! in the place of the clock.
+//! Suspends a request until its answer arrives, and resumes it: as `limit_req` delays requests, but waiting for the
+//! resolver instead of a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,14 +27,14 @@ use crate::resolver::question::Question;
 use crate::settings::Settings;
 use crate::single_flight::Role;
 
-/// A request's timer runs this much longer than the call, so that it learns from the call itself that it timed out: the
-/// connection that is to blame has been left behind by then, and the next request gets another.
+/// How much longer the timer of a request runs than the call, so that normally the call itself reports its timeout. By then
+/// the connection at fault has been abandoned, and the next request uses another one.
 const SLACK: Duration = Duration::from_millis(20);
 
-/// Has a request wait for an answer, and asks for it where nobody has yet. The answer, the timer or the client's leaving
-/// ends the waiting. Returns what the handler returns.
+/// Makes a request wait for an answer, and makes the call if there is none. The wait ends with the answer, with the timer,
+/// or when the client leaves. Returns the phase handler's return code.
 ///
-/// The timer also keeps a worker that exits gracefully from leaving before the request is done.
+/// The timer also makes a worker that shuts down gracefully wait for the request.
 ///
 /// # Errors
 /// [`Refused`]: no call can be made.
@@ -49,7 +49,7 @@ pub fn suspend(
     let Some(waiter) = worker::with(|worker| worker.enlist(r)) else { return Ok(INTERNAL_ERROR) };
     let since = begun(state, key).unwrap_or_else(clock::turn);
     state.begun.set(Some((key, since)));
-    // From here on the state's cleanup takes the waiter off the list, whatever happens.
+    // From here on, the cleanup of the state removes the waiter from the registry in any case.
     state.wait.set(Some(Wait { waiter, key, since }));
     let left = time_left(state, key, settings);
     let wanted = Wanted { key, settings, question, timeout: left, is_renewal };
@@ -57,7 +57,7 @@ pub fn suspend(
         state.cancel();
         return Err(refused);
     }
-    // The client of a request that nginx goes on with for `post_action` has gone already.
+    // For `post_action`, the client has gone already.
     let on_read = if r.is_post_action() || in_force::ignores_client_abort(r) {
         ngx_http_block_reading
     } else {
@@ -72,7 +72,7 @@ pub fn suspend(
     Ok(NGX_AGAIN as ngx_int_t)
 }
 
-/// How much longer a request may wait for the answer to a key.
+/// The time that a request may still wait for the answer for a key.
 #[must_use]
 pub fn time_left(state: &RequestState, key: CacheKey, settings: &Settings) -> Duration {
     let waited = begun(state, key).map_or(0, |since| clock::turn().wrapping_sub(since));
@@ -83,25 +83,25 @@ fn begun(state: &RequestState, key: CacheKey) -> Option<ngx_msec_t> {
     state.begun.get().filter(|(waits_for, _)| *waits_for == key).map(|(_, since)| since)
 }
 
-/// Does nothing, and is the mark of a request that is suspended here: nginx puts other handlers in its place when it goes
-/// on with the request, or ends it.
+/// Does nothing, but marks a request as suspended by this module: nginx replaces it with other handlers when it continues
+/// or ends the request.
 unsafe extern "C" fn on_write_while_suspended(_r: *mut ngx_http_request_t) {}
 
 fn set_timer(r: Request, state: &RequestState, time: Duration) {
     // SAFETY: LIVE REQUEST.
     let log = unsafe { (*r.connection()).log };
     let timer = state.timer.get_or_init(Box::default).as_ptr();
-    // SAFETY: STATE; MAIN THREAD: nobody else writes to it now.
+    // SAFETY: STATE; MAIN THREAD: nothing else accesses it now.
     let event = unsafe { &mut *timer };
     event.handler = Some(on_timer);
-    // nginx's debug log takes this for a connection, and prints the number where that has its descriptor.
+    // nginx's debug log treats this as a connection, and prints the number at the position of its descriptor.
     event.data = r.as_ptr().cast();
     event.log = log;
-    // SAFETY: C API; STATE: it is deleted before the memory goes.
+    // SAFETY: C API; STATE: it is deleted before the memory is freed.
     unsafe { ngx_add_timer(timer, ngx_msec_t::try_from(time.as_millis()).unwrap_or(ngx_msec_t::MAX)) };
 }
 
-/// Has nginx tell when the client goes, as `limit_req` does.
+/// Makes nginx report when the client leaves, as `limit_req` does.
 fn watch_client(r: Request) -> Result<(), ()> {
     // SAFETY: LIVE REQUEST: a connection has its events.
     let read = unsafe { (*r.connection()).read };
@@ -115,8 +115,8 @@ fn watch_client(r: Request) -> Result<(), ()> {
     expect_reading(r)
 }
 
-/// Has the event loop look for what the client sends: with the methods `select` and `poll` it doesn't after an event whose handler
-/// didn't read.
+/// Makes the event loop watch the client's connection for reading again. The methods `select` and `poll` stop watching
+/// after an event whose handler didn't read.
 fn expect_reading(r: Request) -> Result<(), ()> {
     // SAFETY: LIVE REQUEST: a connection has its events.
     let read = unsafe { (*r.connection()).read };
@@ -125,7 +125,7 @@ fn expect_reading(r: Request) -> Result<(), ()> {
     if handled == NGX_OK as ngx_int_t { Ok(()) } else { Err(()) }
 }
 
-/// Calls are over: resume who waits for them. Called by the event loop after a wake.
+/// Resumes requests whose calls have finished. nginx calls it after a wake.
 ///
 /// # Safety
 /// For nginx to call.
@@ -136,7 +136,7 @@ pub unsafe extern "C" fn on_wake(_event: *mut ngx_event_t) {
     });
 }
 
-/// Something is to be looked for that no wake announces.
+/// Polls for what has no wake.
 ///
 /// # Safety
 /// For nginx to call.
@@ -164,22 +164,22 @@ fn arrive(arrival: Arrival) {
         report::call(leader.and_then(Request::log), &call, key, outcome);
     }
     for (waiter, role) in waiters {
-        // Only now: landing one request runs any code of nginx's, which may end another.
+        // Take each waiter only now: resuming a request can run any nginx code, which may end another request.
         if let Some(r) = worker::with(|worker| worker.take(waiter)).flatten() {
             land(r, outcome.as_ref(), stamp, role);
         }
     }
 }
 
-/// The resolver took too long for this request, whatever becomes of the call.
+/// The resolver took too long for this request. The call may still continue.
 unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
-    // SAFETY: C API: nginx passes the event that was set up in `suspend`, whose data is the request.
+    // SAFETY: C API: nginx passes the event that `suspend` set up, whose data is the request.
     let r = unsafe { (*event).data }.cast::<ngx_http_request_t>();
-    // SAFETY: WAITER: the timer is deleted before the request goes.
+    // SAFETY: WAITER: the timer is deleted before the request is freed.
     let Some(r) = (unsafe { Request::new(r) }) else { return };
     let wait = contain(Site::Timer, None, || Some(state::find(r).and_then(|state| state.wait.get())));
     let Some(wait) = wait else { return fail(r) };
-    // An answer that is there counts, whether a wake has announced it or not. This may end the request.
+    // An answer that has arrived counts, even if its wake is still pending. This may end the request.
     contain(Site::Poll, (), || {
         if worker::with(|worker| worker.may_look()) == Some(true) {
             arrivals();
@@ -190,8 +190,8 @@ unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
     }
 }
 
-/// Gives a waiting request its outcome and lets it go on; without one it will ask again. A panic on the way ends this request
-/// alone.
+/// Delivers the outcome to a waiting request and resumes it; without an outcome it will ask again. A panic fails only this
+/// request.
 fn land(r: Request, outcome: Option<&Arc<Outcome>>, stamp: Option<Stamp>, role: Role) {
     let landed = contain(Site::Resume, None, || {
         let Some(state) = state::find(r) else { return Some(false) };
@@ -206,7 +206,7 @@ fn land(r: Request, outcome: Option<&Arc<Outcome>>, stamp: Option<Stamp>, role: 
     });
     match landed {
         Some(true) => resume(r, || {
-            // SAFETY: C API: as ngx_http_request_handler does for a request that is ready to go on.
+            // SAFETY: C API: as ngx_http_request_handler does for a request that is ready to continue.
             unsafe { ngx_http_core_run_phases(r.as_ptr()) };
         }),
         Some(false) => {}
@@ -227,13 +227,13 @@ fn fail(r: Request) {
     });
 }
 
-/// Goes on with a request from where it was suspended. The request may be gone afterwards.
+/// Continues a request from where it was suspended. The request may have been freed afterwards.
 fn resume(r: Request, go_on: impl FnOnce()) {
     let is_suspended = r
         .write_event_handler()
         .is_some_and(|handler| handler as usize == on_write_while_suspended as *const () as usize);
     if !is_suspended {
-        // nginx has taken the request on: it is ending it, or has redirected it for `post_action`.
+        // nginx has taken over: it is ending the request, or has redirected it for `post_action`.
         return;
     }
     r.set_event_handlers(Some(ngx_http_block_reading), Some(ngx_http_core_run_phases));
@@ -249,7 +249,7 @@ fn resume(r: Request, go_on: impl FnOnce()) {
     unsafe { ngx_http_run_posted_requests(connection) };
 }
 
-/// What the inline function of that name does: lines in the log name this request.
+/// Like nginx's inline function `ngx_http_set_log_request`: makes log lines name this request.
 fn set_log_request(r: Request) {
     // SAFETY: LIVE REQUEST.
     let log = unsafe { (*r.connection()).log };

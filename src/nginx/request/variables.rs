@@ -21,10 +21,10 @@ use crate::session::answer::Finding;
 
 const OK: ngx_int_t = NGX_OK as ngx_int_t;
 
-/// What a variable shows. A variable's `data` is a place in [`VARIABLES`].
+/// What a variable shows. The `data` of a variable is an index into [`VARIABLES`].
 #[derive(Clone, Copy)]
 enum Shows {
-    /// A header that the backend gets.
+    /// A header that is passed to the backend.
     Header(&'static str),
     /// `x-authgear-NAME` for `$authgear_header_NAME`.
     HeaderByName,
@@ -56,7 +56,7 @@ static VARIABLES: [(&str, Shows); 15] = [
     ("authgear_credential", Shows::Credential),
 ];
 
-/// Makes the variables known to nginx. Not cacheable: a value that is read before the access phase must not stick.
+/// Registers the variables. They aren't cacheable: a value read before the access phase must not persist.
 pub fn register(cf: &mut ngx_conf_t) -> ngx_int_t {
     for (index, (name, shows)) in VARIABLES.iter().enumerate() {
         let (prefix, getter): (u32, ngx_http_get_variable_pt) = match shows {
@@ -67,7 +67,7 @@ pub fn register(cf: &mut ngx_conf_t) -> ngx_int_t {
         let flags = (NGX_HTTP_VAR_NOCACHEABLE | prefix) as ngx_uint_t;
         // SAFETY: C API: nginx copies the name.
         let variable = unsafe { ngx_http_add_variable(cf, &raw mut name, flags) };
-        // SAFETY: CONF: null (nginx has said why), or the new variable.
+        // SAFETY: CONF: null (nginx has logged why), or the new variable.
         let Some(variable) = (unsafe { variable.as_mut() }) else {
             return NGX_ERROR as ngx_int_t;
         };
@@ -77,13 +77,13 @@ pub fn register(cf: &mut ngx_conf_t) -> ngx_int_t {
     register_http(cf)
 }
 
-/// Takes `$http_x_authgear_...` over from nginx, whose own would remember what it read before the access phase.
+/// Replaces nginx's own `$http_x_authgear_...`, which would cache a value read before the access phase.
 fn register_http(cf: &mut ngx_conf_t) -> ngx_int_t {
     let mut name = ngx_string!("http_x_authgear_");
     let flags = (NGX_HTTP_VAR_NOCACHEABLE | NGX_HTTP_VAR_PREFIX) as ngx_uint_t;
     // SAFETY: C API: nginx copies the name.
     let variable = unsafe { ngx_http_add_variable(cf, &raw mut name, flags) };
-    // SAFETY: CONF: null (nginx has said why), or the new variable.
+    // SAFETY: CONF: null (nginx has logged why), or the new variable.
     let Some(variable) = (unsafe { variable.as_mut() }) else { return NGX_ERROR as ngx_int_t };
     variable.get_handler = Some(var_http);
     OK
@@ -98,21 +98,21 @@ unsafe extern "C" fn var_authgear(
     get(r, value, |r| show(r, VARIABLES.get(data)?.1))
 }
 
-/// Gets `$authgear_header_NAME`: `x-authgear-NAME` of the answer.
+/// Gets `$authgear_header_NAME`: the header `x-authgear-NAME` of the answer.
 unsafe extern "C" fn var_header(
     r: *mut ngx_http_request_t,
     value: *mut ngx_http_variable_value_t,
     data: usize,
 ) -> ngx_int_t {
     get(r, value, |r| {
-        // SAFETY: CONF: for a prefix variable nginx passes a pointer to its whole name.
+        // SAFETY: CONF: for a prefix variable, nginx passes a pointer to its whole name.
         let name = bytes(unsafe { (data as *const ngx_str_t).as_ref() }?);
         let name = name.get(NAME_PREFIX.len()..)?;
         identity(&*state::find(r)?, |headers| headers.get_by_variable(name))
     })
 }
 
-/// Gives nginx a value. A panic leaves the variable unset.
+/// Passes a value to nginx. After a panic the variable is unset.
 fn get(
     r: *mut ngx_http_request_t,
     value: *mut ngx_http_variable_value_t,
@@ -138,8 +138,8 @@ fn get(
     OK
 }
 
-/// Gets `$http_x_authgear_...` as nginx does, but never a forged one: requests that nginx refuses before the phases
-/// (400, 494-497) come to the rewrite phase of an `error_page` location with their headers as they were sent.
+/// Gets `$http_x_authgear_...` as nginx does, but never a forged one: requests that nginx rejects before the phases (400,
+/// 494-497) reach the rewrite phase of an `error_page` location with their original headers.
 unsafe extern "C" fn var_http(
     r: *mut ngx_http_request_t,
     value: *mut ngx_http_variable_value_t,
@@ -151,39 +151,39 @@ unsafe extern "C" fn var_http(
         if r.is_main() && strip_once(r).is_err() {
             return NGX_ERROR as ngx_int_t;
         }
-        // SAFETY: C API: as nginx's own getter does; for a prefix variable `data` is a pointer to its whole name.
+        // SAFETY: C API: as nginx's own getter does; for a prefix variable, `data` is a pointer to its whole name.
         unsafe { unknown_header(r, value, data as *mut ngx_str_t) }
     })
 }
 
-/// nginx's own reading of `$http_NAME`.
+/// nginx's own getter of `$http_NAME`.
 unsafe fn unknown_header(
     r: Request,
     value: *mut ngx_http_variable_value_t,
     name: *mut ngx_str_t,
 ) -> ngx_int_t {
-    // SAFETY: LIVE REQUEST: a place in it.
+    // SAFETY: LIVE REQUEST: a field of it.
     let part = unsafe { &raw mut (*r.headers_in()).part };
     let prefix = "http_".len();
     #[cfg(nginx1_23_0)]
-    // SAFETY: the caller's.
+    // SAFETY: the caller guarantees it.
     unsafe {
         nginx_sys::ngx_http_variable_unknown_header(r.as_ptr(), value, name, part, prefix)
     }
     #[cfg(not(nginx1_23_0))]
-    // SAFETY: the caller's.
+    // SAFETY: the caller guarantees it.
     unsafe {
         nginx_sys::ngx_http_variable_unknown_header(value, name, part, prefix)
     }
 }
 
-/// The text of a variable; `None` where it is unset.
+/// The text of a variable, or `None` if it is unset.
 fn show(r: Request, shows: Shows) -> Option<Vec<u8>> {
     let state = state::find(r);
     let state = state.as_deref();
     match shows {
         Shows::Header(name) => identity(state?, |headers| headers.get(name)),
-        // Its getter is another.
+        // It has a getter of its own.
         Shows::HeaderByName => None,
         Shows::Result => Some(text(state.and_then(RequestState::result))),
         Shows::Reason => Some(text(state.and_then(RequestState::reason))),
@@ -199,7 +199,7 @@ fn show(r: Request, shows: Shows) -> Option<Vec<u8>> {
     }
 }
 
-/// A dash where there is nothing, as in nginx's own logs.
+/// Shows a missing text as a dash, as nginx's own logs do.
 fn text(text: Option<&str>) -> Vec<u8> {
     text.unwrap_or("-").as_bytes().to_vec()
 }
@@ -214,7 +214,7 @@ fn identity(state: &RequestState, find: impl FnOnce(&IdentityHeaders) -> Option<
     find(resolution.identity_headers()?).map(<[u8]>::to_vec)
 }
 
-/// Copied, since a value may be looked at as long as the request lives, and the answer may be replaced before.
+/// Copied, since a value may be used as long as the request lives, and the answer may be replaced before.
 fn copy(r: Request, text: &[u8]) -> Option<ngx_str_t> {
     if text.is_empty() {
         return Some(ngx_str_t { len: 0, data: NonNull::dangling().as_ptr() });

@@ -1,4 +1,4 @@
-//! Does with a request what is decided of it.
+//! Carries out the decision on a request.
 
 use std::sync::Arc;
 
@@ -19,18 +19,18 @@ use crate::session::Resolution;
 use crate::settings::Settings;
 use crate::single_flight::Role;
 
-/// What is known when a request is decided.
+/// The input for deciding a request.
 pub struct Resolved<'a> {
-    /// Of the credentials, where there are any that could be asked about.
+    /// The key of the credentials, if there are any to ask about.
     pub key: Option<&'a CacheKey>,
     pub outcome: Arc<Outcome>,
     pub reason: Reason,
-    /// How long the request waited for a call, in milliseconds; `None` if it did not.
+    /// How long the request waited for a call, in milliseconds; `None` if it did not wait.
     pub waited: Option<ngx_msec_t>,
     pub role: Role,
 }
 
-/// Does what is decided: identity into the headers (or out of them), and the phase handler's return code.
+/// Carries out the decision: sets or removes the identity headers, and returns the phase handler's return code.
 ///
 /// # Errors
 /// [`OutOfMemory`].
@@ -63,7 +63,7 @@ pub fn apply(
     }
 }
 
-/// Refuses a request: a status, and once a request the challenges that go with it.
+/// Refuses a request with a status. Adds the challenges to it, once per request.
 fn refuse(
     r: Request,
     state: &RequestState,
@@ -80,7 +80,7 @@ fn refuse(
     Ok(ngx_int_t::try_from(status).unwrap_or(INTERNAL_ERROR))
 }
 
-/// The resolver clears a dead session's cookie; the client that caused the call may have that, and nobody else.
+/// The resolver clears the cookie of a dead session. Only the client that caused the call may get that `Set-Cookie`.
 fn pass_set_cookies(r: Request, state: &RequestState, outcome: &Outcome) -> Result<(), OutOfMemory> {
     let Ok(answer) = outcome else { return Ok(()) };
     if !state.cookies_set.replace(true) {

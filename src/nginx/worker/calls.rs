@@ -1,4 +1,4 @@
-//! Flights of this worker: joining them, making their calls, and what comes of them.
+//! The flights of this worker: joining them and making their calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,29 +23,29 @@ use crate::resolver::{Job, Lease};
 use crate::settings::consequence::Consequence;
 use crate::single_flight::{Boarding, Kind, Overload};
 
-/// A claim outlives the call by this much: by then the outcome has been handed on, or never will be.
+/// How much longer a claim lives than its call, in milliseconds. By then the outcome has been handed on, or never will be.
 const SLACK: Millis = 20;
 
-/// What came of leading a flight that nobody waits for.
+/// The result of trying to lead a flight that nobody waits for.
 enum Led {
-    /// There is one.
+    /// The key has a flight already.
     Already,
-    /// The call is to be made.
+    /// This worker makes the call.
     Here(Grant),
     Refused,
 }
 
-/// What a call is made with.
+/// What a call needs besides the request's own data.
 #[derive(Default)]
 struct Grant {
-    /// `None` if there is no room for one.
+    /// `None` if there is no room for a claim.
     claim: Option<ClaimId>,
-    /// Where the breaker is open.
+    /// Set if the breaker is open.
     probe: Option<Probe>,
 }
 
 impl Wanted<'_> {
-    /// Asks the location's breaker for a call, which is a probe where the breaker is open.
+    /// Asks the location's breaker to admit a call. While the breaker is open, an admitted call is a probe.
     fn admit(&self, state: &mut State<'_>, now: Millis, until: Millis) -> Result<Option<Probe>, Refused> {
         let Some(breaker) = self.settings.breaker else { return Ok(None) };
         let client = client(&self.question);
@@ -67,13 +67,13 @@ fn client(question: &Question) -> Client {
 }
 
 impl Worker {
-    /// Joins a waiter to the flight of a key, in this worker or another, and makes the call where there is none.
+    /// Adds a waiter to the flight of a key, in this worker or another. Makes the call if there is no flight.
     ///
     /// # Errors
     /// [`Refused`]: no call can be made.
     pub fn board(&mut self, waiter: WaiterId, wanted: Wanted<'_>) -> Result<(), Refused> {
         if wanted.is_renewal && self.has_failed(&wanted) {
-            // There is an old answer to give: nobody who has one waits for a call that may well fail again.
+            // There is a stale answer to serve, so the request doesn't wait for a call that may well fail again.
             self.refresh(wanted);
             return Err(Refused::Breaker);
         }
@@ -107,7 +107,7 @@ impl Worker {
         self.call(Some(waiter), wanted, grant).map_err(Refused::Overload)
     }
 
-    /// Whether the location's breaker is open to this client, or a call is to find out whether it may be closed.
+    /// Whether the location's breaker is open for this client, or waits for a probe to find out whether it may close.
     fn has_failed(&self, wanted: &Wanted<'_>) -> bool {
         let (id, client) = (wanted.settings.target.id(), client(&wanted.question));
         wanted.settings.breaker.is_some_and(|breaker| {
@@ -115,13 +115,13 @@ impl Worker {
         })
     }
 
-    /// Whether calls to a resolver fail, and none of them with the status 500, as far as is known.
+    /// Whether calls to a resolver fail, and none of them with status 500, as far as is known.
     pub fn fails_without_500(&self, target: &Target) -> bool {
         self.shared.with(|state| Ok(state.circuits.fails_without_500(&target.id()))).unwrap_or(false)
     }
 
-    /// Makes a call that nobody waits for, unless there is one for the key. Tells whether there is one now: where not, the answer
-    /// that it was to renew is as good as expired, or a session could live on for want of a call.
+    /// Makes a call that nobody waits for, unless the key has a flight. Returns whether there is a call now. If not, the
+    /// caller must treat the answer to be renewed as expired; otherwise a session could live on because no call is made.
     pub fn refresh(&mut self, wanted: Wanted<'_>) -> bool {
         let key = wanted.key;
         if self.flights.is_flying(&key, clock::turn() as u64) {
@@ -198,7 +198,7 @@ impl Worker {
         match super::thread::start_thread() {
             Ok(thread) => {
                 self.thread = Some(thread);
-                // One that ends at once drops the job, and so completes it.
+                // A thread that ends at once drops the job, which completes it.
                 drop(self.submit_to_thread(job));
             }
             Err(error) => {
@@ -210,7 +210,7 @@ impl Worker {
         }
     }
 
-    /// Gives the job back where there is no thread that runs.
+    /// Returns the job if no thread is running.
     fn submit_to_thread(&mut self, job: Job) -> Option<Job> {
         let Some(thread) = &self.thread else { return Some(job) };
         let job = thread.submit(job).err()?;

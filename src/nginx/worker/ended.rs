@@ -1,4 +1,4 @@
-//! What comes of calls: their answers are kept, the other workers are told, and the breaker.
+//! Processes finished calls: keeps their answers, and reports them to the other workers and to the breaker.
 
 use std::sync::Arc;
 
@@ -21,32 +21,33 @@ use crate::settings::CacheSettings;
 use crate::settings::consequence::Consequence;
 use crate::single_flight::{Landing, Role};
 
-/// A flight has ended.
+/// A flight that has ended.
 pub struct Arrival {
     pub key: CacheKey,
-    /// The leader first.
+    /// The leader comes first.
     pub waiters: Vec<(WaiterId, Role)>,
-    /// `None`: whoever made the call is gone; ask again.
+    /// `None` if the worker that made the call is gone; ask again.
     pub outcome: Option<Arc<Outcome>>,
-    /// Of an answer that may be reused.
+    /// Set for an answer that may be reused.
     pub stamp: Option<Stamp>,
-    /// Where this worker made the call.
+    /// Set if this worker made the call.
     pub call: Option<Called>,
 }
 
-/// A call of this worker's that is over, for the log.
+/// A finished call of this worker, for the log.
 pub struct Called {
     pub target: Arc<Target>,
     pub breaker: Option<Breaker>,
     pub consequence: Consequence,
-    /// The row of failures that it lengthened, or ended.
+    /// The series of failures that the call extended or ended.
     pub row: Option<Row>,
     /// See [`Completion`].
     pub other_issuer: Option<Origin>,
 }
 
 impl Worker {
-    /// The next call of this worker's that is over. What is to be kept of it has been kept, and the other workers know.
+    /// Returns the next finished call of this worker. Its answer is in the caches, and the other workers have been
+    /// notified.
     pub fn next_arrival(&mut self) -> Option<Arrival> {
         loop {
             let Completion { flight, outcome, claimed } = self.completions.try_recv().ok()?;
@@ -94,7 +95,7 @@ impl Worker {
         }
     }
 
-    /// The old answer was given while this call was made, and is not to be given again.
+    /// The old answer was served while this call was made, and must not be served again.
     fn contradict(&self, key: &CacheKey, note: &Note, asked: Millis) {
         for CacheSettings { zone, .. } in &note.caches {
             if let Some(Some(cache)) = self.caches.get(zone.0) {
@@ -103,7 +104,7 @@ impl Worker {
         }
     }
 
-    /// Keeps an answer in the caches of all locations that waited for it.
+    /// Stores an answer in the caches of all locations that waited for it.
     pub(super) fn keep(&self, key: &CacheKey, note: &Note, stamp: Option<Stamp>, outcome: &Arc<Outcome>) {
         let Some(stamp) = stamp else { return };
         let user = user(outcome).map_or(0, |user| note.target.keys(&self.secret).user_number(user));
@@ -116,8 +117,8 @@ impl Worker {
     }
 }
 
-/// Whether a client may have caused the outcome of a call: by an address or an agent that a firewall before the resolver refuses,
-/// or by the lock of another session. Nobody must be able to keep an old session alive that way.
+/// Whether a client may have caused the outcome of a call: with an address or a user agent that a firewall in front of the
+/// resolver rejects, or through the lock of another session. Nobody must be able to keep an old session alive that way.
 fn is_no_renewal(outcome: &Outcome, is_single: bool) -> bool {
     match outcome {
         Ok(answer) => matches!(answer.finding, Finding::Refused(_)),

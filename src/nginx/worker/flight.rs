@@ -1,4 +1,4 @@
-//! What is known of a flight: who makes its call, and what for.
+//! The data of a flight: who makes its call, and for what.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,30 +15,30 @@ use crate::settings::consequence::Consequence;
 use crate::settings::{CacheSettings, Settings};
 use crate::single_flight::Overload;
 
-/// A call that is wanted.
+/// A request for a call.
 pub struct Wanted<'a> {
     pub key: CacheKey,
     pub settings: &'a Settings,
     pub question: Question,
-    /// How long it may take.
+    /// How long the call may take.
     pub timeout: Duration,
-    /// Whether it is for a session that was valid when it was last looked at.
+    /// Whether it is for a session that was valid at the last call.
     pub is_renewal: bool,
 }
 
-/// Why there is no call.
+/// Why no call is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     Overload(Overload),
-    /// The resolver fails.
+    /// The resolver is failing.
     Breaker,
 }
 
-/// What is noted with a flight.
+/// The data that is stored with a flight.
 pub(super) struct Note {
     pub(super) course: Course,
     pub(super) target: Arc<Target>,
-    /// Where its answer is to be kept.
+    /// The caches that will store its answer.
     pub(super) caches: Vec<CacheSettings>,
 }
 
@@ -46,24 +46,24 @@ pub(super) struct Note {
 pub(super) enum Course {
     /// This worker.
     Called(Call),
-    /// The one that holds this claim.
+    /// The worker that holds this claim.
     Followed(ClaimId),
 }
 
-/// A call of this worker's.
+/// A call made by this worker.
 pub(super) struct Call {
     /// When it was sent.
     pub(super) asked: Millis,
     pub(super) kinds: Kinds,
-    /// Whether there is one credential only.
+    /// Whether the request has a single credential.
     pub(super) is_single: bool,
     pub(super) is_background: bool,
     pub(super) client: Client,
     pub(super) breaker: Option<Breaker>,
-    /// Where the breaker is open.
+    /// Set if the breaker is open.
     pub(super) probe: Option<Probe>,
     pub(super) consequence: Consequence,
-    /// `None` where the other workers can't be told of it.
+    /// `None` if the other workers can't be notified.
     pub(super) claim: Option<ClaimId>,
 }
 

@@ -1,4 +1,4 @@
-//! Calls that other workers make: following them, and taking over from a worker that is gone.
+//! Calls made by other workers: following them, and taking over from a worker that is gone.
 
 use std::io;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ impl Worker {
         self.schedule_poll();
     }
 
-    /// Hands an outcome to the followers of a claim, now or with the next poll.
+    /// Passes an outcome to the followers of a claim, now or with the next poll.
     pub(super) fn land(&mut self, landing: Unlanded) {
         match self.end(&landing) {
             Some(wakes) => self.wake(wakes),
@@ -37,7 +37,7 @@ impl Worker {
         })
     }
 
-    /// This worker exits.
+    /// Ends the flights of this worker, which is exiting.
     pub(super) fn abandon_all(&self) {
         for (_, note) in self.flights.notes() {
             match &note.course {
@@ -52,8 +52,8 @@ impl Worker {
         }
     }
 
-    /// nginx starts a worker in the place of one that died: nobody will land what that one claimed. But one with this number
-    /// may also live, and drain: see `bridge`.
+    /// Ends the claims of a worker that died and that this one replaces, since nobody will land them. But another worker
+    /// with the same number may still be alive and shutting down: see `bridge`.
     pub(super) fn end_claims_of_predecessor(&self) {
         let me = self.me;
         let is_predecessor = |owner: Owner| {
@@ -64,7 +64,7 @@ impl Worker {
         self.wake(wakes.unwrap_or_default());
     }
 
-    /// Looks whether what this worker follows has come to an end.
+    /// Collects the outcomes of followed flights that have ended.
     pub fn collect(&mut self) -> Vec<Arrival> {
         let mut arrivals = Vec::new();
         for flight in self.take_over() {
@@ -83,7 +83,7 @@ impl Worker {
         arrivals
     }
 
-    /// Takes the flights that are over off the list; in one go, for most of them are not.
+    /// Removes the flights that have ended from the list. All are checked in one pass under the lock, since most have not ended.
     fn take_over(&mut self) -> Vec<Followed> {
         let flights = std::mem::take(&mut self.following.flights);
         let (mut flying, mut over) = (Vec::with_capacity(flights.len()), Vec::with_capacity(flights.len()));
@@ -96,7 +96,7 @@ impl Worker {
             }
             Ok(())
         });
-        // Without the lock nothing is known; damage has ended them all, as each will find.
+        // Without the lock nothing is known. Damage has ended all of them, as each will find.
         self.following.flights = if looked.is_some() { flying } else { flights };
         if looked.is_some() { over } else { Vec::new() }
     }
@@ -111,7 +111,7 @@ impl Worker {
         Some(Arrival { key, waiters, outcome, stamp, call: None })
     }
 
-    /// Does what no wake announces: outcomes that are still to be handed on, leaders that are gone.
+    /// Does the work for which there is no wake: hands on delayed outcomes, and detects leaders that are gone.
     pub fn check(&mut self) {
         for landing in std::mem::take(&mut self.following.unlanded) {
             self.land(landing);
@@ -122,7 +122,7 @@ impl Worker {
         leaders.retain(|leader| is_gone(leader.pid));
         for Followed { claim, leader, .. } in &self.following.flights {
             if leaders.iter().any(|gone| gone.pid == leader.pid) {
-                // Where that can't be done now it is with the next poll.
+                // If the lock isn't available, the next poll tries again.
                 let wakes = self.end(&Unlanded { claim: *claim, outcome: None });
                 self.wake(wakes.unwrap_or_default());
             }
@@ -157,7 +157,7 @@ impl Worker {
 
 fn is_gone(pid: u32) -> bool {
     let Ok(pid) = libc::pid_t::try_from(pid) else { return true };
-    // SAFETY: no pointers; signal 0 only asks whether there is such a process.
+    // SAFETY: no pointers; signal 0 only checks whether the process exists.
     let alive = unsafe { libc::kill(pid, 0) };
     alive != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
 }

@@ -1,4 +1,4 @@
-//! What a worker waits for in the shared claims, and what it has yet to hand on.
+//! What a worker waits for in the shared claims, and which outcomes it has yet to hand on.
 
 use crate::claims::{ClaimId, MAX_OUTCOME, Owner};
 use crate::single_flight::FlightId;
@@ -6,9 +6,9 @@ use crate::single_flight::FlightId;
 /// What this worker waits for in the shared claims.
 pub(super) struct Following {
     pub(super) flights: Vec<Followed>,
-    /// Outcomes that could not be handed on, for want of the lock.
+    /// Outcomes that could not be handed on because the lock wasn't available.
     pub(super) unlanded: Vec<Unlanded>,
-    /// So that nothing is allocated under the lock.
+    /// Preallocated, so that nothing is allocated under the lock.
     pub(super) buffer: Box<[u8]>,
 }
 
@@ -19,10 +19,10 @@ pub(super) struct Followed {
     pub(super) leader: Owner,
 }
 
-/// A claim of this worker's that is over.
+/// A finished claim of this worker.
 pub(super) struct Unlanded {
     pub(super) claim: ClaimId,
-    /// For its followers; `None`: the call isn't made, and they see to it themselves.
+    /// The outcome for the followers. `None`: the call isn't made, and the followers ask again.
     pub(super) outcome: Option<Vec<u8>>,
 }
 

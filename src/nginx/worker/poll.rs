@@ -1,4 +1,4 @@
-//! A timer of the worker's own, for what no wake announces. It runs only while there is something to look for.
+//! A timer of the worker, for events without a wake. It runs only while there is something to poll for.
 
 use std::ptr::null_mut;
 
@@ -8,13 +8,13 @@ use nginx_sys::{
 
 use crate::nginx::ffi::log;
 
-/// How often to look, in milliseconds.
+/// How often to poll; intervals are in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
     Stopped,
-    /// Wakes come: it is only to notice a leader that died.
+    /// Wakes arrive; polling only detects leaders that have died.
     Slow,
-    /// None come, as from workers of another configuration.
+    /// No wakes arrive, as from workers of another configuration.
     Fast,
 }
 
@@ -28,7 +28,7 @@ impl Pace {
     }
 }
 
-/// On the heap: nginx keeps pointers into it.
+/// On the heap, because nginx keeps pointers into it.
 pub(super) struct Poll {
     parts: Box<Parts>,
     pace: Pace,
@@ -36,23 +36,23 @@ pub(super) struct Poll {
 
 struct Parts {
     event: ngx_event_t,
-    /// What nginx's debug log takes an event's data for.
+    /// nginx's debug log treats an event's data as a connection.
     connection: ngx_connection_t,
 }
 
 impl Poll {
     pub(super) fn new(handler: ngx_event_handler_pt) -> Self {
-        // SAFETY: both are plain C data, and all zeroes is how nginx starts them.
+        // SAFETY: both are plain C data, and nginx initializes them with zeroes too.
         let mut parts: Box<Parts> = Box::new(unsafe { std::mem::zeroed() });
         parts.connection.fd = -1;
         parts.event.handler = handler;
         parts.event.log = log::cycle().as_ptr();
-        // A worker that exits doesn't wait for it; the requests that do have timers of their own.
+        // A worker that exits doesn't wait for this timer; waiting requests have timers of their own.
         parts.event.set_cancelable(1);
         Self { parts, pace: Pace::Stopped }
     }
 
-    /// Has the timer run at this pace from now on, or goes on if it does.
+    /// Makes the timer run at this pace. Does nothing if it does already.
     pub(super) fn set(&mut self, pace: Pace) {
         let is_set = self.parts.event.timer_set() != 0;
         if is_set == (pace != Pace::Stopped) && self.pace == pace {
@@ -62,7 +62,7 @@ impl Poll {
         self.pace = pace;
         if let Some(interval) = pace.interval() {
             self.parts.event.data = (&raw mut self.parts.connection).cast();
-            // SAFETY: C API: it is deleted before the memory goes.
+            // SAFETY: C API: it is deleted before the memory is freed.
             unsafe { ngx_add_timer(&raw mut self.parts.event, interval) };
         }
     }

@@ -1,4 +1,4 @@
-//! What happens before the workers are forked, and what each of them starts with.
+//! Sets up what the workers share before they are forked, and starts each worker.
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::nginx::ffi::shm::{Arena, zone};
 use crate::nginx::zones::sessions::SessionZone;
 use crate::nginx::zones::state::{self as shared_state, SharedState};
 
-/// Declares the module's own zone, which every configuration has that resolves.
+/// Declares the module's own zone, for a configuration that resolves.
 pub fn declare_state_zone(cf: &mut ngx_conf_t) -> bool {
     if !Module::main_conf(cf).is_some_and(|main| main.resolves) {
         return true;
@@ -28,7 +28,7 @@ pub fn declare_state_zone(cf: &mut ngx_conf_t) -> bool {
     main.map(|main| main.state_zone = zone).is_some() && zone.is_some()
 }
 
-/// Makes what the workers of a configuration share.
+/// Creates what the workers of a configuration share.
 pub fn prepare(cycle: &ngx_cycle_t) {
     let Some(main) = Module::main_conf(cycle).filter(|main| main.resolves) else { return };
     let Some(state) = shared(main) else { return };
@@ -41,17 +41,17 @@ pub fn prepare(cycle: &ngx_cycle_t) {
     let _ = main.generation.set(Generation { number: state.next_generation(), wakers });
 }
 
-/// nginx's helper processes inherit what is the workers', and have no use for it.
+/// Drops what belongs to the workers: nginx's helper processes inherit it and don't use it.
 pub fn leave_to_workers(cycle: &mut ngx_cycle_t) {
     if let Some(main) = Module::main_conf_mut(cycle) {
         drop(main.generation.take());
     }
 }
 
-/// Starts the state of a worker, if any of its locations resolves.
+/// Starts the state of a worker, if any location resolves.
 ///
 /// # Errors
-/// If the system or nginx is out of descriptors, or a zone is not there.
+/// If the system or nginx has run out of descriptors, or a zone is missing.
 pub fn start(
     cycle: &mut ngx_cycle_t,
     on_poll: ngx_event_handler_pt,

@@ -1,4 +1,4 @@
-//! The state of a worker process: the requests that wait, the flights they wait for, and the caches.
+//! The state of a worker process: its waiting requests, the flights that they wait for, and the caches.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -30,22 +30,22 @@ use crate::resolver::thread::ResolverThread;
 use crate::settings::CacheSettings;
 use crate::single_flight::{Flights, Overload};
 
-/// A worker that exits waits no longer than this for the resolver's thread.
+/// How long an exiting worker waits for the resolver thread.
 const STOP_DEADLINE: Duration = Duration::from_millis(500);
 
-/// What a worker is given when it starts.
+/// The arguments for starting a worker.
 pub(super) struct Start {
     pub me: Owner,
     pub secret: Secret,
-    /// In the order of their `ZoneId`s. `None`: it could not be set up.
+    /// Indexed by `ZoneId`. `None` if the zone could not be set up.
     pub caches: Vec<Option<Cache<SessionZone>>>,
     pub shared: SharedState,
-    /// For the resolver's thread of this process.
+    /// For the resolver thread of this process.
     pub waker: Arc<Waker>,
     pub listener: Listener,
-    /// Those of all workers of its configuration, by their numbers.
+    /// Those of all workers of the configuration, by worker number.
     pub wakers: Vec<Arc<Waker>>,
-    /// What nginx calls where there is something to look for that no wake announces: see [`Worker::check`].
+    /// The callback for work that has no wake: see [`Worker::check`].
     pub on_poll: ngx_event_handler_pt,
 }
 
@@ -63,12 +63,12 @@ pub struct Worker {
     pub(super) listener: Listener,
     pub(super) wakers: Vec<Arc<Waker>>,
     pub(super) poll: Poll,
-    /// When a timer last looked for arrivals: see [`Worker::may_look`].
+    /// When a timer last checked for arrivals: see [`Worker::may_look`].
     pub(super) looked: ngx_msec_t,
-    /// Started by the first call: a worker that never resolves has no second thread. Where it can't be started, or has ended, the
-    /// next call tries again.
+    /// Started by the first call, so a worker that never resolves has no second thread. If it can't be started, or has
+    /// ended, the next call tries again.
     pub(super) thread: Option<ResolverThread>,
-    /// For the lines about failures, by resolver and kind.
+    /// Limits the log lines about failures, by resolver and kind.
     pub failures: RateLimit<(ResolverId, &'static str)>,
 }
 
@@ -76,8 +76,8 @@ thread_local! {
     static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
 }
 
-/// Runs a function on the worker's state; `None` in a process that has none (the master, the cache manager), or whose
-/// start failed. The function must not call anything of nginx's that could come back here.
+/// Runs a function on the worker's state. Returns `None` in a process without state (the master, the cache manager), or if
+/// the start failed. The function must not call any nginx function that could call back into the module.
 pub fn with<R>(body: impl FnOnce(&mut Worker) -> R) -> Option<R> {
     WORKER.with_borrow_mut(|worker| worker.as_mut().map(body))
 }
@@ -108,7 +108,7 @@ pub(super) fn start(start: Start) {
     WORKER.set(Some(worker));
 }
 
-/// Hands the calls over to whoever follows them, ends the resolver's thread and drops the state.
+/// Hands the worker's calls over to their followers, stops the resolver thread, and drops the state.
 pub fn stop() {
     let Some(worker) = WORKER.take() else { return };
     worker.abandon_all();
@@ -123,7 +123,7 @@ impl Worker {
         &self.secret
     }
 
-    /// Looks in a location's cache.
+    /// Looks up a key in a location's cache.
     #[must_use]
     pub fn look_up(&self, key: &CacheKey, cache: &CacheSettings) -> Found {
         match self.caches.get(cache.zone.0) {
@@ -134,7 +134,7 @@ impl Worker {
         }
     }
 
-    /// Counts a request that was resolved and is over.
+    /// Counts a resolved request that has ended.
     pub fn count(&self, ending: Ending, cache: Option<CacheStatus>) {
         self.shared.metrics().tally(self.me.slot).request(ending, cache);
     }
@@ -149,7 +149,7 @@ impl Worker {
         self.shared.metrics().tally(self.me.slot).skip(why);
     }
 
-    /// What `authgear_status` tells, of these resolvers.
+    /// The data for `authgear_status`, for these resolvers.
     #[must_use]
     pub fn status(&self, resolvers: &[KnownResolver]) -> Status {
         let caches = self.caches.iter().flatten().map(Cache::shared);
@@ -164,7 +164,7 @@ impl Worker {
         });
         let mut by_url = BTreeMap::new();
         for (known, fails) in resolvers.iter().zip(fails) {
-            // What else they differ in is no part of the name: the worst of them counts.
+            // Resolvers that differ only in other settings have the same name; report the worst of them.
             let resolver: &mut Resolver = by_url.entry(known.name()).or_default();
             resolver.is_open |= known.breaker.is_some_and(|breaker| fails >= breaker.max_fails);
             resolver.fails = resolver.fails.max(fails);
@@ -178,29 +178,30 @@ impl Worker {
         }
     }
 
-    /// Lists a request as one that waits.
+    /// Registers a waiting request.
     pub fn enlist(&mut self, r: Request) -> WaiterId {
         self.waiters.insert(r)
     }
 
-    /// Forgets the wakes so far.
+    /// Clears the wakes so far.
     pub fn clear_wakes(&self) {
         self.listener.clear();
     }
 
-    /// Whether a timer may look for arrivals: once a millisecond, for all timers of one moment would find the same.
+    /// Whether a timer may check for arrivals: once per millisecond, since all timers that fire at the same time would find
+    /// the same.
     pub fn may_look(&mut self) -> bool {
         let now = crate::nginx::ffi::clock::turn();
         std::mem::replace(&mut self.looked, now) != now
     }
 
-    /// The request that has this id, if it still waits.
+    /// Returns the request with this id, if it still waits.
     #[must_use]
     pub fn get(&self, waiter: WaiterId) -> Option<Request> {
         self.waiters.get(waiter).copied()
     }
 
-    /// Takes a request off the list.
+    /// Removes a request from the registry.
     pub fn take(&mut self, waiter: WaiterId) -> Option<Request> {
         self.waiters.remove(waiter)
     }

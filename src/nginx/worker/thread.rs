@@ -1,10 +1,10 @@
-//! Starts the thread of the resolver.
+//! Starts the resolver thread.
 
 use std::io;
 
 use crate::resolver::thread::ResolverThread;
 
-/// Signals are for nginx's thread: the new one starts with all of them blocked, as it inherits the mask.
+/// Starts it with all signals blocked, which it inherits: nginx's thread handles the signals.
 pub(super) fn start_thread() -> io::Result<ResolverThread> {
     #[cfg(feature = "fault-injection")]
     {
@@ -15,7 +15,7 @@ pub(super) fn start_thread() -> io::Result<ResolverThread> {
     ResolverThread::start()
 }
 
-/// Blocks all signals of this thread as long as it lives.
+/// Blocks all signals on this thread while it lives.
 struct SignalsBlocked(libc::sigset_t);
 
 impl SignalsBlocked {
@@ -33,7 +33,7 @@ impl SignalsBlocked {
 
 impl Drop for SignalsBlocked {
     fn drop(&mut self) {
-        // SAFETY: the set is the one that was in force before.
+        // SAFETY: the set is the previous mask.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
     }
 }

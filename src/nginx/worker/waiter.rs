@@ -1,8 +1,8 @@
-//! Names for requests that wait.
+//! Ids of waiting requests.
 
 use slotmap::new_key_type;
 
 new_key_type! {
-    /// Names a suspended request. Never used for another one, so an id that outlives its request finds nothing.
+    /// Identifies a suspended request. Ids are never reused, so an id that outlives its request finds nothing.
     pub struct WaiterId;
 }

@@ -1,6 +1,6 @@
-//! The models of the store and of the claims, in memory that nginx's slab gave and under nginx's lock. With the module for fault
-//! injection, `env AUTHGEAR_MODEL=alone:50` in nginx's configuration has each worker try so many cases of each when it
-//! starts; `together:50` has it do so while others do, with less to compare.
+//! Runs the models of the store and of the claims in memory from nginx's slab, under nginx's lock. In a module built with
+//! fault injection, `env AUTHGEAR_MODEL=alone:50` in nginx's configuration makes each worker run 50 cases of each model
+//! when it starts. `together:50` makes the workers run them at the same time, with fewer comparisons.
 
 #![allow(clippy::panic, clippy::expect_used, reason = "these are tests, wherever they run")]
 
@@ -21,7 +21,7 @@ use crate::nginx::ffi::log;
 use crate::nginx::ffi::shm::Arena;
 use crate::store::{self, Store};
 
-/// Does what the environment asks for, and logs what came of it.
+/// Runs what the environment variable asks for, and logs the result.
 pub fn run(sessions: &Arena, state: &SharedState, me: Owner) {
     let Ok(wanted) = std::env::var("AUTHGEAR_MODEL") else { return };
     let (how, cases) = wanted.split_once(':').expect("AUTHGEAR_MODEL is a word, a colon and a number");
@@ -57,7 +57,7 @@ fn with_store(cases: u32, arena: &Arena) -> Result<(), String> {
 }
 
 fn with_claims(cases: u32, arena: &Arena) -> Result<(), String> {
-    // A part of the arena: to see that thousands of claims are free again takes minutes.
+    // Only a part of the arena: checking that thousands of claims become free again takes minutes.
     for bytes in [claiming::model::SMALL, 10 * claiming::model::SMALL] {
         let layout = claiming::Layout::of(bytes).expect("it is enough for claims");
         for compare in [claiming::model::compare, claiming::model::compare_until_all_came] {
@@ -74,7 +74,7 @@ fn with_claims(cases: u32, arena: &Arena) -> Result<(), String> {
     Ok(())
 }
 
-/// Tries cases until one fails, and tells why.
+/// Runs cases until one fails, and returns why it failed.
 fn check<S>(
     cases: u32,
     strategy: S,
@@ -86,7 +86,7 @@ where
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     TestRunner::new(config).run(&strategy, test).map_err(|error| match error {
         TestError::Fail(why, input) => {
-            // Of an assertion that the test runner doesn't know itself.
+            // The location of an assertion that isn't one of the test runner's own.
             let place = callback::last_panic().map(|place| format!(" at {place}")).unwrap_or_default();
             format!("{why}{place} ({input:?})").replace('\n', " ")
         }
@@ -94,8 +94,9 @@ where
     })
 }
 
-/// Runs a case alone on the machine, and leaves the memory empty. A failed assertion waits until the lock is given back, for the
-/// worker would end if it went further: this, and that it allocates, is what no other function under the lock may do.
+/// Runs a case with exclusive access, and leaves the memory empty. A failed assertion is rethrown only after the lock is
+/// released, since the worker would abort otherwise. No other function under the lock may panic or allocate as this one
+/// does.
 fn locked<R>(arena: &Arena, format: fn(&mut [u8]), case: impl FnOnce(&mut [u8]) -> R) -> R {
     let outcome = arena.with(format, |memory| {
         let outcome = catch_unwind(AssertUnwindSafe(|| case(memory)));

@@ -1,4 +1,4 @@
-//! L2: the zones that `authgear_cache_zone` declares.
+//! L2: the zones declared by `authgear_cache_zone`.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -15,12 +15,12 @@ use crate::nginx::ffi::shm::{Arena, zone};
 use crate::session::{Resolution, codec};
 use crate::store::{Layout, MAX_PAYLOAD, Put, Store, Usage};
 
-/// A zone for sessions.
+/// A zone of sessions.
 pub struct SessionZone {
     name: String,
     arena: Arena,
     layout: Layout,
-    /// What is read of the zone, so that nothing is allocated under its lock.
+    /// A buffer for reading from the zone, so that nothing is allocated under the lock.
     buffer: RefCell<Box<[u8]>>,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn format(memory: &mut [u8]) {
 }
 
 impl SessionZone {
-    /// The zone of this name, as nginx has set it up.
+    /// Opens the zone of this name, which nginx has set up.
     #[must_use]
     pub fn new(name: &str, zone: &ngx_shm_zone_t) -> Option<Self> {
         let arena = Arena::of(zone)?;
@@ -53,7 +53,7 @@ impl SessionZone {
     }
 }
 
-/// Puts an answer in, and returns the stamp that it has there.
+/// Stores an answer, and returns the stamp that it has in the store.
 fn put(
     store: &mut Store<'_>,
     key: &CacheKey,
@@ -76,7 +76,7 @@ impl Shared for SessionZone {
         let mut payload = Vec::new();
         codec::encode(resolution, &mut payload);
         let Some((put, stamp)) = self.with(|store| put(store, key, fill, &payload)) else {
-            // What is in the zone isn't known, so a "none" may be in doubt.
+            // The content of the zone is unknown, so a "none" may be in doubt.
             let doubted = fill.stamp.kind == Kind::None;
             return Stays::New(if doubted { fill.stamp.doubted(fill.stamp.asked) } else { fill.stamp });
         };
@@ -102,7 +102,7 @@ impl Shared for SessionZone {
 }
 
 impl SessionZone {
-    /// What is in it, if that can be seen now.
+    /// The usage of the zone, if it can be read now.
     #[must_use]
     pub fn look(&self) -> Option<Zone> {
         let (usage, used_bytes) = self.with(|store| Ok((store.usage(), store.used_bytes())))?;
@@ -116,9 +116,9 @@ impl SessionZone {
         &self.name
     }
 
-    /// Sessions had to go, the youngest of which was asked for at this moment.
+    /// Logs that sessions were evicted; the youngest of them was asked for at `asked`.
     fn tell_full(&self, fill: &Fill<'_>, asked: Millis) {
-        // It may have been of no use to anybody any more; zones are full of that.
+        // Don't log if even that one had expired: full zones consist largely of such entries.
         let last = fill.times.valid.saturating_add(fill.windows.error.max(fill.windows.updating));
         if fill.now.saturating_sub(asked) < last && self.arena.may_tell_full(fill.now) {
             let name = &self.name;

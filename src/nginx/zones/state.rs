@@ -1,5 +1,5 @@
-//! The module's own zone: what its workers count, what they know of the resolvers, and who of them makes a call, or waits for its
-//! outcome.
+//! The module's own zone: the counters of its workers, the state of the resolvers, and the claims, which record which
+//! worker makes a call and which workers wait for its outcome.
 
 use std::ffi::c_void;
 use std::ptr::NonNull;
@@ -12,19 +12,20 @@ use crate::links::Damaged;
 use crate::metrics::Metrics;
 use crate::nginx::ffi::shm::{Arena, zone};
 
-/// The name of the zone. No directive can declare one of this name.
+/// The name of the zone. No directive can declare a zone of this name.
 pub const NAME: &str = "authgear:state";
-/// Its size, the same in every configuration, so that every reload keeps it: claims for 8,192 calls at least.
+/// Its size: room for claims for at least 8,192 calls. It is the same in every configuration, so that a reload keeps the
+/// zone.
 pub const BYTES: usize = 2 * 1024 * 1024;
 
-/// What all workers share besides sessions.
+/// The state that all workers share, apart from sessions.
 pub struct SharedState {
     pub(super) arena: Arena,
     layout: Layout,
     metrics: NonNull<Metrics>,
 }
 
-/// The same under the lock.
+/// A view of the state under the lock.
 pub struct State<'a> {
     pub circuits: Circuits<'a>,
     pub claims: Claims<'a>,
@@ -37,7 +38,7 @@ pub unsafe extern "C" fn on_init(zone: *mut ngx_shm_zone_t, _: *mut c_void) -> n
     unsafe { zone::set_up(zone, |memory| memory.get_mut(size_of::<Metrics>()..).map_or((), format)) }
 }
 
-// The body of an arena begins at a place that nginx and the head align for this.
+// The start of an arena's body is aligned to 64 bytes by nginx and the head, which is enough for the metrics.
 const _: () = assert!(align_of::<Metrics>() <= 64 && size_of::<Metrics>().is_multiple_of(64));
 
 pub(super) fn format(memory: &mut [u8]) {
@@ -66,14 +67,14 @@ impl SharedState {
         Some(Self { arena, layout, metrics })
     }
 
-    /// What is counted, by all workers at once.
+    /// The counters, which all workers update concurrently.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
-        // SAFETY: ZONE: set apart for this, zeroed when it was new; all that changes in it is atomic.
+        // SAFETY: ZONE: split off for this, zeroed when the zone was created; its mutable fields are atomic.
         unsafe { self.metrics.as_ref() }
     }
 
-    /// Runs a function on the state; `None` where it can't be had, or was thrown away.
+    /// Runs a function on the state. Returns `None` if the lock isn't available or the state was damaged.
     pub fn with<R>(&self, body: impl FnOnce(&mut State<'_>) -> Result<R, Damaged>) -> Option<R> {
         self.arena.with(format, |memory| body(&mut State::over(memory, &self.layout).ok_or(Damaged)?))
     }

@@ -1,4 +1,4 @@
-//! `nginx -t`: which configurations are refused, and with which words.
+//! `nginx -t`: which configurations are rejected, and with which messages.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use super::config::{Builder, Ports};
 use super::log;
 use super::nginx::Nginx;
 
-/// What `nginx -t` said.
+/// The result of `nginx -t`.
 #[derive(Debug)]
 pub(crate) struct Check {
     pub(crate) ok: bool,
@@ -16,7 +16,7 @@ pub(crate) struct Check {
     path: PathBuf,
 }
 
-/// Where a fragment stands.
+/// The level of the configuration that contains a fragment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
     Main,
@@ -36,7 +36,7 @@ impl Place {
     }
 }
 
-/// The module refuses this fragment with exactly this sentence, naming that line of it (the first is 1).
+/// Checks that the module rejects this fragment with exactly this sentence, naming that line of it (the first is 1).
 #[track_caller]
 pub(crate) fn assert_refused(place: Place, fragment: &str, sentence: &str, line: usize) {
     place.put(Nginx::builder(), fragment).check().assert_refused(fragment, sentence, line);
@@ -57,7 +57,7 @@ impl Builder {
             .arg(folder.path())
             .arg("-c")
             .arg(&path)
-            // Then stderr has what an administrator sees, "nginx: [emerg] ...", rather than lines of a log.
+            // With this, stderr has what an administrator sees, "nginx: [emerg] ...", instead of log lines.
             .arg("-e")
             .arg(folder.path().join("startup.log"));
         let output = command.output().expect("nginx can be run");
@@ -73,18 +73,18 @@ impl Check {
         assert!(self.ok, "refused:\n{}", self.stderr);
     }
 
-    /// What is said at a level, without nginx's preamble, in order.
+    /// The messages at a level, in order, without nginx's preamble.
     pub(crate) fn messages(&self, level: &str) -> Vec<&str> {
         let preamble = format!("nginx: [{level}] ");
         self.stderr.lines().filter_map(|line| line.strip_prefix(&preamble)).collect()
     }
 
-    /// Warnings don't refuse a configuration.
+    /// The warnings. They don't make a configuration invalid.
     pub(crate) fn warnings(&self) -> Vec<&str> {
         self.messages("warn")
     }
 
-    /// Refused with exactly this sentence, the file, and the line which is that line of the fragment.
+    /// Checks that the configuration is rejected with exactly this sentence, the file, and that line of the fragment.
     #[track_caller]
     pub(crate) fn assert_refused(&self, fragment: &str, sentence: &str, line: usize) {
         self.assert_first_refusal(&format!("{sentence} in {}", self.place(fragment, line)));
@@ -98,7 +98,7 @@ impl Check {
         format!("{}:{line}", self.path.display())
     }
 
-    /// Refused with this sentence, whatever the line: for what nginx finds at the end of a block.
+    /// Checks for this sentence, whatever the line: for errors that nginx finds at the end of a block.
     #[track_caller]
     pub(crate) fn assert_refused_somewhere(&self, sentence: &str) {
         let found = self.messages("emerg").first().is_some_and(|message| message.starts_with(sentence));

@@ -1,4 +1,4 @@
-//! The configuration of one instance: fragments of the test, in a frame that keeps the instance to itself.
+//! The configuration of one instance: the test's fragments, within a frame that isolates the instance.
 
 use std::env;
 use std::fmt::Write as _;
@@ -23,10 +23,10 @@ pub(crate) struct Builder {
     connections: usize,
     pub(super) upgradable: bool,
     runner: Option<Vec<String>>,
-    /// Files, and the system's files in whose place nginx sees them.
+    /// Files, and the system files that they replace for nginx.
     mounts: Vec<(PathBuf, String)>,
     pub(super) allowed: Vec<String>,
-    /// Of the master: nginx clears that of its workers.
+    /// For the master: nginx clears the environment of its workers.
     pub(super) environment: Vec<(String, String)>,
 }
 
@@ -110,13 +110,13 @@ impl Builder {
         self
     }
 
-    /// One more server block on the same ports.
+    /// Adds a server block on the same ports.
     pub(crate) fn server_named(mut self, name: impl Into<String>, lines: impl Into<String>) -> Self {
         self.named_servers.push((name.into(), lines.into()));
         self
     }
 
-    /// A port with TLS, for HTTP/1.1 and HTTP/2; certificate chain and key as PEM text.
+    /// Adds a port with TLS, for HTTP/1.1 and HTTP/2; certificate chain and key as PEM text.
     pub(crate) fn tls(mut self, certificate: impl Into<String>, key: impl Into<String>) -> Self {
         self.certificate = Some((certificate.into(), key.into()));
         self
@@ -127,19 +127,19 @@ impl Builder {
         self
     }
 
-    /// Those of nginx's own sockets included: listening sockets, the master's channel, the module's eventfd.
+    /// Includes those of nginx's own sockets: listening sockets, the master's channel, the module's eventfd.
     pub(crate) fn worker_connections(mut self, connections: usize) -> Self {
         self.connections = connections;
         self
     }
 
-    /// `master_process off`: one process is everything, and there are no workers.
+    /// `master_process off`: a single process, without workers.
     pub(crate) fn single_process(mut self) -> Self {
         self.workers = 0;
         self
     }
 
-    /// A command to start nginx under, in place of the one that the environment names.
+    /// A command to start nginx under, instead of the one from the environment.
     pub(crate) fn runner<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
         self.runner = Some(words.into_iter().map(Into::into).collect());
         self
@@ -149,32 +149,32 @@ impl Builder {
         self.runner.is_some()
     }
 
-    /// nginx sees this file in the place of that one of the system's; only where [`may_mount`].
+    /// Makes nginx see this file in place of that system file; only if [`may_mount`].
     pub(crate) fn in_place_of(mut self, system: &str, file: impl Into<PathBuf>) -> Self {
         self.mounts.push((file.into(), system.to_owned()));
         self
     }
 
-    /// nginx as this is to be run, without arguments.
+    /// The command that starts this nginx, without arguments.
     pub(super) fn command(&self) -> Command {
         let mut words = mounting(&self.mounts);
         words.extend(self.runner.clone().unwrap_or_else(runner));
         nginx_under(&words)
     }
 
-    /// The level inside `http`. Outside it is `info` at least: the harness reads there when workers come and go.
+    /// The level inside `http`. Outside it is at least `info`, because the harness reads there when workers start and end.
     pub(crate) fn error_log_level(mut self, level: impl Into<String>) -> Self {
         self.error_log_level = level.into();
         self
     }
 
-    /// Needed for [`super::Nginx::upgrade`]: nginx heeds USR2 only after its parent has gone, as a daemon's has.
+    /// Needed for [`super::Nginx::upgrade`]: nginx ignores USR2 until its parent has ended, as a daemon's has.
     pub(crate) fn upgradable(mut self) -> Self {
         self.upgradable = true;
         self
     }
 
-    /// Expects lines with this text in the log: they don't make `finish` fail.
+    /// Allows lines with this text in the log: they don't make `finish` fail.
     pub(crate) fn allow_log(mut self, text: impl Into<String>) -> Self {
         self.allowed.push(text.into());
         self
@@ -186,7 +186,7 @@ impl Builder {
         self
     }
 
-    /// Changes text in the fragments, for [`super::Nginx::reload_with`]; it must be there.
+    /// Changes text in the fragments, for [`super::Nginx::reload_with`]; the text must occur.
     pub(crate) fn replace(mut self, from: &str, to: &str) -> Self {
         let mut found = false;
         let named = self.named_servers.iter_mut().map(|(_, lines)| lines);
@@ -202,7 +202,7 @@ impl Builder {
         self.certificate.is_some()
     }
 
-    /// Writes what the configuration refers to, and returns its text. Every fragment starts a line of its own.
+    /// Writes the files that the configuration refers to, and returns its text. Every fragment starts on a new line.
     pub(super) fn render(&self, prefix: &Path, ports: &Ports) -> String {
         let mut text = String::new();
         self.render_main(&mut text, prefix);
@@ -222,7 +222,7 @@ impl Builder {
             line(text, format_args!("load_module {};", module.display()));
         }
         if rustix::process::geteuid().is_root() {
-            // The folder is readable for its owner alone.
+            // Only the owner can read the folder.
             line(text, format_args!("user root;"));
         }
         let daemon = if self.upgradable { "on" } else { "off" };

@@ -1,5 +1,5 @@
-//! Authgear's documented set-up for stock nginx, which the module replaces: what the module gives a backend is
-//! compared with what this gives it.
+//! Authgear's documented setup for stock nginx, which the module replaces: tests compare what a backend gets from the
+//! module and from this setup.
 
 use std::fmt::{Display, Write as _};
 
@@ -18,7 +18,7 @@ pub(crate) const LISTED: [&str; 8] = [
     "user-can-reauthenticate",
 ];
 
-/// The fragments of the set-up.
+/// The fragments of the setup.
 #[derive(Clone, Debug)]
 pub(crate) struct Documented {
     /// Empty unless it caches.
@@ -26,7 +26,7 @@ pub(crate) struct Documented {
     pub(crate) server: String,
 }
 
-/// The set-up of the guide without its cache. `resolver_url` has no path; `echo` is `address:port` of the backend.
+/// The setup of the guide without its cache. `resolver_url` has no path; `echo` is `address:port` of the backend.
 pub(crate) fn documented_auth_request(resolver_url: impl Display, echo: impl Display) -> Documented {
     let mut server = String::from("location / {\nauth_request /_auth;\n");
     for name in LISTED {
@@ -44,13 +44,13 @@ pub(crate) fn documented_auth_request(resolver_url: impl Display, echo: impl Dis
 }
 
 impl Documented {
-    /// More lines for the location that asks the resolver, such as the Host that a tenant is chosen by.
+    /// Adds lines to the location that asks the resolver, such as the Host header that selects the tenant.
     pub(crate) fn auth_lines(mut self, lines: &str) -> Self {
         self.server = self.server.replace("internal;\n", &format!("internal;\n{lines}\n"));
         self
     }
 
-    /// The guide's cache, keyed as the guide says.
+    /// Adds the guide's cache, with the guide's key.
     pub(crate) fn cached(mut self) -> Self {
         // Relative to the instance's own folder.
         self.http = "proxy_cache_path auth_cache keys_zone=auth_cache:10m;\n".into();
@@ -60,7 +60,7 @@ impl Documented {
         )
     }
 
-    /// Stock nginx with this set-up.
+    /// Stock nginx with this setup.
     pub(crate) fn builder(&self) -> Builder {
         Nginx::builder().module(false).http(self.http.clone()).server(self.server.clone())
     }

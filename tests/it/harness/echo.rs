@@ -1,4 +1,4 @@
-//! What an echo backend says that it got.
+//! Parses what an echo backend reports about its request.
 //!
 //! ```text
 //! GET /path?query
@@ -9,8 +9,8 @@
 //! body-hash: e3b0c442
 //! ```
 //!
-//! One line for every header, in the order and number of the wire; behind FastCGI and its like, one for every
-//! parameter (`HTTP_X_AUTHGEAR_USER_ID: alice`).
+//! One line for every header, in the order and number received; behind FastCGI and the like, one for every parameter
+//! (`HTTP_X_AUTHGEAR_USER_ID: alice`).
 
 use super::message::Response;
 
@@ -24,7 +24,7 @@ pub(crate) struct EchoReply {
 }
 
 impl EchoReply {
-    /// Of an answer that must be a 200 with an echo in it.
+    /// Parses an answer, which must be a 200 with an echo in it.
     #[track_caller]
     pub(crate) fn of(response: &Response) -> Self {
         assert_eq!(response.status, 200, "no echo: {response:?}");
@@ -47,7 +47,7 @@ impl EchoReply {
         })
     }
 
-    /// The only header of this name, case apart. Panics when there are more: use [`EchoReply::all`] for those.
+    /// The only header of this name, ignoring case. Panics if there are several: use [`EchoReply::all`] for those.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut all = self.all(name);
@@ -55,18 +55,18 @@ impl EchoReply {
         all.pop()
     }
 
-    /// Every header of this name, case apart.
+    /// Every header of this name, ignoring case.
     pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         let named = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_str()).collect()
     }
 
-    /// All headers, with names as [`fold`] has them.
+    /// All headers, with names as [`fold`] returns them.
     pub(crate) fn headers_folded(&self) -> Vec<(String, &str)> {
         self.headers.iter().map(|(name, value)| (fold(name.as_bytes()), value.as_str())).collect()
     }
 
-    /// Every header that a careless backend may take for this one, `HTTP_` of CGI apart.
+    /// Every header that a careless backend may take for this one, without the `HTTP_` of CGI.
     pub(crate) fn all_folded(&self, name: &str) -> Vec<&str> {
         let wanted = fold(name.as_bytes());
         let is_wanted = |name: &str| name == wanted || name.strip_prefix("http-") == Some(&wanted);
@@ -78,8 +78,8 @@ impl EchoReply {
     }
 }
 
-/// A name as a careless backend reads it: in lower case, and `-` for each byte that is no letter or digit. A backend
-/// behind CGI could not tell `X_Authgear.User-Id` from the true name.
+/// A name as a careless backend reads it: in lower case, with `-` for each byte that isn't a letter or digit. A backend
+/// behind CGI can't distinguish `X_Authgear.User-Id` from the real name.
 pub(crate) fn fold(name: &[u8]) -> String {
     let fold = |b: &u8| if b.is_ascii_alphanumeric() { char::from(b.to_ascii_lowercase()) } else { '-' };
     name.iter().map(fold).collect()

@@ -11,18 +11,18 @@ use super::transport::Transport;
 #[derive(Debug)]
 pub(crate) struct Http1 {
     stream: Transport,
-    /// What was read and not yet used.
+    /// Bytes read but not yet used.
     buffer: Vec<u8>,
 }
 
-/// One GET on a connection of its own.
+/// Sends one GET on a connection of its own.
 #[track_caller]
 pub(crate) fn get(port: u16, target: &str) -> Response {
     let exchange = Http1::connect(port).and_then(|mut connection| connection.exchange(&Request::get(target)));
     exchange.unwrap_or_else(|e| panic!("GET {target}: {e}"))
 }
 
-/// These bytes in, and all that comes until the server closes.
+/// Sends these bytes, and reads until the server closes.
 #[track_caller]
 pub(crate) fn raw(port: u16, bytes: &[u8]) -> Vec<u8> {
     let mut connection = Http1::connect(port).expect("nginx accepts");
@@ -39,18 +39,18 @@ impl Http1 {
         Ok(Self { stream: Transport::tls(port, tls, b"http/1.1")?, buffer: Vec::new() })
     }
 
-    /// How long a read may take; 10 s unless told.
+    /// The timeout of a read, 10 s by default.
     pub(crate) fn set_timeout(&self, timeout: Duration) {
         self.stream.set_timeout(timeout).expect("a timeout above 0");
     }
 
     pub(crate) fn exchange(&mut self, request: &Request) -> io::Result<Response> {
-        // A server that answers early, say 413, stops reading; its answer counts.
+        // A server that answers early, such as with 413, stops reading; its answer counts.
         let sent = self.send(request);
         self.receive(&request.method).map_err(|e| sent.err().unwrap_or(e))
     }
 
-    /// All requests in one write, then all answers.
+    /// Sends all requests in one write, then reads all answers.
     pub(crate) fn pipeline(&mut self, requests: &[Request]) -> io::Result<Vec<Response>> {
         let bytes: Vec<u8> = requests.iter().flat_map(encode).collect();
         self.write_raw(&bytes)?;
@@ -66,7 +66,7 @@ impl Http1 {
         self.stream.flush()
     }
 
-    /// The next answer; its method decides whether it has a body.
+    /// Reads the next answer; the method decides whether it has a body.
     pub(crate) fn receive(&mut self, method: &[u8]) -> io::Result<Response> {
         let mut informational = Vec::new();
         loop {
@@ -81,13 +81,13 @@ impl Http1 {
         }
     }
 
-    /// What is left until the server closes.
+    /// Reads the rest, until the server closes.
     pub(crate) fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
         while self.fill()? {}
         Ok(std::mem::take(&mut self.buffer))
     }
 
-    /// Does the server close now, without another byte?
+    /// Whether the server closes now, without sending another byte.
     pub(crate) fn is_closed(&mut self) -> bool {
         self.read_to_end().is_ok_and(|rest| rest.is_empty())
     }
@@ -165,7 +165,7 @@ impl Http1 {
         }
     }
 
-    /// The next bytes, for what comes after a switch of protocols.
+    /// Reads the next bytes, for what follows a protocol switch.
     pub(crate) fn read_exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
         while self.buffer.len() < length {
             self.fill_more()?;

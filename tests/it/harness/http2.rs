@@ -1,7 +1,7 @@
-//! An HTTP/2 client, blocking, which sends exactly the names and values it is given.
+//! A blocking HTTP/2 client, which sends exactly the given names and values.
 //!
-//! Written by hand because client libraries refuse what the tests have to send: capitals, spaces or control bytes in
-//! names, odd `:authority` values, pseudo-headers twice.
+//! Written by hand because client libraries reject what the tests have to send: capitals, spaces or control bytes in names,
+//! odd `:authority` values, duplicate pseudo-headers.
 
 pub(crate) mod frame;
 pub(crate) mod hpack;
@@ -17,10 +17,10 @@ use super::transport::Transport;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// What a peer may send before it is told otherwise (RFC 9113 section 6.9.2).
+/// The initial window of a peer (RFC 9113 section 6.9.2).
 const DEFAULT_WINDOW: i64 = 65_535;
 
-/// The largest window there is: answers of tests are smaller than that, so it never has to be opened again.
+/// The largest possible window: answers in tests are smaller, so it never needs a WINDOW_UPDATE.
 const LARGEST_WINDOW: u32 = 0x7fff_ffff;
 
 /// One connection with any number of streams.
@@ -29,14 +29,14 @@ pub(crate) struct Http2 {
     stream: Transport,
     scheme: &'static str,
     next_id: u32,
-    /// Answers that are under way or were not asked for yet.
+    /// Answers that are incomplete or haven't been fetched yet.
     streams: HashMap<u32, Stream>,
     window: i64,
-    /// For new streams, as the server's SETTINGS say.
+    /// For new streams, from the server's SETTINGS.
     stream_window: i64,
     /// The error code of a GOAWAY.
     goaway: Option<u32>,
-    /// Of a header block that goes on in CONTINUATION.
+    /// The part of a header block received so far, while CONTINUATION frames follow.
     header_block: Vec<u8>,
 }
 
@@ -44,14 +44,14 @@ pub(crate) struct Http2 {
 struct Stream {
     response: Response,
     window: i64,
-    /// END_STREAM was seen, though a header block may still go on.
+    /// END_STREAM has been received, though the header block may still continue.
     ending: bool,
     ended: bool,
     reset: Option<u32>,
 }
 
 impl Http2 {
-    /// By prior knowledge, without TLS.
+    /// With prior knowledge, without TLS.
     pub(crate) fn connect(port: u16) -> io::Result<Self> {
         Self::start(Transport::plain(port)?, "http")
     }
@@ -83,7 +83,7 @@ impl Http2 {
         Ok(connection)
     }
 
-    /// How long a read may take; 10 s unless told.
+    /// The timeout of a read, 10 s by default.
     pub(crate) fn set_timeout(&self, timeout: Duration) {
         self.stream.set_timeout(timeout).expect("a timeout above 0");
     }
@@ -93,7 +93,7 @@ impl Http2 {
         self.receive(id)
     }
 
-    /// Sends a request and returns its stream: several may be under way at once.
+    /// Sends a request and returns its stream; several may be open at once.
     pub(crate) fn send(&mut self, request: &Request) -> io::Result<u32> {
         let ends = matches!(request.body, Body::None);
         let id = self.send_fields(&request_fields(request, self.scheme), ends)?;
@@ -114,7 +114,7 @@ impl Http2 {
         Ok(id)
     }
 
-    /// Opens a stream with exactly these fields, pseudo-headers included.
+    /// Opens a stream with exactly these fields, including pseudo-headers.
     pub(crate) fn send_fields(&mut self, fields: &[Field], end_stream: bool) -> io::Result<u32> {
         let id = self.next_id;
         self.next_id += 2;
@@ -130,7 +130,7 @@ impl Http2 {
         Ok(id)
     }
 
-    /// HEADERS, and CONTINUATION as needed.
+    /// Sends HEADERS, and CONTINUATION as needed.
     fn send_block(&mut self, id: u32, fields: &[Field], end_stream: bool) -> io::Result<()> {
         let mut block = Vec::new();
         fields.iter().for_each(|field| hpack::encode_field(&mut block, field));
@@ -145,7 +145,7 @@ impl Http2 {
         Ok(())
     }
 
-    /// DATA, as the server's windows allow. Stops without an error once the server has answered in full.
+    /// Sends DATA, as the server's windows allow. Stops without an error once the server has answered completely.
     pub(crate) fn send_data(&mut self, id: u32, data: &[u8], end_stream: bool) -> io::Result<()> {
         let mut rest = data;
         loop {
@@ -192,7 +192,7 @@ impl Http2 {
         }
     }
 
-    /// Gives up one stream: RST_STREAM with CANCEL.
+    /// Cancels one stream: RST_STREAM with CANCEL.
     pub(crate) fn reset_stream(&mut self, id: u32) -> io::Result<()> {
         self.streams.remove(&id);
         self.write_frame(&Frame::new(frame::RST_STREAM, 0, id, 8_u32.to_be_bytes()))
@@ -203,7 +203,7 @@ impl Http2 {
         self.stream.reset().expect("SO_LINGER can be set");
     }
 
-    /// The error code of the server's GOAWAY, if it sent one so far.
+    /// The error code of the server's GOAWAY, if it has sent one.
     pub(crate) fn goaway(&self) -> Option<u32> {
         self.goaway
     }
@@ -217,7 +217,7 @@ impl Http2 {
         self.stream.flush()
     }
 
-    /// Reads one frame, and does what it says.
+    /// Reads and processes one frame.
     pub(crate) fn read_frame(&mut self) -> io::Result<Frame> {
         let frame = Frame::read(&mut self.stream)?;
         match frame.kind {
@@ -244,7 +244,7 @@ impl Http2 {
         self.write_frame(&Frame::new(frame::SETTINGS, frame::ACK, 0, []))
     }
 
-    /// Frames of streams that were given up are read and forgotten, their header blocks decoded all the same.
+    /// Frames of cancelled streams are read and dropped, but their header blocks are still decoded.
     fn on_stream_frame(&mut self, frame: &Frame) -> io::Result<()> {
         let mut fields = None;
         if matches!(frame.kind, frame::HEADERS | frame::CONTINUATION) {
@@ -277,7 +277,7 @@ impl Http2 {
 }
 
 impl Stream {
-    /// 1xx answers, the answer, trailers: in this order.
+    /// Processes 1xx answers, the answer, and trailers, in this order.
     fn on_fields(&mut self, mut fields: Fields) -> io::Result<()> {
         if self.response.status != 0 {
             self.response.trailers = fields;

@@ -1,4 +1,4 @@
-//! HTTP/3, by a curl that knows it: the library of its kind would be larger than all that the tests stand on now.
+//! HTTP/3, through a curl that supports it: a library would be larger than all that the tests depend on now.
 
 use std::env;
 use std::io;
@@ -10,14 +10,14 @@ use super::message::{Request, Response};
 use super::process::nginx_command;
 use super::stretched;
 
-/// The client; each request is a connection of its own.
+/// The client; each request uses a connection of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Http3 {
     curl: PathBuf,
 }
 
 impl Http3 {
-    /// `None` where the nginx to test or the curl that `AUTHGEAR_HTTP3_CURL` names has no HTTP/3, which is said.
+    /// `None` if the nginx under test or the curl named by `AUTHGEAR_HTTP3_CURL` has no HTTP/3, which is printed.
     pub(crate) fn find() -> Option<Self> {
         let curl = env::var_os("AUTHGEAR_HTTP3_CURL").filter(|curl| !curl.is_empty()).map(PathBuf::from);
         let nginx = nginx_command().arg("-V").output().expect("nginx can be run");
@@ -39,7 +39,7 @@ impl Http3 {
         response(&output.stdout).ok_or_else(|| io::Error::other(format!("no answer in {output:?}")))
     }
 
-    /// Sends a request, and leaves when there is no answer after this time: nginx is told.
+    /// Sends a request, and leaves if there is no answer after this time; nginx is notified.
     pub(crate) fn send_and_leave(&self, port: u16, request: &Request, after: Duration) -> io::Result<Output> {
         self.command(port, request, after).output()
     }
@@ -47,7 +47,7 @@ impl Http3 {
     fn command(&self, port: u16, request: &Request, patience: Duration) -> Command {
         let target = String::from_utf8_lossy(&request.target);
         let mut command = Command::new(&self.curl);
-        // Nothing of the user's configuration, nothing of a proxy's.
+        // Ignore the user's configuration and proxy settings.
         command.args([
             "--disable",
             "--noproxy",

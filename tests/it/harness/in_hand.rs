@@ -1,14 +1,14 @@
-//! How many requests nginx has in hand: read, and not answered.
+//! How many requests nginx is processing: read, but not yet answered.
 
 use super::nginx::Nginx;
 use super::{PATIENCE, http1, poll};
 
-/// The location that tells of nginx's own counters; it has to be there for what follows.
+/// The location with nginx's own counters; the functions below need it.
 pub(crate) const COUNTERS: &str =
     "location = /counters { authgear_resolve off; access_log off; stub_status; }";
 
 impl Nginx {
-    /// Requests in hand of all workers, apart from the one that asks. Those of a killed worker are counted for ever.
+    /// The requests that all workers are processing, without the one that asks. Those of a killed worker remain counted.
     #[track_caller]
     pub(crate) fn in_hand(&self) -> usize {
         let text = http1::get(self.port(), "/counters").text();
@@ -17,8 +17,8 @@ impl Nginx {
         writing - 1
     }
 
-    /// Waits until exactly so many requests are in hand. With one worker those that are to wait do wait then: it
-    /// counts a request, and has it wait, in one go of the event loop.
+    /// Waits until exactly that many requests are being processed. With one worker, the requests that have to wait are waiting
+    /// then: the worker counts a request and suspends it in the same turn of the event loop.
     #[track_caller]
     pub(crate) fn wait_until_in_hand(&self, requests: usize) {
         let mut last = 0;

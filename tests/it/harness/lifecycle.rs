@@ -1,4 +1,4 @@
-//! How an instance ends, and what is checked then.
+//! How an instance ends, and the checks at its end.
 
 use std::thread;
 
@@ -10,21 +10,21 @@ use super::process;
 use super::{PATIENCE, poll};
 
 impl Nginx {
-    /// Asks for a graceful end and waits for nothing; `finish` still has to be called.
+    /// Requests a graceful end without waiting; `finish` must still be called.
     pub(crate) fn quit(&self) {
         self.signal(Signal::QUIT);
     }
 
-    /// Ends nginx gracefully. Fails the test when it doesn't end by itself, a worker is left, or the log holds an
-    /// `[alert]`, `[emerg]`, `[crit]`, a panic or a worker's exit code that nobody allowed. Drop HTTP/2 connections
-    /// first: nginx lingers 5 s for the client to close them.
+    /// Ends nginx gracefully. Fails the test if nginx doesn't end by itself, a worker is left, or the log holds an
+    /// unexpected `[alert]`, `[emerg]`, `[crit]`, panic or exit code of a worker. Drop HTTP/2 connections first: nginx
+    /// lingers 5 s for the client to close them.
     #[track_caller]
     pub(crate) fn finish(self) {
         let problems = self.end(Signal::QUIT);
         assert!(problems.is_empty(), "{}\n{}", problems.join("\n"), self.output());
     }
 
-    /// Ends it, by force if need be, and lists what was wrong.
+    /// Ends it, by force if necessary, and lists the problems.
     fn end(&self, how: Signal) -> Vec<String> {
         let mut problems = Vec::new();
         let ours = || {
@@ -45,12 +45,12 @@ impl Nginx {
 
     fn exit_status(&self) -> Option<String> {
         let mut state = self.state();
-        // It is gone, or was killed: this can't take long.
+        // It has ended or was killed, so this doesn't take long.
         let status = state.child.wait().expect("it is our child");
         (!status.success()).then(|| format!("nginx ended with {status}"))
     }
 
-    /// Workers go before their master does, unless it crashed or had to be killed.
+    /// Workers end before their master does, unless it crashed or had to be killed.
     fn end_leftovers(&self) -> Vec<String> {
         let mut left = log::started_processes(&self.error_log.text());
         left.retain(|pid| process::belongs_to(*pid, self.prefix()));
@@ -68,14 +68,14 @@ impl Nginx {
 }
 
 impl Drop for Nginx {
-    /// For tests that don't call `finish`: a fast end, and the same checks.
+    /// For tests that don't call `finish`: a fast shutdown, and the same checks.
     fn drop(&mut self) {
         if self.state().finished {
             return;
         }
         let problems = self.end(Signal::TERM);
         if thread::panicking() {
-            // The test failed already; this is what its author wants to read next.
+            // The test has failed already; this is what its author needs next.
             eprintln!("{}\n{}", problems.join("\n"), self.output());
         } else {
             assert!(problems.is_empty(), "{}\n{}", problems.join("\n"), self.output());

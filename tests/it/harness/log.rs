@@ -1,14 +1,14 @@
-//! nginx's error log: what happened, and what must not have.
+//! nginx's error log: what happened, and what must not have happened.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::process::Pid;
 
-/// Words that no log may hold, whatever the level: a panic, or a sanitizer's finding.
+/// Texts that must never be in a log, whatever the level: a panic, or a finding of a sanitizer.
 const NEVER: [&str; 4] = ["panicked", "Sanitizer", "runtime error:", "Invalid read"];
 
-/// A place in a log, to look at only what comes after it.
+/// A position in a log, to read only what follows it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Mark(usize);
 
@@ -26,7 +26,7 @@ impl Log {
         &self.path
     }
 
-    /// All of it; bytes that are no UTF-8 come as the replacement character.
+    /// The whole log; invalid UTF-8 is replaced by the replacement character.
     pub(crate) fn text(&self) -> String {
         self.since(Mark::default())
     }
@@ -40,7 +40,7 @@ impl Log {
         String::from_utf8_lossy(bytes.get(mark.0..).unwrap_or_default()).into_owned()
     }
 
-    /// The end of it, for the message of a failed test.
+    /// The end of the log, for the message of a failed test.
     pub(crate) fn tail(&self) -> String {
         let text = self.text();
         let lines: Vec<&str> = text.lines().collect();
@@ -65,7 +65,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The workers that `master` says to have started, oldest first.
+/// The workers that `master` has logged as started, oldest first.
 pub(crate) fn started_workers(log: &str, master: Pid) -> Vec<Pid> {
     started(log).filter(|s| s.by == master && s.kind == "worker").map(|s| s.pid).collect()
 }
@@ -88,19 +88,19 @@ fn started(log: &str) -> impl Iterator<Item = Started<'_>> {
     })
 }
 
-/// Did this worker say that it takes no more connections?
+/// Whether this worker has logged that it is shutting down.
 pub(crate) fn is_leaving(log: &str, worker: Pid) -> bool {
     let mut entries = log.lines().filter_map(Entry::parse);
     entries.any(|e| e.pid == worker && (e.message == "gracefully shutting down" || e.message == "exiting"))
 }
 
-/// Why nginx refused a configuration, if it did.
+/// Why nginx rejected a configuration, if it did.
 pub(crate) fn refusal(log: &str) -> Option<String> {
     let mut entries = log.lines().filter_map(Entry::parse);
     entries.find(|entry| entry.level == "emerg").map(|entry| entry.message.to_owned())
 }
 
-/// The lines that make a test fail. `killed` are workers that the test killed, `allowed` what it expects.
+/// The lines that make a test fail. `killed` are workers that the test killed, `allowed` the lines that it expects.
 pub(crate) fn offending_lines(log: &str, killed: &[Pid], allowed: &[String]) -> Vec<String> {
     let is_allowed = |line: &str| {
         allowed.iter().any(|text| line.contains(text.as_str()))
@@ -109,7 +109,7 @@ pub(crate) fn offending_lines(log: &str, killed: &[Pid], allowed: &[String]) -> 
     log.lines().filter(|line| offends(line) && !is_allowed(line)).map(str::to_owned).collect()
 }
 
-/// A panic or a sanitizer's finding, wherever it was written.
+/// Whether the text contains a panic or a finding of a sanitizer.
 pub(crate) fn has_finding(text: &str) -> bool {
     NEVER.iter().any(|word| text.contains(word))
 }
@@ -125,7 +125,7 @@ fn offends(line: &str) -> bool {
         || exit_code(entry.message).is_some_and(|code| code != "0")
 }
 
-/// A worker's exit code is told at the level notice, even when a sanitizer or valgrind set it.
+/// A worker's exit code is logged at the level notice, even if a sanitizer or valgrind set it.
 fn exit_code(message: &str) -> Option<&str> {
     let (process, code) = message.split_once(" exited with code ")?;
     process.contains("process").then(|| code.trim())

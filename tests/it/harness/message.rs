@@ -2,8 +2,8 @@
 
 use std::borrow::Borrow;
 
-/// A request, down to bytes that no decent client would send. Nothing is checked, nothing is added but a Host
-/// and what frames the body.
+/// A request, with any bytes, even those that no decent client would send. Nothing is checked, and nothing is added but a
+/// Host and the framing of the body.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: Vec<u8>,
@@ -19,7 +19,7 @@ pub(crate) struct Request {
 
 pub(crate) type Field = (Vec<u8>, Vec<u8>);
 
-/// Of an answer: names are text, values are what they are.
+/// The fields of an answer: names are text, values are bytes.
 pub(crate) type Fields = Vec<(String, Vec<u8>)>;
 
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub(crate) enum Body {
     None,
     /// With a Content-Length.
     Sized(Vec<u8>),
-    /// Chunks in HTTP/1, a DATA frame each in HTTP/2, without a Content-Length.
+    /// Without a Content-Length: chunks in HTTP/1, a DATA frame for each in HTTP/2.
     Chunked(Vec<Vec<u8>>),
 }
 
@@ -53,7 +53,7 @@ impl Request {
         Self::new("POST", target).body(body)
     }
 
-    /// One more header line; names may repeat, and both sides may be any bytes.
+    /// Adds a header line; names may repeat, and names and values may be any bytes.
     pub(crate) fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.headers.push((name.as_ref().to_vec(), value.as_ref().to_vec()));
         self
@@ -79,7 +79,7 @@ impl Request {
         self
     }
 
-    /// A field after the body, which is sent chunked for it.
+    /// Adds a field after the body, which makes the body chunked.
     pub(crate) fn trailer(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.body = match self.body {
             Body::None => Body::Chunked(Vec::new()),
@@ -90,20 +90,20 @@ impl Request {
         self
     }
 
-    /// HTTP/1.0; HTTP/2 has no such thing and ignores it.
+    /// HTTP/1.0; ignored by HTTP/2.
     pub(crate) fn http10(mut self) -> Self {
         self.http10 = true;
         self
     }
 
-    /// Sends names over HTTP/2 as they are spelled; else capitals are lowered, as HTTP/2 demands.
+    /// Sends names over HTTP/2 as they are spelled; otherwise they are converted to lower case, as HTTP/2 requires.
     pub(crate) fn exact_names(mut self) -> Self {
         self.exact_names = true;
         self
     }
 }
 
-/// That request, to another place.
+/// Sends that request to another target.
 pub(crate) fn to(target: &str, request: impl Borrow<Request>) -> Request {
     Request { target: target.into(), ..request.borrow().clone() }
 }
@@ -112,16 +112,16 @@ pub(crate) fn to(target: &str, request: impl Borrow<Request>) -> Request {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Response {
     pub(crate) status: u16,
-    /// In the order and spelling of the wire, without HTTP/2's `:status`.
+    /// In the order and spelling received, without HTTP/2's `:status`.
     pub(crate) headers: Fields,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Fields,
-    /// Status and headers of the 1xx answers that came before.
+    /// Status and headers of the preceding 1xx answers.
     pub(crate) informational: Vec<(u16, Fields)>,
 }
 
 impl Response {
-    /// The only header of this name, case apart. Panics when there are more: use [`Response::all`] for those.
+    /// The only header of this name, ignoring case. Panics if there are several: use [`Response::all`] for those.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let mut all = self.all(name);
@@ -129,7 +129,7 @@ impl Response {
         all.pop()
     }
 
-    /// Every header of this name, case apart.
+    /// Every header of this name, ignoring case.
     pub(crate) fn all(&self, name: &str) -> Vec<String> {
         let named = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         named.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()

@@ -1,4 +1,4 @@
-//! A network of a test's own: a loopback interface with the addresses that the test wants.
+//! A private network for a test: a loopback interface with the addresses that the test needs.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// Each word is an address with the length of its network; `-6` switches IPv6 off.
+/// Each word is an address with the length of its network prefix; `-6` disables IPv6.
 const SET_UP: &str = r#"
 ip link set lo up || exit
 for word in "$@"; do
@@ -21,17 +21,17 @@ done
 echo ready
 read -r _"#;
 
-/// As a machine has them: addresses of both families that are no loopback addresses, so that both are in use.
+/// As on a usual machine: non-loopback addresses of both families, so that both are used.
 pub(crate) const BOTH_FAMILIES: &[&str] = &["192.0.2.1/32", "2001:db8::1/128"];
 
-/// Runs a test in a network of its own, by which no other process is reached. Sockets that the test's thread makes belong to it,
-/// and so do the processes that it starts. Where this machine doesn't allow it, that is said, and the test isn't run.
+/// Runs a test in a private network, which no other process can reach. Sockets that the test's thread creates and processes
+/// that it starts belong to that network. If this machine doesn't allow it, prints that and skips the test.
 pub(crate) fn in_own_network(set_up: &[&str], test: impl FnOnce() + Send) {
     let Some(network) = Network::new(set_up) else {
         let _ = io::stderr().write_all(b"skipped: no network of its own without root and namespaces\n");
         return;
     };
-    // On a thread of its own: the test program's may go on to other tests.
+    // On a separate thread: the test program's thread may go on to run other tests.
     let ended = std::thread::scope(|scope| {
         scope
             .spawn(|| {
@@ -45,7 +45,7 @@ pub(crate) fn in_own_network(set_up: &[&str], test: impl FnOnce() + Send) {
     }
 }
 
-/// The process that holds it.
+/// The process that keeps the network alive.
 struct Network(Child);
 
 impl Network {
@@ -69,7 +69,7 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        // Its last command reads until then.
+        // Its last command reads its standard input until then.
         drop(self.0.stdin.take());
         let _ = self.0.wait();
     }

@@ -1,4 +1,4 @@
-//! One running nginx: how it starts, and what can be asked of it.
+//! One running nginx: how it starts, and its properties.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::log::{self, Log, Mark};
 use super::process::{self, Pid};
 use super::{PATIENCE, poll};
 
-/// An nginx of its own: folder, ports, log. Methods take `&self`, so that threads can share it.
+/// An nginx with a folder, ports and a log of its own. Methods take `&self`, so that threads can share it.
 #[derive(Debug)]
 pub(crate) struct Nginx {
     pub(super) folder: TempDir,
@@ -24,14 +24,14 @@ pub(crate) struct Nginx {
     pub(super) state: Mutex<State>,
 }
 
-/// What reloads, upgrades and kills change.
+/// The state that reloads, upgrades and kills change.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) builder: Builder,
-    /// The process that was started: the master, or a daemon's launcher.
+    /// The process that was started: the master, or the launcher of a daemon.
     pub(super) child: Child,
     pub(super) master: Pid,
-    /// Every master there was, the first one too: none may be left at the end.
+    /// Every master so far, including the first: none may be left at the end.
     pub(super) masters: Vec<Pid>,
     pub(super) killed: Vec<Pid>,
     pub(super) finished: bool,
@@ -39,7 +39,7 @@ pub(super) struct State {
 
 /// Why an instance didn't start.
 enum Failure {
-    /// Somebody took the port in between: worth another attempt.
+    /// Another process took the port in between; try again.
     PortTaken,
     Other(String),
 }
@@ -53,7 +53,7 @@ impl Nginx {
         self.ports.http
     }
 
-    /// HTTP/2 without TLS, by prior knowledge.
+    /// HTTP/2 without TLS, with prior knowledge.
     pub(crate) fn h2_port(&self) -> u16 {
         self.ports.h2
     }
@@ -68,13 +68,13 @@ impl Nginx {
         self.state().master
     }
 
-    /// The workers that accept connections; those which are on their way out after a reload are not among them.
+    /// The workers that accept connections; not those that are shutting down after a reload.
     pub(crate) fn worker_pids(&self) -> Vec<Pid> {
         let log = self.error_log.text();
         self.all_worker_pids().into_iter().filter(|pid| !log::is_leaving(&log, *pid)).collect()
     }
 
-    /// All workers that run, of every generation and every master.
+    /// All running workers, of every generation and every master.
     pub(crate) fn all_worker_pids(&self) -> Vec<Pid> {
         let log = self.error_log.text();
         let masters = self.state().masters.clone();
@@ -86,7 +86,7 @@ impl Nginx {
         masters.iter().flat_map(of).collect()
     }
 
-    /// The folder that everything of this instance is in.
+    /// The folder with everything of this instance.
     pub(crate) fn prefix(&self) -> &Path {
         self.folder.path()
     }
@@ -99,7 +99,7 @@ impl Nginx {
         self.access_log.text()
     }
 
-    /// Remembers how far the error log is.
+    /// Marks the current end of the error log.
     pub(crate) fn error_mark(&self) -> Mark {
         self.error_log.mark()
     }
@@ -114,13 +114,13 @@ impl Nginx {
         wait_for_line(&self.error_log, Mark::default(), needle, timeout)
     }
 
-    /// Like [`Nginx::wait_for_log`], for what comes after `mark`.
+    /// Like [`Nginx::wait_for_log`], for lines after `mark`.
     #[track_caller]
     pub(crate) fn wait_for_log_since(&self, mark: Mark, needle: &str, timeout: Duration) -> String {
         wait_for_line(&self.error_log, mark, needle, timeout)
     }
 
-    /// nginx writes a request's line after the client has its answer.
+    /// nginx logs a request only after the client has its answer.
     #[track_caller]
     pub(crate) fn wait_for_access_log(&self, needle: &str, timeout: Duration) -> String {
         wait_for_line(&self.access_log, Mark::default(), needle, timeout)
@@ -136,12 +136,12 @@ impl Nginx {
         self.worker_pids().into_iter().map(process::open_fds).sum()
     }
 
-    /// Lines with this text no longer make `finish` fail.
+    /// Allows lines with this text: they no longer make `finish` fail.
     pub(crate) fn allow_log(&self, text: impl Into<String>) {
         self.state().builder.allowed.push(text.into());
     }
 
-    /// A failed assertion while it was held must not hide itself behind a poisoned lock.
+    /// Ignores poisoning, so that it doesn't hide the failed assertion that caused it.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -155,7 +155,7 @@ fn wait_for_line(log: &Log, mark: Mark, needle: &str, timeout: Duration) -> Stri
 }
 
 impl Builder {
-    /// Starts nginx and waits until it listens and its workers are there. Panics with its log when it doesn't.
+    /// Starts nginx and waits until it listens and its workers are running. Otherwise panics with its log.
     #[track_caller]
     pub(crate) fn start(self) -> Nginx {
         for _ in 0..5 {
@@ -201,7 +201,7 @@ fn start_once(builder: &Builder) -> Result<Nginx, Failure> {
         }),
         folder,
     };
-    // Under a command such as valgrind it takes seconds on a machine that does nothing else.
+    // Under a command such as valgrind, starting takes seconds even on an idle machine.
     let patience = if builder.has_runner() { 6 * PATIENCE } else { PATIENCE };
     match poll(patience, || nginx.has_started().transpose()) {
         Some(Ok(())) => Ok(nginx),
@@ -214,12 +214,12 @@ fn start_once(builder: &Builder) -> Result<Nginx, Failure> {
 }
 
 impl Nginx {
-    /// The pid file comes after the sockets, the workers after the pid file.
+    /// The pid file is written after the sockets are opened, and the workers start after that.
     fn has_started(&self) -> Result<Option<()>, Failure> {
         let mut state = self.state();
         let exit = state.child.try_wait().expect("it is our child");
         if state.builder.upgradable && exit.is_none() {
-            // The daemon's launcher: until it has gone, the daemon ignores USR2.
+            // The daemon's launcher: the daemon ignores USR2 until the launcher has ended.
             return Ok(None);
         }
         if let Some(status) = exit
@@ -241,13 +241,13 @@ impl Nginx {
         Ok((workers.len() >= state.builder.workers).then_some(()))
     }
 
-    /// Everything it wrote, for the message of a failed test.
+    /// All its output, for the message of a failed test.
     pub(super) fn output(&self) -> String {
         let stderr = Log::new(self.prefix().join("stderr.log"));
         format!("--- stderr\n{}\n--- error log\n{}", stderr.tail(), self.error_log.tail())
     }
 
-    /// Sends a signal to the master, and waits for nothing.
+    /// Sends a signal to the master, without waiting.
     pub(crate) fn signal(&self, signal: Signal) {
         process::signal(self.pid(), signal);
     }

@@ -5,14 +5,14 @@ use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Below the kernel's range for port 0 and for outgoing connections: a port that was found free here can't be
-/// taken by a client or a stand-in of another test before nginx binds it.
+/// Below the kernel's range for port 0 and for outgoing connections: between the check and nginx's bind, no client or
+/// stand-in of another test can take a port from this range.
 const RANGE: Range<u32> = 12_000..32_000;
 
-/// A port that nobody listens on, and that this process never gave out before.
+/// A port that nobody listens on, and that this process has never returned before.
 pub(crate) fn free_port() -> u16 {
     static NEXT: OnceLock<AtomicU32> = OnceLock::new();
-    // Test programs that run at the same time start at different places.
+    // Test programs that run at the same time start at different positions.
     let next = NEXT.get_or_init(|| AtomicU32::new(std::process::id().wrapping_mul(613)));
     let size = RANGE.end - RANGE.start;
     for _ in 0..size {

@@ -1,4 +1,4 @@
-//! The nginx program and its processes, as the kernel sees them.
+//! The nginx program and its processes, as seen by the kernel.
 
 use std::env;
 use std::fs;
@@ -11,7 +11,7 @@ use rustix::process::{Signal, kill_process};
 
 pub(crate) type Pid = i32;
 
-/// `nginx`, or what the environment puts in its place or around it. Arguments are still to be added.
+/// `nginx`, as changed or wrapped by the environment, without arguments.
 pub(crate) fn nginx_command() -> Command {
     nginx_under(&runner())
 }
@@ -33,7 +33,7 @@ pub(crate) fn runner() -> Vec<String> {
     words.split_whitespace().map(str::to_owned).collect()
 }
 
-/// A command that puts files in the place of others, for what it runs and for nobody else; none if there are no files.
+/// A command that replaces files, only for the program that it runs; none if there are no files.
 pub(crate) fn mounting(files: &[(PathBuf, String)]) -> Vec<String> {
     const SCRIPT: &str =
         r#"while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit; shift 2; done; shift; exec "$@""#;
@@ -48,14 +48,14 @@ pub(crate) fn mounting(files: &[(PathBuf, String)]) -> Vec<String> {
     words
 }
 
-/// Whether this process may do that: it takes root, and a container that isn't too strict.
+/// Whether this process may do that: it requires root, and a container that allows it.
 pub(crate) fn may_mount() -> bool {
     let harmless = [(PathBuf::from("/dev/null"), "/dev/null".to_owned())];
     let words = mounting(&harmless);
     Command::new(&words[0]).args(&words[1..]).arg("true").output().is_ok_and(|output| output.status.success())
 }
 
-/// The `PATH` of a normal user often lacks the folders of system programs.
+/// A normal user's `PATH` often lacks the folders of system programs.
 fn stock_nginx() -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/local/sbin", "/usr/sbin"].map(PathBuf::from);
@@ -87,49 +87,49 @@ fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
     Some((numbers.next()??, numbers.next()??, numbers.next()??))
 }
 
-/// Sends a signal; that the process may be gone already is for the caller to find out.
+/// Sends a signal. The caller must check whether the process still exists.
 pub(crate) fn signal(pid: Pid, signal: Signal) {
     let pid = rustix::process::Pid::from_raw(pid).expect("a process id is not 0");
     let _ = kill_process(pid, signal);
 }
 
-/// Does it still run? A zombie doesn't: in a container nobody may be there to collect it.
+/// Whether it is still running. A zombie isn't: in a container there may be no process that reaps it.
 pub(crate) fn is_running(pid: Pid) -> bool {
     matches!(stat(pid), Some((state, _)) if !matches!(state, 'Z' | 'X'))
 }
 
-/// Has signal STOP taken effect? It does some time after it was sent.
+/// Whether the signal STOP has taken effect, which happens some time after it was sent.
 pub(crate) fn is_stopped(pid: Pid) -> bool {
     matches!(stat(pid), Some(('T', _)))
 }
 
-/// Has its main thread nothing to do? So has a worker that has done all that it was sent.
+/// Whether its main thread is idle, as it is in a worker that has processed everything.
 pub(crate) fn is_asleep(pid: Pid) -> bool {
     matches!(stat(pid), Some(('S', _)))
 }
 
-/// Is this process, running, a child of that one? Guards every signal against a process id that was reused.
+/// Whether this process is running and a child of that one. Checked before every signal, since process ids are reused.
 pub(crate) fn is_child(pid: Pid, parent: Pid) -> bool {
     matches!(stat(pid), Some((state, of)) if of == parent && !matches!(state, 'Z' | 'X'))
 }
 
-/// Does it run, and with a file of this folder open? So have all processes of an instance, even orphaned ones.
+/// Whether it is running with a file of this folder open, as all processes of an instance are, even orphaned ones.
 pub(crate) fn belongs_to(pid: Pid, folder: &Path) -> bool {
     let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let has_file = files.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|file| file.starts_with(folder));
     has_file && is_running(pid)
 }
 
-/// State letter and parent.
+/// The state letter and the parent.
 fn stat(pid: Pid) -> Option<(char, Pid)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it is in parentheses, and may hold both spaces and parentheses.
+    // The name before it is in parentheses, and may contain spaces and parentheses.
     let (_, after) = stat.rsplit_once(')')?;
     let mut fields = after.split_whitespace();
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
-/// Time of processors that all its threads have used.
+/// The CPU time used by all its threads.
 pub(crate) fn cpu_time(pid: Pid) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
     let (_, after) = stat.rsplit_once(')').expect("a name");
@@ -139,7 +139,7 @@ pub(crate) fn cpu_time(pid: Pid) -> Duration {
     Duration::from_millis(10) * ticks
 }
 
-/// Resident memory in bytes; 0 when it is gone.
+/// Resident memory in bytes; 0 if it has ended.
 pub(crate) fn rss(pid: Pid) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -147,12 +147,12 @@ pub(crate) fn rss(pid: Pid) -> u64 {
     kilobytes.unwrap_or(0) * 1024
 }
 
-/// How many threads it has; 0 when it is gone.
+/// How many threads it has; 0 if it has ended.
 pub(crate) fn threads(pid: Pid) -> usize {
     fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
 }
 
-/// How many descriptors it holds; 0 when it is gone.
+/// How many descriptors it holds; 0 if it has ended.
 pub(crate) fn open_fds(pid: Pid) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }

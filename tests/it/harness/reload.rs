@@ -1,6 +1,6 @@
-//! Changes of a running nginx: new configuration, new binary, a worker that dies.
+//! Changes to a running nginx: a new configuration, a new binary, a worker that dies.
 //!
-//! Failures say little here: when the instance is dropped, its log is shown.
+//! The messages of failures are short here, because the log is printed when the instance is dropped.
 
 use std::fs;
 
@@ -13,8 +13,8 @@ use super::process::{self, Pid};
 use super::{PATIENCE, poll};
 
 impl Nginx {
-    /// HUP, and waits until new workers are there and the old ones take no more connections. Old workers may still
-    /// be busy with their requests: see [`Nginx::wait_for_old_workers`].
+    /// Sends HUP, and waits until new workers are running and the old ones accept no more connections. Old workers may
+    /// still be busy with their requests: see [`Nginx::wait_for_old_workers`].
     #[track_caller]
     pub(crate) fn reload(&self) {
         self.reload_with(|builder| builder);
@@ -28,8 +28,8 @@ impl Nginx {
         }
     }
 
-    /// Reloads; the error is nginx's reason to stay with the old configuration. Such a reason is an `[emerg]` line:
-    /// a test that expects one calls [`Nginx::allow_log`] too.
+    /// Reloads; the error is nginx's reason for keeping the old configuration. Such a reason is an `[emerg]` line: a test
+    /// that expects one must also call [`Nginx::allow_log`].
     #[track_caller]
     pub(crate) fn try_reload_with(&self, change: impl FnOnce(Builder) -> Builder) -> Result<(), String> {
         let builder = change(self.state().builder.clone());
@@ -52,14 +52,14 @@ impl Nginx {
         outcome.unwrap_or_else(|| panic!("the reload did not come about"))
     }
 
-    /// Waits until the workers of earlier configurations have gone.
+    /// Waits until the workers of earlier configurations have ended.
     #[track_caller]
     pub(crate) fn wait_for_old_workers(&self) {
         let gone = poll(PATIENCE, || (self.all_worker_pids() == self.worker_pids()).then_some(()));
         assert!(gone.is_some(), "an old worker stays");
     }
 
-    /// Kills one worker with signal 9, waits until the master has put another in its place, and returns its id.
+    /// Kills one worker with signal 9, waits until the master has replaced it, and returns its id.
     #[track_caller]
     pub(crate) fn kill_worker(&self) -> Pid {
         let victim = *self.worker_pids().first().expect("a worker runs");
@@ -88,7 +88,7 @@ impl Nginx {
         self.end_upgrade(old);
     }
 
-    /// USR2, and waits until the new master's workers are there. From then on both generations accept connections.
+    /// Sends USR2, and waits until the new master's workers are running. From then on, both generations accept connections.
     /// Returns the old master.
     #[track_caller]
     pub(crate) fn begin_upgrade(&self) -> Pid {
@@ -110,20 +110,21 @@ impl Nginx {
         old
     }
 
-    /// WINCH: the old master's workers take no more connections, and the master stays. Waits until they have said so.
+    /// Sends WINCH: the old master's workers accept no more connections, but the master stays. Waits until they have logged
+    /// it.
     #[track_caller]
     pub(crate) fn wind_down(&self, old: Pid) {
         self.have_workers_leave(old, Signal::WINCH);
     }
 
-    /// QUIT for a master, whose workers may still be busy: see [`Nginx::wait_for_master_to_go`], without which nginx heeds no HUP
-    /// and no USR2.
+    /// Sends QUIT to a master, whose workers may still be busy. See [`Nginx::wait_for_master_to_go`]: until the master has
+    /// ended, nginx ignores HUP and USR2.
     #[track_caller]
     pub(crate) fn dismiss(&self, master: Pid) {
         self.have_workers_leave(master, Signal::QUIT);
     }
 
-    /// Sends a master a signal, and waits until its workers accept no more connections.
+    /// Sends a signal to a master, and waits until its workers accept no more connections.
     #[track_caller]
     fn have_workers_leave(&self, master: Pid, signal: Signal) {
         assert!(self.state().masters.contains(&master), "{master} was no master of this nginx");
@@ -136,8 +137,8 @@ impl Nginx {
         assert!(poll(PATIENCE, leave).is_some(), "a worker of the master {master} stays");
     }
 
-    /// Takes the upgrade back, after [`Nginx::wind_down`]: HUP, with which the old master starts workers for the configuration that it
-    /// has, waits for them, and returns the new master, which is still to be ended by [`Nginx::end_upgrade`].
+    /// Reverts the upgrade, after [`Nginx::wind_down`]: sends HUP, on which the old master starts workers with its
+    /// configuration, waits for them, and returns the new master, which must still be ended with [`Nginx::end_upgrade`].
     #[track_caller]
     pub(crate) fn roll_back(&self, old: Pid) -> Pid {
         let (mark, workers) = (self.error_mark(), self.state().builder.workers);
@@ -147,8 +148,8 @@ impl Nginx {
         std::mem::replace(&mut self.state().master, old)
     }
 
-    /// Waits until a master that was told to go has gone, and the pid file is that of the one which is left. For as long as its workers
-    /// may take for what they are at, and for clients that don't close their HTTP/2 connections.
+    /// Waits until a master that is shutting down has ended, and the pid file is that of the remaining one. Allows enough
+    /// time for its workers to finish their requests, and for clients that don't close their HTTP/2 connections.
     #[track_caller]
     pub(crate) fn wait_for_master_to_go(&self, gone: Pid) {
         let (left, pid_file) = (self.pid(), self.prefix().join("nginx.pid"));
@@ -158,7 +159,7 @@ impl Nginx {
         assert!(alone.is_some(), "the master {gone} stays");
     }
 
-    /// Lets the old master go, and waits until it has.
+    /// Ends the old master, and waits until it has ended.
     #[track_caller]
     pub(crate) fn end_upgrade(&self, old: Pid) {
         assert!(self.state().masters.contains(&old), "{old} was no master of this nginx");

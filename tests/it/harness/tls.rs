@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-/// How a client talks TLS. It trusts every server: what is tested here is nginx, not the client.
+/// How a client uses TLS. It trusts every server: these tests test nginx, not the client.
 #[derive(Clone, Debug)]
 pub(crate) struct Tls {
     name: String,
@@ -22,7 +22,7 @@ impl Default for Tls {
 }
 
 impl Tls {
-    /// The name to ask for (SNI).
+    /// The name to send as SNI.
     pub(crate) fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self

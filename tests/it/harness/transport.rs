@@ -1,4 +1,4 @@
-//! A connection to nginx, plain or TLS, which can also end badly.
+//! A connection to nginx, plain or TLS, which can also be ended abruptly.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
@@ -26,7 +26,7 @@ impl Transport {
         Ok(transport)
     }
 
-    /// The handshake is over when this returns; the server must agree on the protocol.
+    /// Completes the handshake before it returns; the server must agree on the protocol.
     pub(crate) fn tls(port: u16, tls: &Tls, alpn: &[u8]) -> io::Result<Self> {
         let Self::Plain(mut stream) = Self::plain(port)? else { unreachable!("plain is plain") };
         let mut connection = tls.connection(alpn);
@@ -47,18 +47,18 @@ impl Transport {
         }
     }
 
-    /// For every single read and write.
+    /// Sets the timeout of every single read and write.
     pub(crate) fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
         self.tcp().set_read_timeout(Some(timeout))?;
         self.tcp().set_write_timeout(Some(timeout))
     }
 
-    /// FIN now, while answers can still come.
+    /// Sends FIN, while answers can still arrive.
     pub(crate) fn half_close(&self) -> io::Result<()> {
         self.tcp().shutdown(Shutdown::Write)
     }
 
-    /// RST rather than FIN, as from a client that lost power.
+    /// Sends RST instead of FIN, like a client that has lost power.
     pub(crate) fn reset(self) -> io::Result<()> {
         set_socket_linger(self.tcp(), Some(Duration::ZERO))?;
         Ok(())

@@ -1,4 +1,4 @@
-//! The same request over every version of HTTP, and many at once.
+//! The same request over every version of HTTP, and many requests at once.
 
 use std::borrow::Borrow;
 use std::io;
@@ -12,12 +12,12 @@ use super::message::{Request, Response};
 use super::nginx::Nginx;
 use super::tls::Tls;
 
-/// How a request gets to nginx.
+/// How a request is sent to nginx.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wire {
     Http1,
     Http2,
-    /// HTTP/1.1 over TLS; as the next one, only where the instance has `.tls(..)`.
+    /// HTTP/1.1 over TLS; like the next one, only if the instance has `.tls(..)`.
     Https1,
     Https2,
 }
@@ -25,19 +25,19 @@ pub(crate) enum Wire {
 /// Runs a test over HTTP/1.1 and HTTP/2, both without TLS.
 pub(crate) fn for_each_wire(mut test: impl FnMut(Wire)) {
     for wire in [Wire::Http1, Wire::Http2] {
-        // cargo shows it when the test fails: without it nobody would know over which wire.
+        // cargo prints it if the test fails, to show which wire was used.
         println!("over {wire:?}");
         test(wire);
     }
 }
 
-/// One request on a connection of its own.
+/// Sends one request on a connection of its own.
 #[track_caller]
 pub(crate) fn send(nginx: &Nginx, wire: Wire, request: impl Borrow<Request>) -> Response {
     try_send(nginx, wire, request).unwrap_or_else(|e| panic!("over {wire:?}: {e}"))
 }
 
-/// Like [`send`], for requests which nginx may answer by closing the connection or resetting the stream.
+/// Like [`send`], for requests that nginx may answer by closing the connection or resetting the stream.
 pub(crate) fn try_send(nginx: &Nginx, wire: Wire, request: impl Borrow<Request>) -> io::Result<Response> {
     let (request, tls) = (request.borrow(), Tls::default());
     match wire {
@@ -48,7 +48,7 @@ pub(crate) fn try_send(nginx: &Nginx, wire: Wire, request: impl Borrow<Request>)
     }
 }
 
-/// Like [`try_send`] without TLS, from a thread of its own: for requests that have to wait.
+/// Like [`try_send`] without TLS, on a thread of its own: for requests that have to wait.
 pub(crate) fn in_background(nginx: &Nginx, wire: Wire, request: Request) -> JoinHandle<io::Result<Response>> {
     let (http1, http2) = (nginx.port(), nginx.h2_port());
     thread::spawn(move || match wire {
@@ -58,7 +58,7 @@ pub(crate) fn in_background(nginx: &Nginx, wire: Wire, request: Request) -> Join
     })
 }
 
-/// `total` requests, at most `concurrency` at the same time, each on a connection of its own. The answers are in the
+/// Sends `total` requests, at most `concurrency` at the same time, each on a connection of its own. The answers are in the
 /// order of the requests.
 pub(crate) fn burst(
     nginx: &Nginx,

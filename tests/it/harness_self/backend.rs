@@ -1,10 +1,10 @@
-//! The smallest backend that these tests get by with. It answers as the echo backends of the other tests do.
+//! The smallest backend that is sufficient for these tests. It answers like the echo backends of the other tests.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-/// Echoes every request, with these header lines in its answer. Lives as long as the test program.
+/// Echoes every request, with these header lines in the answer. Runs as long as the test program.
 pub(super) fn start(answer_headers: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
@@ -16,7 +16,7 @@ pub(super) fn start(answer_headers: &'static str) -> SocketAddr {
     address
 }
 
-/// Requests come from nginx: HTTP/1.0 or 1.1, with a Content-Length where there is a body.
+/// Requests come from nginx: HTTP/1.0 or 1.1, with a Content-Length if there is a body.
 fn answer(mut stream: TcpStream, answer_headers: &str) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let (mut echo, mut length) = (String::new(), 0);

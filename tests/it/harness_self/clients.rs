@@ -11,7 +11,7 @@ use super::super::harness::{
 };
 use super::backend;
 
-/// Stock nginx before an echo.
+/// Stock nginx in front of an echo.
 fn proxy() -> Builder {
     let echo = backend::start("");
     Nginx::builder().module(false).server(format!(
@@ -38,7 +38,7 @@ fn every_wire_carries_the_same_request() {
 #[test]
 fn bodies_in_chunks_arrive_whole() {
     let nginx = proxy().http("client_body_buffer_size 8k;").start();
-    // Larger than a frame, and than HTTP/2's first window.
+    // Larger than a frame, and than HTTP/2's initial window.
     let large = vec![b'x'; 300_000];
     for_each_wire(|wire| {
         let reply =
@@ -52,7 +52,7 @@ fn bodies_in_chunks_arrive_whole() {
 
 #[test]
 fn answers_in_chunks_arrive_whole() {
-    // A filter that may change the length makes nginx send chunks; HTTP/1.0 has none, and ends with the connection.
+    // A filter that may change the length makes nginx send chunks; HTTP/1.0 has none, and delimits the body by closing.
     let nginx = Nginx::builder().module(false).server("root .; ssi on; ssi_types *;").start();
     std::fs::write(nginx.prefix().join("file"), "y".repeat(80_000)).expect("the folder is writable");
     for_each_wire(|wire| assert_eq!(send(&nginx, wire, Request::get("/file")).body.len(), 80_000));
@@ -122,7 +122,7 @@ fn capitals_in_http2_names_are_sent_when_asked_for() {
     let nginx = proxy().start();
     let request = Request::get("/").header("X-Capital", "1");
     assert_eq!(EchoReply::of(&send(&nginx, Wire::Http2, &request)).header("x-capital"), Some("1"));
-    // HTTP/2 has no capitals. Newer versions of nginx answer, older ones give the stream up.
+    // HTTP/2 has no capitals in names. Newer versions of nginx answer, older ones reset the stream.
     match try_send(&nginx, Wire::Http2, request.exact_names()) {
         Ok(response) => assert_eq!(response.status, 400),
         Err(error) => assert_eq!(error.to_string(), "RST_STREAM with code 1"),
@@ -175,7 +175,7 @@ fn a_connection_error_of_http2_is_told() {
 #[test]
 fn a_half_closed_connection_still_gets_its_answer() {
     let nginx = proxy().start();
-    // With an upstream behind it, nginx would take the FIN for a client that left.
+    // With an upstream, nginx would treat the FIN as a client that has left.
     let mut connection = Http1::connect(nginx.port()).expect("nginx accepts");
     connection.send(&Request::get("/direct")).expect("sent");
     connection.half_close().expect("open");

@@ -10,7 +10,7 @@ fn saying(word: &str) -> Builder {
     Nginx::builder().module(false).server(format!("location / {{ return 200 {word}; }}"))
 }
 
-/// The words of the panic that this must end in.
+/// The message of the expected panic.
 fn failure(fails: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(fails)).expect_err("it should have failed");
     let text = panic.downcast::<String>();
@@ -67,7 +67,7 @@ fn an_instance_that_can_not_start_says_why() {
 #[test]
 fn an_alert_fails_the_test() {
     let nginx = saying("hello").start();
-    // Killed behind the harness's back, so that the master's alert was not announced.
+    // Killed without the harness's knowledge, so the master's alert isn't expected.
     process::signal(nginx.worker_pids()[0], Signal::KILL);
     nginx.wait_for_log("exited on signal 9", PATIENCE);
     let failed = failure(|| nginx.finish());

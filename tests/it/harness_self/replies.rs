@@ -1,4 +1,4 @@
-//! What is read from echoes and logs; the documented set-up.
+//! Parsing of echoes and logs; the documented setup.
 
 use super::super::harness::log::{Entry, offending_lines};
 use super::super::harness::{EchoReply, Request, documented_auth_request, for_each_wire, send};

@@ -1,8 +1,8 @@
-//! Tokens in the shape of Authgear's JWT access tokens. The signature is made up: the resolver knows what it issued.
+//! Tokens in the form of Authgear's JWT access tokens. The signature is made up: the resolver knows which tokens it issued.
 
 use super::User;
 
-/// What decides whether a token that was issued is good.
+/// The data that decides whether an issued token is valid.
 #[derive(Debug)]
 pub(super) struct Issued {
     pub user: String,
@@ -34,13 +34,13 @@ pub(super) fn encode(user: &User, origin: &str, now: u64, exp: u64, jti: &str) -
         roles = roles.join(","),
     );
     let signed = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
-    // As long as an RSA signature, and another for each token.
+    // As long as an RSA signature, and different for each token.
     let mut signature = [0; 256];
     blake3::Hasher::new().update(signed.as_bytes()).finalize_xof().fill(&mut signature);
     format!("{signed}.{}", base64url(&signature))
 }
 
-/// Without padding, as JWTs have it.
+/// Without padding, as in JWTs.
 fn base64url(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();

@@ -11,7 +11,7 @@ use crate::standin::resolver::answer::reason;
 
 pub(super) type Params = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// One request a connection, as SCGI and uwsgi have it: parameters, then as much of a body as they say.
+/// Serves one request per connection, as in SCGI and uwsgi: parameters, then a body of the length that they state.
 pub(super) async fn serve<F>(
     stream: TcpStream,
     log: Arc<Log>,
@@ -30,7 +30,7 @@ where
     Ok(reader.stream.shutdown().await?)
 }
 
-/// How long the body is, by the parameters.
+/// The length of the body, from the parameters.
 fn content_length(params: &Params) -> u64 {
     text(params, b"CONTENT_LENGTH").parse().unwrap_or(0)
 }

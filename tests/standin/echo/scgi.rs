@@ -1,4 +1,4 @@
-//! SCGI: parameters in a netstring, one request a connection.
+//! SCGI: parameters in a netstring, one request per connection.
 
 use std::net::SocketAddr;
 

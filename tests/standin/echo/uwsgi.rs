@@ -1,4 +1,4 @@
-//! uwsgi: parameters with 16-bit lengths, one request a connection.
+//! uwsgi: parameters with 16-bit lengths, one request per connection.
 
 use std::net::SocketAddr;
 

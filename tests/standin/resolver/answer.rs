@@ -5,7 +5,7 @@ use super::settings::Settings;
 use crate::standin::accounts::{Kind, User};
 use crate::standin::date;
 
-/// On everything that an app answers.
+/// Sent with every answer of an app.
 pub const PERMISSIONS_POLICY: &str = "accelerometer=(), ambient-light-sensor=(), autoplay=*, battery=(), bluetooth=(), browsing-topics=(), camera=(), display-capture=(), document-domain=(), encrypted-media=(), execution-while-not-rendered=*, execution-while-out-of-viewport=*, fullscreen=*, gamepad=(), geolocation=(), gyroscope=(), hid=(), identity-credentials-get=(), idle-detection=(), local-fonts=(), magnetometer=(), microphone=(), midi=(), otp-credentials=(), payment=(), picture-in-picture=(), publickey-credentials-create=(self), publickey-credentials-get=(self), screen-wake-lock=(), serial=(), speaker-selection=(), storage-access=(), usb=(), web-share=(), window-management=(), xr-spatial-tracking=()";
 
 const PANIC_JSON: &str = r#"{"error":{"name":"InternalError","reason":"UnexpectedError","message":"unexpected error occurred","code":500}}"#;
@@ -16,7 +16,7 @@ pub struct Answer {
     pub headers: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
     pub chunked: bool,
-    /// What `Content-Length` says where that is not the body's length.
+    /// The `Content-Length`, if it differs from the body's length.
     pub claimed_length: Option<usize>,
 }
 
@@ -25,7 +25,7 @@ impl Answer {
         Self { status, headers: Vec::new(), body: Vec::new(), chunked: false, claimed_length: None }
     }
 
-    /// 200 with the headers that every answer of an app has, and no identity.
+    /// An answer with the headers that every answer of an app has, and no identity.
     pub fn app(status: u16) -> Self {
         Self::new(status)
             .with("Permissions-Policy", PERMISSIONS_POLICY)
@@ -41,7 +41,7 @@ impl Answer {
             .with_body(format!("{text}\n").into_bytes())
     }
 
-    /// What the panic middleware answers when the session could not be looked up.
+    /// The answer of the panic middleware when the session could not be looked up.
     pub fn panic_json() -> Self {
         Self::app(500).with("Content-Type", "application/json").with_body(PANIC_JSON.into())
     }
@@ -93,7 +93,7 @@ impl Answer {
         self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
     }
 
-    /// Go's order: the handler's headers by name, then those that the server adds.
+    /// In Go's order: the handler's headers by name, then those that the server adds.
     pub fn sorted_headers(&self) -> Vec<(String, Vec<u8>)> {
         let mut headers = self.headers.clone();
         headers.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -103,8 +103,8 @@ impl Answer {
         headers
     }
 
-    /// What `Content-Length` says, if it is sent: not with chunks, nor where there can be no body, and on HEAD only
-    /// if the handler wrote something.
+    /// The `Content-Length`, if it is sent: not with chunks, nor if no body is allowed, and for HEAD only if the handler
+    /// wrote something.
     pub fn content_length(&self, is_head: bool) -> Option<usize> {
         if self.chunked || self.has("content-length") || matches!(self.status, 100..=199 | 204 | 304) {
             return None;
@@ -113,7 +113,7 @@ impl Answer {
         (!is_head || length > 0).then_some(length)
     }
 
-    /// The head as HTTP/1.1 has it. `connection` is the value of that header.
+    /// The head in HTTP/1.1. `connection` is the value of that header.
     pub fn encode_head(&self, is_head: bool, connection: Option<&str>) -> Vec<u8> {
         let mut out = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).into_bytes();
         let mut line = |name: &str, value: &[u8]| {
@@ -137,7 +137,7 @@ impl Answer {
         out
     }
 
-    /// The body as HTTP/1.1 has it: in two chunks, so that a reader has something to join.
+    /// The body in HTTP/1.1: in two chunks, so that readers have to join them.
     pub fn encode_body(&self, is_head: bool) -> Vec<u8> {
         if is_head || !self.chunked {
             return if is_head { Vec::new() } else { self.body.clone() };
@@ -164,7 +164,7 @@ fn clearing_cookie(settings: &Settings, https: bool) -> String {
     )
 }
 
-/// Go's reason phrases; any other status has none that a client may rely on.
+/// Go's reason phrases; clients can't rely on one for any other status.
 pub fn reason(status: u16) -> &'static str {
     match status {
         301 => "Moved Permanently",

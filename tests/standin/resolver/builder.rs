@@ -1,4 +1,4 @@
-//! Setting up a resolver.
+//! Configuring a resolver.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl Builder {
         self
     }
 
-    /// `TRUST_PROXY`; on unless this is called.
+    /// `TRUST_PROXY`; on by default.
     #[must_use]
     pub fn trust_proxy(mut self, trust: bool) -> Self {
         self.settings.trust_proxy = trust;
@@ -75,7 +75,7 @@ impl Builder {
         self
     }
 
-    /// Parallel calls with one credential: all but the first are answered with 500.
+    /// Of parallel calls with the same credential, all but the first are answered with 500.
     #[must_use]
     pub fn lock_sessions(mut self, lock: bool) -> Self {
         self.settings.lock_sessions = lock;
@@ -116,7 +116,7 @@ impl Builder {
         self
     }
 
-    /// What TLS offers, the best first; `http/1.1` unless this is called.
+    /// The protocols that TLS offers, in order of preference; `http/1.1` by default.
     #[must_use]
     pub fn alpn(mut self, protocols: &[&str]) -> Self {
         self.alpn = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
@@ -129,21 +129,21 @@ impl Builder {
         self
     }
 
-    /// HTTP/2 in clear text, for clients that know beforehand.
+    /// HTTP/2 in clear text, for clients with prior knowledge.
     #[must_use]
     pub fn h2c(mut self, h2c: bool) -> Self {
         self.h2c = h2c;
         self
     }
 
-    /// Where to listen; a free port of 127.0.0.1 unless this is called.
+    /// The address to listen on; by default a free port of 127.0.0.1.
     #[must_use]
     pub fn listen(mut self, addr: SocketAddr) -> Self {
         self.listen = addr;
         self
     }
 
-    /// Keeps only the latest calls, for tests with millions of them. They are counted all the same.
+    /// Keeps only the latest calls, for tests with millions of them. All are still counted.
     #[must_use]
     pub fn keep_calls(mut self, calls: usize) -> Self {
         self.keep_calls = calls;

@@ -1,4 +1,4 @@
-//! What the resolver was sent.
+//! What the resolver received.
 
 use std::time::Instant;
 
@@ -14,18 +14,18 @@ pub enum Version {
 /// One request, as received.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// Every byte up to the empty line. Empty for HTTP/2, whose head is no text.
+    /// Every byte up to the empty line. Empty for HTTP/2, whose head isn't text.
     pub raw_head: Vec<u8>,
     pub method: String,
     pub target: String,
     /// Names in lower case. HTTP/2's `:authority` is shown as `host`, as Go does.
     pub headers: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
-    /// Connections are counted from 1.
+    /// The number of the connection, counted from 1.
     pub connection: u64,
     pub version: Version,
     pub tls: bool,
-    /// The certificate that the client presented, as DER.
+    /// The client's certificate, as DER.
     pub client_certificate: Option<Vec<u8>>,
     /// Name and value of each cookie that Go sees.
     pub cookies: Vec<(Vec<u8>, Vec<u8>)>,
@@ -79,7 +79,7 @@ impl Call {
             headers.push(("host".to_owned(), authority.as_str().as_bytes().to_vec()));
         }
         headers.extend(head.headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())));
-        // HTTP/2 clients may send each cookie as a header of its own; Go joins them before parsing.
+        // HTTP/2 clients may send each cookie in a header of its own; Go joins them before it parses them.
         let lines: Vec<&[u8]> = head.headers.get_all("cookie").iter().map(|v| v.as_bytes()).collect();
         let joined = lines.join(&b"; "[..]);
         Self {
@@ -98,7 +98,7 @@ impl Call {
     }
 }
 
-/// What all calls of a connection have in common.
+/// The properties that all calls of a connection share.
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
     pub id: u64,

@@ -1,20 +1,20 @@
-//! What a resolver can do wrong.
+//! The faults of a resolver.
 
 use std::time::Duration;
 
 use super::answer::Answer;
 
-/// What goes wrong with one call. Kinds that make no sense on HTTP/2 do there what comes nearest, as stated.
+/// A fault of a single call. Kinds that don't exist in HTTP/2 do what is closest there, as stated.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// The normal answer, that much later. It is made when the call arrives, so it may be outdated when it is sent.
+    /// The normal answer, this much later. It is created when the call arrives, so it may be outdated when it is sent.
     Delay(Duration),
-    /// The normal answer, once [`super::Resolver::open_gate`] or `release` lets it out. Made on arrival, too.
+    /// The normal answer, once [`super::Resolver::open_gate`] or `release` lets it through. Also created on arrival.
     Gate,
-    /// The first fault's wait ([`Fault::Delay`], [`Fault::Gate`]), then the second fault.
+    /// The wait of the first fault ([`Fault::Delay`], [`Fault::Gate`]), then the second fault.
     Then(Box<Fault>, Box<Fault>),
 
-    /// Never answers, and keeps the connection (the stream) open.
+    /// No answer, with the connection (the stream) kept open.
     Hang,
     /// Half of the head, then nothing. HTTP/2: as `Hang`.
     HangInHead,
@@ -34,58 +34,58 @@ pub enum Fault {
     Garbage(Vec<u8>),
     /// These bytes, and the connection stays open for the next request. HTTP/2: as `CloseBeforeAnswer`.
     Raw(Vec<u8>),
-    /// The normal answer with that long between any two bytes of its head. HTTP/2: that long before the head.
+    /// The normal answer with this delay between any two bytes of its head. HTTP/2: with this delay before the head.
     SlowHead(Duration),
 
-    /// That status, with the headers of an app and nothing else.
+    /// This status, with the headers of an app and nothing else.
     Status(u16),
-    /// Exactly this.
+    /// Exactly this answer.
     Answer { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
-    /// 500 as the panic middleware answers, e.g. when Redis is gone.
+    /// The panic middleware's 500, such as when Redis is unavailable.
     PanicJson500,
-    /// 500 as the handler answers when user info can't be had.
+    /// The handler's 500 when user info isn't available.
     Text500,
-    /// 200 without identity for a good session: the handler's transaction could not be opened.
+    /// 200 without identity for a valid session: the handler's transaction could not be opened.
     NoHeadersFor200,
-    /// 302 to that place.
+    /// 302 to this location.
     Redirect(String),
-    /// The normal answer with these headers in place of those of the same names. A name may be given twice.
+    /// The normal answer with these headers replacing those of the same names. A name may occur twice.
     Headers(Vec<(String, String)>),
-    /// The normal answer with these in place of all `X-Authgear-*`.
+    /// The normal answer with these headers replacing all `X-Authgear-*`.
     ReplaceHeaders(Vec<(String, String)>),
-    /// The normal answer and about that many bytes of further headers, 1000 bytes each.
+    /// The normal answer and about this many bytes of further headers, 1000 bytes each.
     HugeHeaders(usize),
     /// The normal answer with a body.
     Body(Vec<u8>),
     /// The normal answer with a body in chunks (in several frames on HTTP/2).
     Chunked(Vec<u8>),
-    /// `100 Continue`, which was not asked for, then the normal answer.
+    /// An unrequested `100 Continue`, then the normal answer.
     OneHundredContinue,
     /// `103 Early Hints` that claim an identity, then the normal answer.
     EarlyHints(Vec<(String, String)>),
     /// The normal answer with trailers: `Transfer-Encoding: chunked` on HTTP/1.1.
     Trailers(Vec<(String, String)>),
 
-    /// HTTP/2: GOAWAY, and the end of the connection. HTTP/1.1: as `CloseBeforeAnswer`.
+    /// HTTP/2: GOAWAY, then the connection ends. HTTP/1.1: as `CloseBeforeAnswer`.
     GoAway,
     /// HTTP/2: RST_STREAM with REFUSED_STREAM. HTTP/1.1: as `CloseBeforeAnswer`.
     RefusedStream,
-    /// HTTP/2: nothing is read or written on the connection any more, pings included. HTTP/1.1: as `Hang`.
+    /// HTTP/2: nothing more is read or written on the connection, including pings. HTTP/1.1: as `Hang`.
     HangConnection,
 }
 
 impl Fault {
-    /// First this one's wait, then the other fault: `Fault::Gate.then(Fault::Status(503))`.
+    /// The wait of this fault, then the other fault: `Fault::Gate.then(Fault::Status(503))`.
     #[must_use]
     pub fn then(self, next: Self) -> Self {
         Self::Then(Box::new(self), Box::new(next))
     }
 }
 
-/// What goes wrong before any call: with the connection.
+/// A fault of the connection, before any call.
 #[derive(Debug, Clone)]
 pub enum ConnectionFault {
-    /// Accepted, then nothing: no TLS handshake, no byte read.
+    /// Accepted, then nothing: no TLS handshake, and no byte is read.
     Hang,
     /// Accepted and closed.
     Close,
@@ -94,7 +94,7 @@ pub enum ConnectionFault {
     PlainFirst(Vec<u8>),
 }
 
-/// How the bytes of an answer end.
+/// How an answer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Keep,
@@ -103,7 +103,7 @@ pub(super) enum End {
     Hang,
 }
 
-/// How far an answer gets.
+/// How much of an answer is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
     Nothing,
@@ -112,14 +112,14 @@ pub(super) enum Reach {
     All,
 }
 
-/// A fault, spelt out: the answer, and how it goes over the wire.
+/// The details of a fault: the answer, and how it is sent.
 #[derive(Debug)]
 pub(super) struct Play {
     pub answer: Answer,
     pub reach: Reach,
     pub end: End,
     pub pace: Option<Duration>,
-    /// In place of the answer.
+    /// Sent instead of the answer.
     pub raw: Option<Vec<u8>>,
     pub interim: Option<(u16, Vec<(String, String)>)>,
     pub trailers: Vec<(String, String)>,
@@ -147,7 +147,7 @@ impl Play {
         }
     }
 
-    /// `fault` is none of the waits.
+    /// `fault` must not be a wait.
     pub fn of(fault: Fault, normal: Answer) -> Self {
         let cut = |answer, reach, end| Self { reach, end, ..Self::normal(answer) };
         let http2 = |answer, end, play| Self { http2: Some(play), ..cut(answer, Reach::Nothing, end) };
@@ -176,7 +176,7 @@ impl Play {
     }
 }
 
-/// The answers that are complete and wrong.
+/// The faults with complete but wrong answers.
 fn changed(fault: Fault, normal: Answer) -> Answer {
     match fault {
         Fault::Status(status) => Answer::app(status),
@@ -208,7 +208,7 @@ fn with_all(answer: Answer, headers: impl IntoIterator<Item = (String, String)>)
     headers.into_iter().fold(answer, |answer, (name, value)| answer.with(&name, value))
 }
 
-/// An answer whose body is half as long as it says.
+/// An answer whose body is half as long as `Content-Length` says.
 fn truncated(normal: Answer) -> Answer {
     Answer { claimed_length: Some(20), ..normal.with_body(b"ten bytes.".into()) }
 }

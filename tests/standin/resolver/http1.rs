@@ -1,4 +1,4 @@
-//! Calls over HTTP/1.1, and answers and faults as raw bytes.
+//! Calls over HTTP/1.1, with answers and faults as raw bytes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +62,7 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, connection: Conne
     }
 }
 
-/// Writes an answer. Whoever has read all of it must find the call over and the connection idle, so `over` is called
+/// Writes an answer. A client that has read all of it must find the call ended and the connection idle, so `over` is called
 /// before the last byte.
 async fn deliver(
     stream: &mut Stream,
@@ -70,7 +70,7 @@ async fn deliver(
     pace: Option<Duration>,
     over: impl FnOnce(),
 ) -> std::io::Result<()> {
-    // At once where that can be, as the real server does: in one packet.
+    // In a single write if possible, as the real server does: in one packet.
     let paced = if pace.is_some() { bytes.len().saturating_sub(1) } else { 0 };
     let (before, last) = bytes.split_at(paced);
     write(stream, before, pace).await?;
@@ -78,7 +78,7 @@ async fn deliver(
     write(stream, last, None).await
 }
 
-/// The bytes that the client gets to see.
+/// The bytes that the client receives.
 fn encode(play: &Play, head: &Head) -> Vec<u8> {
     if let Some(raw) = &play.raw {
         return raw.clone();
@@ -110,7 +110,7 @@ fn encode(play: &Play, head: &Head) -> Vec<u8> {
     bytes
 }
 
-/// An answer before the answer: no `Date` or length.
+/// An interim answer: no `Date` or length.
 fn interim(status: u16, headers: &[(String, String)]) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {status} {}\r\n", super::answer::reason(status));
     for (name, value) in headers {
@@ -133,7 +133,7 @@ async fn write(stream: &mut Stream, bytes: &[u8], pace: Option<Duration>) -> std
     Ok(())
 }
 
-/// Until the client has closed. Bytes that come meanwhile are its next request, and stay.
+/// Waits until the client has closed. Bytes that arrive meanwhile are its next request, and stay in the buffer.
 async fn left(reader: &mut Reader<Stream>) {
     while reader.fill().await.is_ok() {}
 }
@@ -143,12 +143,12 @@ async fn close(mut stream: Stream, order: Order) {
         CloseKind::Fin => drop(stream.shutdown().await),
         CloseKind::Reset => stream.reset_switch().arm(),
     }
-    // Before the order: its end says that this is done.
+    // Dropped before the order, whose end signals that this is done.
     drop(stream);
     drop(order);
 }
 
-/// Go's own answers, which no handler sees.
+/// Go's own answers, which are sent without a handler.
 async fn refuse(shared: &Shared, mut stream: Stream, error: ReadError) {
     let text = match error {
         ReadError::Gone => return,

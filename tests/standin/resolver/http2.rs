@@ -16,9 +16,9 @@ use super::idle::{CloseKind, Order};
 use super::shared::Shared;
 use crate::standin::net::Stream;
 
-/// What a stream wants of its connection.
+/// Messages from streams to their connection.
 enum Command {
-    /// The connection has no call left: this is where orders to close it come in.
+    /// The connection has no call left; orders to close it arrive here.
     Idle(oneshot::Receiver<Order>),
     Close,
     Reset,
@@ -47,7 +47,7 @@ impl Activity {
     }
 }
 
-/// Lets the connection be idle again when the last one is dropped.
+/// Marks the connection as idle again when the last one is dropped.
 struct Active(Arc<Activity>);
 
 impl Drop for Active {
@@ -72,7 +72,7 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, connection: Conne
     };
     let (commands, mut commanded) = mpsc::unbounded_channel();
     let activity = Arc::new(Activity { shared, connection, commands, streams: Mutex::new(0) });
-    // Kept until the connection is gone: the end of an order says that it is carried out.
+    // Kept until the connection has ended: dropping an order signals that it is done.
     let mut _order = None;
     loop {
         let command = tokio::select! {
@@ -98,7 +98,7 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, connection: Conne
             Command::GoAway => h2.abrupt_shutdown(Reason::NO_ERROR),
             Command::Hang => pending().await,
             Command::Close | Command::Reset => {
-                // Once more, so that frames that wait get out.
+                // Poll once more, so that queued frames are sent.
                 poll_fn(|cx| {
                     let _ = h2.poll_closed(cx);
                     Poll::Ready(())
@@ -121,7 +121,7 @@ async fn ordered(idle: &mut Option<oneshot::Receiver<Order>>) -> Order {
     {
         return order;
     }
-    // A receiver that has said that nobody sends must not be asked again.
+    // A receiver must not be polled again after it has returned that its sender is gone.
     *idle = None;
     pending().await
 }
@@ -151,14 +151,14 @@ async fn answer(active: Active, request: Request<RecvStream>, mut respond: SendR
     send(&play, over, respond, call.method == "HEAD").await;
 }
 
-/// Faults that leave nothing of the answer.
+/// Faults without any part of the answer.
 async fn misbehave(play: &Play, over: (impl Sized, Active), mut respond: SendResponse<Bytes>) {
     let (flight, active) = over;
     match (play.http2, play.end) {
         (Some(Http2Play::RefuseStream), _) => respond.send_reset(Reason::REFUSED_STREAM),
         (Some(Http2Play::GoAway), _) => active.0.command(Command::GoAway),
         (Some(Http2Play::HangConnection), _) => {
-            // Nobody would notice that the client has left.
+            // Nothing would notice that the client has left.
             drop(flight);
             active.0.command(Command::Hang);
             return reset(&mut respond).await;
@@ -168,7 +168,7 @@ async fn misbehave(play: &Play, over: (impl Sized, Active), mut respond: SendRes
         (None, End::Close | End::Keep) => active.0.command(Command::Close),
     }
     drop(flight);
-    // Until the connection has done as it was told: dropping `respond` first would be an answer, too.
+    // Wait until the connection has carried out the order: dropping `respond` earlier would send an answer, too.
     reset(&mut respond).await;
 }
 
@@ -235,7 +235,7 @@ fn header_map<'a>(headers: impl Iterator<Item = (&'a String, &'a [u8])>) -> Head
     map
 }
 
-/// Until the client has given up the stream, or the connection.
+/// Waits until the client has given up the stream or the connection.
 async fn reset(respond: &mut SendResponse<Bytes>) {
     let _ = poll_fn(|cx| respond.poll_reset(cx)).await;
 }

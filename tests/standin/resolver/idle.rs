@@ -1,4 +1,4 @@
-//! Kept-alive connections that wait for their next request, and closing them from outside.
+//! Idle kept-alive connections, and closing them from outside.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, mpsc};
@@ -11,7 +11,7 @@ pub(super) enum CloseKind {
     Reset,
 }
 
-/// An order to close. It is carried out when this is dropped, which whoever gave it waits for.
+/// An order to close a connection. Dropping it signals that it is done; the caller waits for that.
 #[derive(Debug)]
 pub(super) struct Order {
     pub kind: CloseKind,
@@ -22,8 +22,8 @@ pub(super) struct Order {
 pub(super) struct Idle(Mutex<HashMap<u64, oneshot::Sender<Order>>>);
 
 impl Idle {
-    /// Marks a connection as idle. To be called before the last byte of an answer is written: whoever has read that
-    /// answer may order the connection to be closed and must not miss it.
+    /// Marks a connection as idle. Call it before the last byte of an answer is written: a client that has read the answer
+    /// may order the connection to be closed, and must not miss it.
     pub fn enter(&self, connection: u64) -> oneshot::Receiver<Order> {
         let (sender, receiver) = oneshot::channel();
         self.0.lock().unwrap().insert(connection, sender);
@@ -35,14 +35,14 @@ impl Idle {
         self.0.lock().unwrap().remove(&connection);
     }
 
-    /// Closes all that are idle, and waits until it is done.
+    /// Closes all idle connections, and waits until that is done.
     pub fn close(&self, kind: CloseKind) -> usize {
         let (done, all_done) = mpsc::channel();
         let idle = std::mem::take(&mut *self.0.lock().unwrap());
         let orders = idle.into_values().map(|sender| sender.send(Order { kind, _done: done.clone() }));
         let closed = orders.filter(Result::is_ok).count();
         drop(done);
-        // Ends with an error, when the last sender is gone.
+        // Returns an error when the last sender is gone.
         let _ = all_done.recv();
         closed
     }

@@ -1,4 +1,4 @@
-//! Paths and methods as Authgear's router (httprouter 1.3) has them, and the look-up of the app by host.
+//! Paths and methods as in Authgear's router (httprouter 1.3), and the lookup of the app by host.
 
 use super::answer::Answer;
 use super::call::Call;
@@ -9,7 +9,7 @@ use crate::standin::accounts::Accounts;
 const RESOLVE: [&str; 2] = ["/resolve", "/_resolver/resolve"];
 const HEALTHZ: &str = "/healthz";
 
-/// The answer that a healthy server gives.
+/// The answer of a healthy server.
 pub fn answer(accounts: &Accounts, settings: &Settings, call: &Call) -> Answer {
     let (path, query) = match call.target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
@@ -17,7 +17,7 @@ pub fn answer(accounts: &Accounts, settings: &Settings, call: &Call) -> Answer {
     };
     match (call.method.as_str(), path) {
         ("GET" | "HEAD", path) if RESOLVE.contains(&path) => resolve(accounts, settings, call),
-        // Outside of the app: none of its headers.
+        // Not part of the app, so without its headers.
         ("GET", HEALTHZ) => {
             Answer::new(200).with("Content-Type", "text/plain; charset=utf-8").with_body(b"OK".into())
         }
@@ -31,7 +31,7 @@ pub fn answer(accounts: &Accounts, settings: &Settings, call: &Call) -> Answer {
     }
 }
 
-/// Whether the call goes to the resolver proper.
+/// Whether the call is for the resolver itself.
 pub fn is_resolve(call: &Call) -> bool {
     matches!(call.method.as_str(), "GET" | "HEAD")
         && RESOLVE.contains(&call.target.split('?').next().unwrap_or_default())
@@ -53,7 +53,7 @@ fn not_found() -> Answer {
     Answer::new(404).error("404 page not found")
 }
 
-/// The route that a path would be, had it no slash too many, no dots and the right case.
+/// The route for this path without superfluous slashes or dots and in the right case, if there is one.
 fn fixed_path(method: &str, path: &str) -> Option<&'static str> {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

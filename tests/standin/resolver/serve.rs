@@ -1,4 +1,4 @@
-//! A connection, from accepting it to knowing its protocol.
+//! A connection, from accepting it until its protocol is known.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub(super) async fn connection(
     }
 }
 
-/// Reads as long as what comes could be HTTP/2's preface.
+/// Reads while the bytes could be HTTP/2's preface.
 async fn begins_http2(stream: &mut Stream) -> bool {
     let mut seen = Vec::new();
     while seen.len() < HTTP2_PREFACE.len() && HTTP2_PREFACE.starts_with(&seen) {

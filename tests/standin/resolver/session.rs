@@ -1,4 +1,4 @@
-//! Which of the credentials in a request wins, and what comes of it: Authgear's session middleware.
+//! Which of the credentials in a request counts, and the result: Authgear's session middleware.
 
 use super::call::Call;
 use super::settings::Settings;
@@ -8,15 +8,15 @@ use crate::standin::go;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolution {
     None,
-    /// `clear`: the request had a `session` cookie, which the answer takes away.
+    /// `clear`: the request had a `session` cookie, which the answer deletes.
     Invalid {
         clear: bool,
     },
     Valid(User),
 }
 
-/// `Authorization`, then `app_session`, then `app_access_token`, then `session`: the first that resolves wins and the
-/// others are not looked at. A bad one of the first three is as good as none; only a bad `session` is *invalid*.
+/// `Authorization`, then `app_session`, then `app_access_token`, then `session`: the first that resolves wins, and the
+/// others are ignored. A bad one of the first three is the same as none; only a bad `session` is *invalid*.
 pub fn resolve(accounts: &Accounts, settings: &Settings, call: &Call) -> Resolution {
     let session = call.cookie(&settings.cookie_name(Kind::Session));
     let clear = session.is_some();
@@ -40,7 +40,7 @@ fn by_oauth(accounts: &Accounts, settings: &Settings, call: &Call) -> Option<Use
         .or_else(|| accounts.by_token(cookie(Kind::AppAccessToken)?, &origin))
 }
 
-/// What the real server takes a lock on: the session of the first credential that has one. Dead ones before it lock nothing.
+/// What the real server locks: the session of the first credential that has one. Dead credentials before it lock nothing.
 pub fn lock_key(accounts: &Accounts, settings: &Settings, call: &Call) -> Option<Vec<u8>> {
     let origin = settings.origin(call);
     let cookie = |kind| call.cookie(&settings.cookie_name(kind));

@@ -1,4 +1,4 @@
-//! How the deployment that the stand-in plays is configured.
+//! The configuration of the deployment that the stand-in plays.
 
 use super::call::Call;
 use crate::standin::accounts::Kind;
@@ -8,13 +8,13 @@ use crate::standin::go;
 pub struct Settings {
     pub cookie_prefix: String,
     pub cookie_domain: Option<String>,
-    /// Whether `X-Forwarded-*` and `X-Original-*` are believed.
+    /// Whether `X-Forwarded-*` and `X-Original-*` are trusted.
     pub trust_proxy: bool,
     /// The only host that has an app; `None` for a server with one app, which ignores the host.
     pub app_host: Option<String>,
-    /// Whether parallel calls with one credential end in 500, as they may at the real server's session lock.
+    /// Whether parallel calls with one credential fail with 500, as they may do at the real server's session lock.
     pub lock_sessions: bool,
-    /// How many streams an HTTP/2 connection may have at a time; `None` for any number.
+    /// How many streams an HTTP/2 connection may have at a time; `None` for no limit.
     pub max_streams: Option<u32>,
 }
 
@@ -23,7 +23,7 @@ impl Settings {
         format!("{}{}", self.cookie_prefix, kind.cookie().unwrap_or_default())
     }
 
-    /// The host that the app is looked up by: with its port.
+    /// The host, with its port, by which the app is looked up.
     pub fn host(&self, call: &Call) -> String {
         let header = |name| call.header(name).map(go::first_of_list).filter(|value| !value.is_empty());
         let forwarded = || header("x-forwarded-host").or_else(|| header("x-original-host"));
@@ -39,7 +39,7 @@ impl Settings {
         String::from_utf8_lossy(proto.unwrap_or(own)).into_owned()
     }
 
-    /// What the audience of a JWT must contain.
+    /// The origin that the audience of a JWT must contain.
     pub fn origin(&self, call: &Call) -> String {
         format!("{}://{}", self.proto(call), self.host(call))
     }

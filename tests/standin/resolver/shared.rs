@@ -1,4 +1,4 @@
-//! What the handle and all connections of a resolver share.
+//! The state that the handle and all connections of a resolver share.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -89,14 +89,14 @@ impl Shared {
         true
     }
 
-    /// Changes the state, and wakes whoever waits for that.
+    /// Changes the state, and wakes everyone who waits for a change.
     pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let result = change(&mut self.state());
         self.changed.notify_all();
         result
     }
 
-    /// Takes note of a call that has arrived; the first half of what is done with it.
+    /// Records a call that has arrived; the first half of its processing.
     pub fn arrive(self: &Arc<Self>, call: &Call) -> Flight {
         let key = if self.settings.lock_sessions && routes::is_resolve(call) {
             session::lock_key(&self.accounts, &self.settings, call)
@@ -118,24 +118,24 @@ impl Shared {
             let rule = if pushed.is_none() { state.rule.clone() } else { None };
             (rule, pushed.or_else(|| state.steady.clone()), locked_out)
         });
-        // Not under the lock: a rule may ask the resolver.
+        // Not under the lock, since a rule may call the resolver's methods.
         let fault = rule.and_then(|rule| rule(call)).or(fault);
         let key = if locked_out { None } else { key };
         Flight { shared: self.clone(), key, locked_out, fault }
     }
 }
 
-/// A call that has arrived and is not answered yet. It is over when this is dropped.
+/// A call that has arrived and is not answered yet. It ends when this is dropped.
 pub(super) struct Flight {
     shared: Arc<Shared>,
-    /// The session that it holds the lock of.
+    /// The session whose lock it holds.
     key: Option<Vec<u8>>,
     locked_out: bool,
     fault: Option<Fault>,
 }
 
 impl Flight {
-    /// Makes the answer, waits as the fault says, and tells how the answer is to be given.
+    /// Creates the answer, waits as the fault says, and returns how to send the answer.
     pub async fn play(&mut self, call: &Call) -> Play {
         let normal = if self.locked_out {
             Answer::panic_json()
@@ -155,7 +155,7 @@ impl Flight {
             match fault {
                 Fault::Delay(delay) => tokio::time::sleep(delay).await,
                 Fault::Gate => self.wait_at_gate().await,
-                // What follows something other than a wait is never reached.
+                // Anything after a fault other than a wait is never reached.
                 fault => return Play::of(fault, normal),
             }
         }

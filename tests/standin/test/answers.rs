@@ -54,7 +54,7 @@ fn the_clearing_cookie_follows_prefix_domain_and_scheme() {
     let expected = "p_session=; Path=/; Domain=example.com; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; \
                     Secure; SameSite=Lax";
     assert_eq!(header(&answer, "Set-Cookie"), Some(expected));
-    // Without the prefix it is nobody's cookie.
+    // Without the prefix, the cookie is ignored.
     assert_eq!(header(&resolve(resolver.addr(), &["Cookie: session=bad"]), "Set-Cookie"), None);
 }
 
@@ -70,7 +70,7 @@ fn head_has_no_length_and_roles_are_left_out_when_there_are_none() {
     assert!(closed.ends_with("Connection: close\r\n\r\n"), "{closed}");
 }
 
-/// Method, target; status, some headers, body.
+/// Method and target; status, some headers, and body.
 type Route =
     (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
 

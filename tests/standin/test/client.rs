@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// No test waits longer for what must come.
+/// The longest time that a test waits for an expected event.
 pub const SOON: Duration = Duration::from_secs(5);
 
 #[allow(clippy::disallowed_methods, reason = "a test client blocks")]
@@ -31,15 +31,15 @@ pub fn read_all(stream: &mut TcpStream) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// Sends raw bytes on a connection of their own and reads until the server closes or, on a kept connection, to the
-/// end of the head.
+/// Sends raw bytes on a connection of their own, and reads until the server closes or, on a kept connection, until the end
+/// of the head.
 pub fn send(addr: SocketAddr, request: &str) -> String {
     let mut stream = connect(addr);
     stream.write_all(request.as_bytes()).unwrap();
     if request.contains("Connection: close") { read_all(&mut stream) } else { read_head(&mut stream) }
 }
 
-/// `GET /resolve` with these header lines; the head of the answer.
+/// Sends `GET /resolve` with these header lines, and returns the head of the answer.
 pub fn resolve(addr: SocketAddr, headers: &[&str]) -> String {
     send(addr, &request("GET", "/resolve", headers))
 }

@@ -1,4 +1,4 @@
-//! Go's view of cookies, of `Authorization`, and of dates.
+//! Go's parsing of cookies, of `Authorization`, and of dates.
 
 use super::standin::date::http_date;
 use super::standin::go::{bearer, cookie, read_cookies};
@@ -61,7 +61,7 @@ fn with_more_than_3000_cookies_there_are_none() {
     let line = |n: usize| [b"session=a".to_vec(), b";x=y".repeat(n - 1)].concat();
     assert_eq!(session(&[&line(3000)]).as_deref(), Some(&b"a"[..]));
     assert_eq!(session(&[&line(3001)]), None);
-    // Over all lines, and empty parts count.
+    // Over all lines, including empty parts.
     assert_eq!(session(&[&line(2999), b";"]), None);
     assert_eq!(session(&[&line(2999), b""]).as_deref(), Some(&b"a"[..]));
 }

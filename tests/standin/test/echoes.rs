@@ -1,4 +1,4 @@
-//! Each backend, spoken to as nginx speaks to it.
+//! Each backend, with requests as nginx sends them.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -32,7 +32,7 @@ fn http_reports_method_target_headers_and_body() {
         hash(b"body")
     );
     assert_eq!(text, expected);
-    // Kept open, and a body in chunks is the same body.
+    // The connection is kept open, and a body in chunks is the same body.
     stream
         .write_all(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nbo\r\n2\r\ndy\r\n0\r\nT: 1\r\n\r\n")
         .unwrap();
@@ -135,7 +135,7 @@ fn fastcgi_reports_parameters_and_keeps_the_connection() {
     assert_eq!(super::standin::echo::parse_params(b"\x05\x01ab"), None);
 }
 
-/// What comes on stdout until the end of the request.
+/// Reads stdout until the end of the request.
 fn read_fastcgi(stream: &mut TcpStream) -> String {
     let mut out = Vec::new();
     loop {

@@ -11,14 +11,14 @@ fn alice(resolver: &Resolver) -> String {
     format!("Authorization: Bearer {}", resolver.accounts().login("alice").bearer)
 }
 
-/// A connection on which alice's request was sent.
+/// A connection on which alice's request has been sent.
 fn asked(resolver: &Resolver) -> TcpStream {
     let mut stream = connect(resolver.addr());
     stream.write_all(request("GET", "/resolve", &[&alice(resolver)]).as_bytes()).unwrap();
     stream
 }
 
-/// All that comes until the server closes.
+/// Reads until the server closes.
 fn answer_to_the_end(fault: Fault) -> String {
     let resolver = Resolver::start();
     resolver.push_fault(fault);
@@ -163,7 +163,7 @@ fn the_gate_holds_answers_that_were_made_before() {
         assert_eq!(header(&read_head(stream), "X-Authgear-Session-Valid"), Some("true"));
     }
     assert_eq!(resolver.in_flight(), 0);
-    // An open gate holds nobody, until it is set anew.
+    // An open gate stops no call until it is set again.
     assert_eq!(header(&read_head(&mut asked(&resolver)), "X-Authgear-Session-Valid"), None);
     resolver.push_fault(Fault::Gate.then(Fault::Status(503)));
     let mut last = asked(&resolver);
@@ -202,7 +202,7 @@ fn a_session_lock_lets_one_call_of_a_session_through() {
     assert!(read_head(&mut asked(&resolver)).starts_with("HTTP/1.1 200 "));
 }
 
-/// Seen on the real server: the lock is that of the credential that resolves, whatever dead ones stand before it.
+/// Observed on the real server: the lock is that of the credential that resolves, regardless of dead ones before it.
 #[test]
 fn a_dead_credential_beside_a_locked_session_gets_500() {
     let resolver = Resolver::builder().lock_sessions(true).start();

@@ -53,7 +53,7 @@ fn http2_has_the_same_headers() {
     assert_eq!((call.version, call.text("host")), (Version::Http2, Some("auth.example.com")));
     assert_eq!((call.target.as_str(), call.cookie("session")), ("/resolve", Some(&b"x"[..])));
     assert_eq!(call.header_all("cookie"), [&b"a=b"[..], b"session=x"]);
-    // The same port speaks HTTP/1.1, too.
+    // The same port also supports HTTP/1.1.
     super::client::resolve(resolver.addr(), &[]);
     assert_eq!(resolver.last_call().unwrap().version, Version::Http1);
 }
@@ -144,7 +144,7 @@ fn http2_hanging_calls_end_when_the_client_gives_up_the_stream() {
         call.abort();
         assert!(resolver.wait_until_idle(SOON));
     }
-    // Nothing tells that a connection which nobody reads has hung, but that its calls never end.
+    // The only sign that a connection hangs is that its calls never end.
     resolver.push_fault(Fault::HangConnection);
     let mut last = client.clone();
     let call = runtime().spawn(async move { get(&mut last, "bad").await.is_ok() });

@@ -1,11 +1,11 @@
-//! Which credential wins, and what comes of it.
+//! Which credential wins, and the result.
 
 use std::time::Duration;
 
 use super::client::{header, resolve};
 use super::standin::{Kind, Resolver};
 
-/// Who the answer says it is: a user's id, `invalid` (`invalid+clear` with Set-Cookie) or `none`.
+/// The identity in the answer: a user's id, `invalid` (`invalid+clear` with Set-Cookie) or `none`.
 fn outcome(resolver: &Resolver, headers: &[&str]) -> String {
     let answer = resolve(resolver.addr(), headers);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
@@ -65,7 +65,7 @@ fn the_order_is_authorization_app_session_app_access_token_session() {
     let cookie =
         |name: &str, kind: Kind| format!("{}={}", kind.cookie().unwrap(), accounts.login(name).of(kind));
     let bearer = format!("Authorization: Bearer {}", accounts.login(users[0]).bearer);
-    // In the reverse of their rank.
+    // In reverse order of precedence.
     let mut cookies = vec![
         cookie(users[3], Kind::Session),
         cookie(users[2], Kind::AppAccessToken),
@@ -153,13 +153,13 @@ fn sessions_end_by_idle_time_that_only_resolving_renews() {
     assert_eq!(outcome(&resolver, &[&unused]), "invalid+clear");
     accounts.advance(Duration::from_secs(290));
     assert_eq!(outcome(&resolver, &[&used]), alice);
-    // 890 seconds old, used 200 seconds ago: its lifetime is over.
+    // 890 seconds old and last used 200 seconds ago: its lifetime is over.
     accounts.advance(Duration::from_secs(200));
     assert_eq!(outcome(&resolver, &[&used]), "invalid+clear");
 }
 
-/// Seen at the real server with an idle timeout of 20 s: a token that is asked about every 12 s is gone after 24 s, and one that is
-/// asked about every 9 s lives on. The cookie lives on in both cases.
+/// Observed on the real server with an idle timeout of 20 s: a token resolved every 12 s has expired after 24 s, and one
+/// resolved every 9 s stays valid. The cookie stays valid in both cases.
 #[test]
 fn the_idle_time_of_grants_counts_from_the_access_before_the_last() {
     for (every, tokens_last) in [(12, false), (9, true)] {

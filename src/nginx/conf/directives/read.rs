@@ -1,4 +1,4 @@
-//! Reads the words of a directive, and puts what they say into the level's configuration.
+//! Reads the arguments of a directive, and stores their values in the configuration of its level.
 
 use std::ffi::{c_char, c_void};
 use std::path::Path;
@@ -15,21 +15,21 @@ use crate::nginx::ffi::log::refuse_configuration;
 use crate::resolver::tls::TlsError;
 use crate::settings::Overrides;
 
-/// What nginx prints `"authgear_..." directive` before.
+/// nginx logs this after `"authgear_..." directive`.
 pub const IS_DUPLICATE: *mut c_char = c"is duplicate".as_ptr().cast_mut();
 
-/// The directive that nginx reads: its name, its arguments, and what the level has so far.
+/// The directive that nginx is reading: its name, its arguments, and the configuration of its level so far.
 pub struct Directive<'a, C = LocationConf> {
     pub cf: &'a mut ngx_conf_t,
     pub conf: &'a mut C,
     pub name: String,
-    /// The first, which for most is the only one; empty where there is none.
+    /// The first argument, for most directives the only one; empty if there is none.
     pub argument: String,
     pub has_argument: bool,
     pub others: Vec<String>,
 }
 
-/// Defines the setter of a directive of a location, as most are.
+/// Defines the setter of a directive for locations.
 macro_rules! setter {
     ($visibility:vis $name:ident, $set:expr) => {
         /// # Safety
@@ -46,7 +46,7 @@ macro_rules! setter {
 pub(crate) use setter;
 
 impl<C> Directive<'_, C> {
-    /// Runs a setter; a panic in it is a refused configuration. `C` is what the table's `conf` says.
+    /// Runs a setter. If it panics, the configuration is rejected. `C` must match the `conf` field in the command table.
     pub(in crate::nginx) fn read_as(
         cf: *mut ngx_conf_t,
         conf: *mut c_void,
@@ -54,7 +54,7 @@ impl<C> Directive<'_, C> {
     ) -> *mut c_char {
         // SAFETY: CONF: nginx passes the configuration that it reads.
         let Some(cf) = (unsafe { cf.as_mut() }) else { return NGX_CONF_ERROR };
-        // SAFETY: CONF: nginx passes what was made for the level, by the table's `conf` a `C`.
+        // SAFETY: CONF: nginx passes the structure of the level; by `conf` in the command table it is a `C`.
         let Some(conf) = (unsafe { conf.cast::<C>().as_mut() }) else { return NGX_CONF_ERROR };
         let done = contain(Site::Directive, None, || {
             let Some((name, argument, others)) = words(cf) else { return Some(NGX_CONF_ERROR) };
@@ -70,7 +70,7 @@ impl<C> Directive<'_, C> {
         })
     }
 
-    /// Refuses an argument.
+    /// Rejects an argument.
     pub fn refuse(self, argument: &str, complaint: &str) -> *mut c_char {
         let name = &self.name;
         let why = format_args!("invalid parameter \"{argument}\" in \"{name}\" directive, {complaint}");
@@ -85,7 +85,7 @@ impl<C> Directive<'_, C> {
 }
 
 impl Directive<'_> {
-    /// The same for a directive of a location, as most are.
+    /// The same for a directive of a location.
     pub(in crate::nginx) fn read(
         cf: *mut ngx_conf_t,
         conf: *mut c_void,
@@ -94,7 +94,7 @@ impl Directive<'_> {
         Self::read_as(cf, conf, set)
     }
 
-    /// Keeps the argument's value, once a level.
+    /// Parses the argument and stores its value; a second use at the same level is an error.
     pub fn set<T>(
         self,
         place: fn(&mut Overrides) -> &mut Option<T>,
@@ -118,7 +118,7 @@ impl Directive<'_> {
         }
     }
 
-    /// Reads the file that the argument names, and keeps what it holds. `parse` gets its bytes and its path.
+    /// Reads the file that the argument names, and stores the parsed content. `parse` gets its bytes and its path.
     pub fn set_from_file<T>(
         self,
         place: fn(&mut Overrides) -> &mut Option<T>,
@@ -145,12 +145,12 @@ impl Directive<'_> {
     }
 }
 
-/// The words of the directive that nginx reads: its name, its first argument, the others. nginx checks their number before
-/// it calls a setter.
+/// The words of the directive that nginx is reading: its name, its first argument, and the others. nginx checks their
+/// number before it calls a setter.
 fn words(cf: &mut ngx_conf_t) -> Option<(String, Option<String>, Vec<String>)> {
     // SAFETY: CONF: the array of the directive's words.
     let args = unsafe { cf.args.as_ref() }?;
-    // SAFETY: CONF: which are strings.
+    // SAFETY: CONF: its elements are strings.
     let args = unsafe { args.as_slice::<ngx_str_t>() };
     let name = args.first()?.to_string();
     let arguments: Result<Vec<_>, _> =
@@ -166,9 +166,9 @@ fn words(cf: &mut ngx_conf_t) -> Option<(String, Option<String>, Vec<String>)> {
     Some((name, arguments.pop(), others))
 }
 
-/// A path relative to the configuration's folder, as nginx takes the paths of certificates.
+/// Resolves a path relative to the configuration's folder, as nginx does for certificates.
 fn full_name(cf: &mut ngx_conf_t, path: &str) -> Option<String> {
-    // SAFETY: CONF: a pool is there as long as a configuration is read.
+    // SAFETY: CONF: a configuration has a pool while it is read.
     let mut name = unsafe { ngx_str_t::from_bytes(cf.pool, path.as_bytes()) }?;
     // SAFETY: C API: the name is in the pool, and is replaced by one in the cycle's pool.
     let done = unsafe { ngx_conf_full_name(cf.cycle, &raw mut name, 1) };
@@ -180,21 +180,21 @@ fn read_file(path: &str) -> std::io::Result<Vec<u8>> {
     std::fs::read(Path::new(path))
 }
 
-/// A time as nginx reads it, in seconds.
+/// Parses a time as nginx does, in seconds.
 pub fn parse_time(text: &str) -> Option<u64> {
     let mut text = nginx_string(text);
     // SAFETY: C API: it only reads the text.
     u64::try_from(unsafe { ngx_parse_time(&raw mut text, 1) }).ok()
 }
 
-/// A time as nginx reads it, in milliseconds.
+/// Parses a time as nginx does, in milliseconds.
 pub fn parse_millis(text: &str) -> Option<u64> {
     let mut text = nginx_string(text);
     // SAFETY: C API: it only reads the text.
     u64::try_from(unsafe { ngx_parse_time(&raw mut text, 0) }).ok()
 }
 
-/// A size as nginx reads it, in bytes.
+/// Parses a size as nginx does, in bytes.
 pub fn parse_size(text: &str) -> Option<usize> {
     let mut text = nginx_string(text);
     // SAFETY: C API: it only reads the text.

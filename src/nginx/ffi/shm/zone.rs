@@ -1,5 +1,5 @@
-//! Zones are declared while the configuration is read, and set up, or taken over from the configuration before, when all
-//! of it has been read.
+//! Zones are declared while the configuration is read. After all of it has been read, they are set up, or taken over from
+//! the previous configuration.
 
 use std::io;
 use std::ptr::NonNull;
@@ -15,17 +15,17 @@ use crate::nginx::ffi::callback::{Site, contain};
 use crate::nginx::ffi::log;
 use crate::nginx::ffi::request::bytes;
 
-/// What nginx calls when it has the memory.
+/// The function that nginx calls when the memory is available.
 pub type Init = unsafe extern "C" fn(*mut ngx_shm_zone_t, *mut std::ffi::c_void) -> ngx_int_t;
 
-/// The least that nginx's own modules take for a zone.
+/// The minimum size of a zone, the same as for nginx's own modules.
 #[must_use]
 pub fn min_bytes() -> usize {
-    // SAFETY: MAIN THREAD: written once, at nginx's start.
+    // SAFETY: MAIN THREAD: written once, when nginx starts.
     8 * unsafe { ngx_pagesize }
 }
 
-/// Declares a zone of the module that has this address. `None`: it can't be declared, and nginx has said why.
+/// Declares a zone that belongs to the module at this address. Returns `None` if that fails; nginx has logged why.
 pub fn declare(
     cf: &mut ngx_conf_t,
     module: *const ngx_module_t,
@@ -33,32 +33,32 @@ pub fn declare(
     size: usize,
     init: Init,
 ) -> Option<NonNull<ngx_shm_zone_t>> {
-    // SAFETY: CONF: a pool is there as long as a configuration is read.
+    // SAFETY: CONF: a configuration has a pool while it is read.
     let mut name = unsafe { ngx_str_t::from_bytes(cf.pool, name.as_bytes()) }?;
     // SAFETY: C API: the tag is the module's address.
     let zone = unsafe { ngx_shared_memory_add(cf, &raw mut name, size, module.cast_mut().cast()) };
     let mut zone = NonNull::new(zone)?;
-    // SAFETY: CONF: the zone is in a list of the cycle's, whose elements stay where they are.
+    // SAFETY: CONF: the zone is in a list of the cycle, whose elements don't move.
     unsafe { zone.as_mut() }.init = Some(init);
     Some(zone)
 }
 
-/// Sets a zone up: nginx calls back with its memory. `format` makes a body empty.
+/// Sets up a zone when nginx calls back with its memory. `format` makes a body empty.
 ///
 /// # Safety
-/// The zone is one that nginx has set up memory for, with a slab pool in it.
+/// The zone must be one for which nginx has set up memory, with a slab pool in it.
 pub unsafe fn set_up(zone: *mut ngx_shm_zone_t, format: impl Fn(&mut [u8])) -> ngx_int_t {
     contain(Site::Configuration, NGX_ERROR as ngx_int_t, || {
-        // SAFETY: the caller's.
+        // SAFETY: the caller guarantees it.
         let Some(zone) = (unsafe { zone.as_mut() }) else { return NGX_ERROR as ngx_int_t };
-        // A zone of the same name, size and tag: nginx keeps its memory across a reload.
+        // If name, size and tag are unchanged, nginx keeps the memory across a reload.
         if Arena::of(zone).is_some_and(|arena| arena.head().magic == MAGIC) {
             return NGX_OK as ngx_int_t;
         }
         tell_of_another_size(zone);
         match create(zone) {
             Ok(arena) => {
-                // The others come to it when this process has let them.
+                // No other process can access the memory before this function returns.
                 let formatted = arena.with(&format, |memory| {
                     format(memory);
                     Ok(())
@@ -74,12 +74,12 @@ pub unsafe fn set_up(zone: *mut ngx_shm_zone_t, format: impl Fn(&mut [u8])) -> n
     })
 }
 
-/// Takes all of the slab's pages, once.
+/// Allocates all of the slab's pages, once.
 fn create(zone: &ngx_shm_zone_t) -> io::Result<Arena> {
     let pool = super::pool(zone).ok_or_else(|| io::Error::other("it has no memory"))?.as_ptr();
-    // SAFETY: ZONE: nginx has put a slab pool there, and no other process knows of it yet.
+    // SAFETY: ZONE: nginx has put a slab pool there, and no other process uses it yet.
     let free = unsafe { (*pool).pfree };
-    // SAFETY: MAIN THREAD: written once, at nginx's start.
+    // SAFETY: MAIN THREAD: written once, when nginx starts.
     let size = free * unsafe { ngx_pagesize };
     // SAFETY: C API.
     let head = unsafe { ngx_slab_alloc(pool, size) }.cast::<Head>();
@@ -96,21 +96,21 @@ fn create(zone: &ngx_shm_zone_t) -> io::Result<Arena> {
         told_full: AtomicU64::new(0),
         secret: random_bytes()?,
     };
-    // SAFETY: ZONE: pages are aligned for it, and ours from now on.
+    // SAFETY: ZONE: pages are sufficiently aligned, and these are ours from now on.
     unsafe { head.write(new) };
-    // SAFETY: ZONE: the pool's word for whoever uses it.
+    // SAFETY: ZONE: a field of the pool that is free for the zone's user.
     unsafe { (*pool).data = head.cast() };
     Arena::of(zone).ok_or_else(|| io::Error::other("its memory can't be found again"))
 }
 
 fn random_bytes() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
-    // SAFETY: the buffer is as long as said. Up to 256 bytes come whole or not at all (getrandom(2)).
+    // SAFETY: the buffer has that length. Up to 256 bytes are returned completely or not at all (getrandom(2)).
     let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
     if usize::try_from(got) == Ok(bytes.len()) { Ok(bytes) } else { Err(io::Error::last_os_error()) }
 }
 
-/// nginx gives a zone of another size new memory, without a word.
+/// Logs that a zone starts empty because its size has changed: nginx replaces its memory silently.
 fn tell_of_another_size(zone: &ngx_shm_zone_t) {
     let before = zones_of_running_cycle().find(|other| {
         other.tag == zone.tag
@@ -124,16 +124,16 @@ fn tell_of_another_size(zone: &ngx_shm_zone_t) {
     }
 }
 
-/// While a configuration is read this is still the one before.
+/// The zones of the running cycle. While a configuration is read, that is still the previous one.
 fn zones_of_running_cycle() -> impl Iterator<Item = &'static ngx_shm_zone_t> {
-    // SAFETY: MAIN THREAD: nginx changes it between two configurations.
+    // SAFETY: MAIN THREAD: nginx changes it only between two configurations.
     let cycle = unsafe { ngx_cycle };
-    // SAFETY: C API: null, or the cycle that runs; it is not freed before the new one does.
+    // SAFETY: C API: null, or the running cycle; it isn't freed before the new one runs.
     let first = unsafe { cycle.as_ref() }.map(|cycle| &cycle.shared_memory.part);
     // SAFETY: LIST.
     let parts = std::iter::successors(first, |part: &&ngx_list_part_t| unsafe { part.next.as_ref() });
     parts.filter(|part| part.nelts > 0).flat_map(|part| {
-        // SAFETY: LIST: a list of zones.
+        // SAFETY: LIST: the elements are zones.
         unsafe { std::slice::from_raw_parts(part.elts.cast::<ngx_shm_zone_t>(), part.nelts) }
     })
 }

@@ -1,5 +1,5 @@
-//! Several workers at once. Each has sessions of its own, which it finds as it put them in or not at all; and each makes and
-//! follows claims on the same few keys, where it finds what their leader landed.
+//! Several workers at once. Each has sessions of its own, and finds them either as it stored them or not at all. All of
+//! them make and follow claims on the same few keys, and check that they find the outcome that the leader landed.
 
 mod flights;
 
@@ -33,12 +33,12 @@ pub(super) fn run(cases: u32, store: &Arena, state: &SharedState, me: Owner) -> 
     })
 }
 
-/// Bytes that say whose they are, however many there are of them.
+/// A sequence of bytes of the given length that identifies its writer.
 fn marked(marks: [u64; 2], len: usize) -> Vec<u8> {
     repeat_n(marks, len.div_ceil(16)).flat_map(|marks| marks.as_bytes().to_vec()).take(len).collect()
 }
 
-/// The sessions that this worker put in, as far as it knows.
+/// The sessions that this worker has stored, as far as it knows.
 struct Own<'a> {
     arena: &'a Arena,
     layout: store::Layout,
@@ -54,7 +54,7 @@ impl<'a> Own<'a> {
         Self { arena, layout, me, steps: 0, known: HashMap::new(), buffer: vec![0; MAX_PAYLOAD] }
     }
 
-    /// `None`: others kept the lock for too long.
+    /// Returns `None` if others held the lock for too long.
     fn with<R>(&self, body: impl FnOnce(&mut Store<'_>) -> Result<R, Damaged>) -> Option<R> {
         self.arena
             .with(sessions::format, |memory| body(&mut Store::over(memory, &self.layout).ok_or(Damaged)?))
@@ -62,7 +62,7 @@ impl<'a> Own<'a> {
 
     fn take(&mut self, step: &Step) -> Result<(), TestCaseError> {
         self.steps += 1;
-        // Keys are each worker's own. Users are not: they lose their oldest entry to one another.
+        // Each worker has its own keys, but they share users: a user's oldest entry may be evicted by another worker.
         let own = |name: u64| u64::from(self.me.slot) << 32 | name;
         match *step {
             Step::Put { name, user, stamp, len } => self.put(own(name), user, stamp, len),
@@ -120,7 +120,7 @@ impl<'a> Own<'a> {
         }
     }
 
-    /// A copy, for the assertions must not fail under the lock.
+    /// Checks a copy, since assertions must not fail under the lock.
     fn assert_sound(&self) {
         let mut copy = vec![0_u64; self.arena.bytes().div_ceil(8)];
         let bytes = &mut copy.as_mut_bytes()[..self.arena.bytes()];

@@ -11,15 +11,15 @@ pub(crate) const GOAWAY: u8 = 7;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 
-/// Of DATA and HEADERS.
+/// For DATA and HEADERS.
 pub(crate) const END_STREAM: u8 = 0x1;
-/// Of SETTINGS and PING.
+/// For SETTINGS and PING.
 pub(crate) const ACK: u8 = 0x1;
 pub(crate) const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
 
-/// The largest payload that every server takes.
+/// The largest payload that every server accepts.
 pub(crate) const MAX_PAYLOAD: usize = 16_384;
 
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ impl Frame {
         content
     }
 
-    /// The four bytes at this place of the payload.
+    /// The four bytes at this position of the payload.
     pub(crate) fn number(&self, at: usize) -> u32 {
         let bytes = self.payload.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
         u32::from_be_bytes(bytes.expect("the frame is long enough"))

@@ -1,7 +1,7 @@
-//! HPACK (RFC 7541), as much of it as a client needs which wants no compression.
+//! HPACK (RFC 7541), as much as a client without compression needs.
 //!
-//! Requests are literals without Huffman coding, so any bytes can be sent as a name or value. For answers the client
-//! asks for a dynamic table of size 0, so what is left to know is the static table and the Huffman code.
+//! Requests are literals without Huffman coding, so any bytes can be sent as a name or value. The client announces a
+//! dynamic table of size 0, so answers need only the static table and the Huffman code.
 
 use std::io::{self, ErrorKind};
 
@@ -18,7 +18,7 @@ const STATIC_NAMES: &str = "\
     range referer refresh retry-after server set-cookie strict-transport-security transfer-encoding \
     user-agent vary via www-authenticate";
 
-/// Values of the static table which an answer may refer to: those of `:status`, from index 8 on.
+/// Values of the static table that an answer may refer to: those of `:status`, from index 8 on.
 const STATIC_STATUS: [&str; 7] = ["200", "204", "206", "304", "400", "404", "500"];
 
 /// Lengths of the Huffman codes of the bytes 0 to 255 (appendix B). The code is canonical, so lengths define it.
@@ -35,7 +35,7 @@ const HUFFMAN_LENGTHS: [u8; 256] = [
     27, 27, 26,
 ];
 
-/// A field, never indexed, its name and value as they are.
+/// Encodes a field that is never indexed, with its name and value as they are.
 pub(crate) fn encode_field(block: &mut Vec<u8>, (name, value): &Field) {
     block.push(0x10);
     for part in [name, value] {
@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Bit by bit: slow, and short.
+/// Decodes bit by bit: slow, but short.
 fn huffman_decode(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut by_length: Vec<(u8, u8)> = (0..=255).map(|b: u8| (HUFFMAN_LENGTHS[usize::from(b)], b)).collect();
     by_length.sort_unstable();

@@ -1,4 +1,4 @@
-//! What a worker knows of the claims on a few keys that all workers make and follow.
+//! What a worker knows about the claims on a few keys that all workers make and follow.
 
 use proptest::prelude::{TestCaseError, prop_assert, prop_assert_eq};
 
@@ -8,10 +8,10 @@ use crate::claims::{ClaimId, Claims, Collected, Joined, MAX_OUTCOME, Owner};
 use crate::links::Damaged;
 use crate::nginx::ffi::clock;
 
-/// How long a call may take, in milliseconds: longer than the test.
+/// The timeout of a call, in milliseconds: longer than the test.
 const TIMEOUT: u64 = 600_000;
 
-/// The flights that this worker has to do with.
+/// The flights that this worker leads or follows.
 pub(super) struct Flights<'a> {
     state: &'a SharedState,
     me: Owner,
@@ -57,7 +57,7 @@ impl<'a> Flights<'a> {
 
     fn join(&mut self, name: u64) -> Result<(), TestCaseError> {
         let (key, me, now) = (claiming::key(name), self.me, clock::boot());
-        // A worker has its own requests follow one another.
+        // A worker doesn't follow a key twice: its own requests share one flight.
         if self.follows.iter().any(|(_, other, _)| *other == name) {
             return Ok(());
         }
@@ -80,7 +80,7 @@ impl<'a> Flights<'a> {
         Ok(())
     }
 
-    /// Ends a flight, with an outcome or without.
+    /// Ends a flight, with or without an outcome.
     fn land(&mut self, pick: usize, len: Option<usize>) -> Result<(), TestCaseError> {
         let pick = pick % self.leads.len().max(1);
         let Some(&(id, name)) = self.leads.get(pick) else { return Ok(()) };
@@ -122,7 +122,7 @@ impl<'a> Flights<'a> {
         }
     }
 
-    /// Leaves nothing behind that others would wait for.
+    /// Ends all flights, so that nobody waits for them.
     pub(super) fn end(&mut self) -> Result<(), TestCaseError> {
         while !self.leads.is_empty() {
             self.land(0, None)?;
