@@ -1,10 +1,11 @@
-//! NGINX dynamic module that authenticates requests at the Authgear session resolver.
+//! NGINX dynamic module that authenticates requests with the Authgear session resolver.
 //!
-//! The modules in reading order; each uses only what stands above it. ARCHITECTURE.md has the map.
+//! The modules are in reading order: each uses only those above it. See ARCHITECTURE.md for an overview.
 
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 
-/// What one thread allocates the other one frees: with the C library's allocator each would lock the other's memory for it.
+/// Memory is often allocated by one thread and freed by the other; with the C library's allocator the threads would contend
+/// for locks.
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,6 +32,6 @@ pub mod cache;
 pub mod settings;
 pub mod access;
 pub mod metrics;
-// The edge: the only unsafe code, and the only code that knows nginx.
+// The edge: the only unsafe code, and the only code that knows about nginx.
 #[allow(unsafe_code, reason = "nginx is written in C")]
 pub mod nginx;
