@@ -1,7 +1,7 @@
 //! A circuit breaker for each resolver: while calls fail, most requests fail immediately without a call.
 //!
 //! The state is in memory shared by all workers. The caller holds its lock; under the lock nothing here panics, allocates or
-//! runs long. Every memory content is a usable state, so no content is treated as damage.
+//! runs long. Any memory content is a usable state, so nothing is treated as damage.
 
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 

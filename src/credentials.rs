@@ -11,7 +11,7 @@ use std::fmt;
 
 use memchr::memchr;
 
-/// The maximum total size. Authgear doesn't issue larger credentials, so such a request is invalid without a call.
+/// The maximum total size. Authgear doesn't issue larger credentials, so they are invalid without a call.
 pub const MAX_BYTES: usize = 16 * 1024;
 
 /// The cookies that Authgear's session resolver reads. Its `http.cookie_prefix` is added in front of each name.

@@ -59,7 +59,7 @@ pub trait Wake: Send + Sync {
 }
 
 /// The obligation to complete a flight. If it is dropped uncompleted, because of a panic or because the thread ends, it
-/// completes the flight with an error, so no request waits forever.
+/// completes the flight with an error, so that no request waits forever.
 pub struct Lease {
     flight: FlightId,
     target: Arc<Target>,

@@ -78,7 +78,7 @@ impl Claims<'_> {
         Ok(Some(ClaimId { link, serial, key: *key }))
     }
 
-    /// Ends a flight and returns the workers to wake. If nobody is registered, the claim is freed.
+    /// Ends a flight and returns the workers to wake. If no worker is registered, the claim is freed.
     pub(super) fn end(&mut self, link: u32, now: Millis) -> Result<Wakes, Damaged> {
         let key = at(self.claims, link)?.key;
         unlink::<ByKey>(bucket_of(self.buckets, &key)?, self.claims, link)?;

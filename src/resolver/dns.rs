@@ -205,7 +205,7 @@ fn ask_the_machine(host: &str) -> Found {
 }
 
 fn why(error: LookupError) -> Why {
-    // Without a free descriptor the C library can read neither files nor query name servers, and just reports that it
+    // Without a free descriptor the C library can neither read files nor query name servers, and just reports that it
     // found nothing.
     if let Some(shortage) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).err().filter(is_shortage) {
         return Why::Shortage(shortage.into());
