@@ -1,4 +1,4 @@
-//! What becomes of a request: pure decisions, to which `nginx::access` brings the events.
+//! How a request is handled: pure decisions. `nginx::access` supplies the events.
 
 use crate::credentials::{Credentials, Presented};
 use crate::policy::{Permit, Requirement, Unmet};
@@ -8,16 +8,16 @@ use crate::session::answer::{Finding, Refusal};
 use crate::settings::OnError;
 use crate::single_flight::Role;
 
-/// What a request needs before it can be decided.
+/// What is needed to decide a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Need {
-    /// Nothing: this is the finding, and why.
+    /// Nothing: this is the resolution and its reason.
     Nothing(Resolution, Reason),
-    /// An answer of the resolver on these.
+    /// The resolver's answer for these credentials.
     Answer(Credentials),
 }
 
-/// Looks at what a request presents. Without credentials the resolver would say "none", so it isn't asked.
+/// Determines what a request needs. Without credentials the resolver would answer "none", so it isn't called.
 #[must_use]
 pub fn need(presented: Presented) -> Need {
     match presented {
@@ -27,7 +27,7 @@ pub fn need(presented: Presented) -> Need {
     }
 }
 
-/// What a location asks of its requests.
+/// A location's settings for the decision.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms<'a> {
     pub on_error: OnError,
@@ -39,20 +39,20 @@ pub struct Terms<'a> {
 /// What to do with a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict<'a> {
-    /// Let the phases go on, with this for the backend. Resolving alone grants nothing.
+    /// Continue with the next phases and pass this to the backend. Resolving alone grants nothing.
     Decline(Option<&'a Resolution>),
-    /// What is required is met.
+    /// The requirement is met.
     Allow(Permit, &'a Resolution),
-    /// It isn't.
+    /// The requirement is not met.
     Deny(Unmet, &'a Resolution),
-    /// The client gets the resolver's refusal.
+    /// Send the resolver's refusal to the client.
     Refuse(&'a Refusal),
-    /// The client gets this status.
+    /// Send this status to the client.
     Fail(u16),
 }
 
 impl<'a> Verdict<'a> {
-    /// What the backend gets to see, which after a refusal is that of an `error_page`.
+    /// The resolution to pass to the backend. After a denial, that is the backend of an `error_page`.
     #[must_use]
     pub fn resolution(&self) -> Option<&'a Resolution> {
         match self {
@@ -63,8 +63,8 @@ impl<'a> Verdict<'a> {
     }
 }
 
-/// Decides by an outcome. Where something is required a request that can't be resolved fails, whatever is configured for
-/// errors: a 401 in an outage would make clients drop good tokens.
+/// Decides by an outcome. If there is a requirement, a request that can't be resolved fails, even with `authgear_on_error
+/// anonymous`: a 401 during an outage would make clients discard valid tokens.
 #[must_use]
 pub fn decide<'a>(outcome: &'a Outcome, terms: Terms<'_>) -> Verdict<'a> {
     match (outcome.as_ref().map(|answer| &answer.finding), terms.require) {
@@ -83,26 +83,26 @@ pub fn decide<'a>(outcome: &'a Outcome, terms: Terms<'_>) -> Verdict<'a> {
     }
 }
 
-/// `$authgear_reason`: why the result is what it is.
+/// `$authgear_reason`: the reason for the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// Resolving is off here.
+    /// Resolving is off for this location.
     Off,
     NoCredential,
     TooLarge,
-    /// The resolver was asked for this request.
+    /// The resolver was called for this request.
     Resolved,
-    /// It was asked for another request with the same credentials.
+    /// The resolver was called for another request with the same credentials.
     Coalesced,
     /// The cache has a fresh answer.
     Hit,
-    /// The cache has an answer that isn't fresh: the resolver fails, or is being asked again.
+    /// The cache has a stale answer, and the resolver fails or is being called.
     Stale,
-    /// The resolver refuses the request itself.
+    /// The resolver refused the request itself.
     Refused,
-    /// The resolver failed: the word is the error's.
+    /// The resolver failed. Contains the error's reason.
     Failed(&'static str),
-    /// What is required isn't met: the word is the requirement's.
+    /// The requirement isn't met. Contains the requirement's reason.
     Unmet(&'static str),
 }
 
@@ -133,18 +133,18 @@ impl Reason {
     }
 }
 
-/// `$authgear_cache_status`: what the cache had to say, in nginx's words.
+/// `$authgear_cache_status`: the result of the cache lookup, in nginx's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheStatus {
-    /// There is no cache here.
+    /// No cache is configured.
     Bypass,
     Miss,
-    /// An answer is there that may not be given any more.
+    /// There is an answer, but it may no longer be used.
     Expired,
     Hit,
-    /// The resolver failed, and an old answer was given.
+    /// The resolver failed, and a stale answer was used.
     Stale,
-    /// An old answer was given, and the resolver is being asked.
+    /// A stale answer was used, and the resolver is being called.
     Updating,
 }
 
@@ -165,13 +165,13 @@ impl CacheStatus {
     }
 }
 
-/// `$authgear_result`: what came of resolving a request.
+/// `$authgear_result`: the result of resolving a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     Valid,
     Invalid,
     None,
-    /// The resolver gave no resolution.
+    /// There is no resolution from the resolver.
     Error,
 }
 

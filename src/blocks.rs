@@ -1,4 +1,4 @@
-//! Chains of fixed-size blocks, for contents that are too long for a record in shared memory.
+//! Chains of fixed-size blocks, for contents that don't fit into a record in shared memory.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -6,7 +6,7 @@ use crate::links::chain::Chain;
 use crate::links::free::Free;
 use crate::links::{Damaged, NIL, at, at_mut};
 
-/// The bytes that a block holds.
+/// The number of bytes in a block.
 pub const BLOCK_BYTES: usize = 60;
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable)]
@@ -30,29 +30,30 @@ impl Chain for ByNext {
     }
 }
 
-/// The blocks that are free.
+/// The free blocks.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(transparent)]
 pub struct FreeBlocks(Free);
 
-/// How many blocks hold this many bytes.
+/// The number of blocks needed for this many bytes.
 #[must_use]
 pub fn blocks_for(len: usize) -> u32 {
     u32::try_from(len.div_ceil(BLOCK_BYTES)).unwrap_or(u32::MAX)
 }
 
 impl FreeBlocks {
-    /// Makes all blocks free.
+    /// Frees all blocks.
     pub fn format(&mut self) {
         self.0 = Free::ALL;
     }
 
-    /// Writes bytes to a new chain; returns its link, NIL for no bytes. The caller counts blocks, so there are enough.
+    /// Writes bytes to a new chain and returns its link, or NIL if there are no bytes. The caller keeps count of the blocks,
+    /// so there are enough.
     ///
     /// # Errors
-    /// [`Damaged`] where there are not.
+    /// [`Damaged`] if there aren't.
     pub fn write(&mut self, blocks: &mut [Block], bytes: &[u8]) -> Result<u32, Damaged> {
-        // From the end, so that each block is written once.
+        // Start at the end, so that each block is written only once.
         let mut next = NIL;
         for part in bytes.chunks(BLOCK_BYTES).rev() {
             let link = self.0.take::<ByNext>(blocks)?.ok_or(Damaged)?;
@@ -64,7 +65,7 @@ impl FreeBlocks {
         Ok(next)
     }
 
-    /// Gives a chain that holds `len` bytes back.
+    /// Releases a chain of `len` bytes.
     ///
     /// # Errors
     /// [`Damaged`] if it is shorter.
@@ -79,7 +80,7 @@ impl FreeBlocks {
     }
 }
 
-/// Copies the `len` bytes of a chain to the front of `out`.
+/// Copies the `len` bytes of a chain to the start of `out`.
 ///
 /// # Errors
 /// [`Damaged`] if the chain or `out` is shorter.

@@ -1,7 +1,7 @@
-//! A circuit breaker for each resolver: while calls fail, most requests are told so without one.
+//! A circuit breaker for each resolver: while calls fail, most requests fail immediately without a call.
 //!
-//! The state is in memory that all workers share. The caller holds its lock, under which nothing here panics, allocates or takes
-//! long. Whatever the memory holds is a state that can be worked with, so nothing in it counts as damage.
+//! The state is in memory shared by all workers. The caller holds its lock; under the lock nothing here panics, allocates or
+//! runs long. Any memory content is a usable state, so nothing is treated as damage.
 
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
@@ -9,36 +9,36 @@ use crate::cache_key::ResolverId;
 use crate::client::Client;
 use crate::freshness::Millis;
 
-/// A resolver's circuit is in one of so many places, which its id names.
+/// The table of circuits is set-associative: a resolver's id selects the set, which has this many places.
 const WAYS: usize = 8;
 const SETS: usize = 64;
 
-/// So many clients whose calls fail may be at fault themselves. When there are more, the resolver is.
+/// Up to this many clients with failing calls may themselves be the cause. If there are more, the resolver is.
 const SUSPECTS: usize = 4;
 
-/// What the circuits take of the memory.
+/// The size of all circuits in memory.
 pub const BYTES: usize = SETS * WAYS * size_of::<Circuit>();
 
-/// How long after the failure that opened it the breaker has a call made to see whether the resolver works again, in milliseconds. Each
-/// probe that fails doubles the wait, up to `fail_timeout`: so an outage costs what it lasts and not much more.
+/// How long after the failure that opened the breaker the first probe is sent, in milliseconds. Each failed probe doubles the
+/// wait, up to `fail_timeout`, so recovery takes little longer than the outage itself.
 const FIRST_WAIT: Millis = 250;
 
-/// `authgear_breaker`: after `max_fails` failures without a success between, no calls but one at a time to see whether the
-/// resolver works again, in the long run one per `fail_timeout`.
+/// `authgear_breaker`: after `max_fails` failures without a success in between, calls are refused, except for one probe at a
+/// time that checks whether the resolver works again. In the long run there is one probe per `fail_timeout`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Breaker {
     pub max_fails: u32,
     pub fail_timeout: Millis,
 }
 
-/// A call that somebody wants to make.
+/// A request for permission to make a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
     pub client: Client,
     pub now: Millis,
-    /// By then it is over, or never will be.
+    /// When the call will be over, unless its end is never reported.
     pub until: Millis,
-    /// Without the call there is an old answer.
+    /// A stale answer is available without the call.
     pub is_renewal: bool,
 }
 
@@ -51,109 +51,110 @@ pub enum Admission {
     Probe(Probe),
 }
 
-/// A call that is made although the breaker is open. Its end is to be noted with this.
+/// A call that is made although the breaker is open. Pass this on when noting its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
     is_of_suspects: bool,
     until: Millis,
-    /// How long to wait for the next probe if this one fails.
+    /// The wait before the next probe if this one fails.
     next_wait: Millis,
 }
 
-/// A call that is over.
+/// A finished call.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
     pub client: Client,
-    /// When it was sent.
+    /// When the call was sent.
     pub asked: Millis,
     pub now: Millis,
     pub probe: Option<Probe>,
     pub evidence: Evidence,
 }
 
-/// What the end of a call says about the resolver.
+/// What the end of a call indicates about the resolver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {
-    /// It can't be reached, has no time, or reports a failure of its own.
+    /// It is unreachable, too slow, or reports a failure of its own.
     Failure,
-    /// It fails with the status 500, which a client can cause.
+    /// It failed with a status of 500, which a client can cause.
     Error500,
-    /// It answers.
+    /// It answered.
     Success,
-    /// The call failed for reasons that have nothing to do with the resolver.
+    /// The call failed for reasons unrelated to the resolver.
     None,
 }
 
-/// Failures without a success between.
+/// Consecutive failures without a success in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
     pub fails: u32,
-    /// How many clients' calls they were; `None` for so many that all clients are shut out.
+    /// The number of clients whose calls failed; `None` if there are so many that the breaker is open for all clients.
     pub clients: Option<u32>,
-    /// When the first of them came.
+    /// When the first failure occurred.
     pub since: Millis,
-    /// How many requests were refused without a call.
+    /// The number of requests refused without a call.
     pub refused: u64,
-    /// For how long after this failure the breaker lets no call be made, before `fail_timeout` limits it.
+    /// How long after this failure no probe is made, before it is limited by `fail_timeout`.
     pub wait: Millis,
 }
 
-/// What is known of a resolver. Zeroed memory knows nothing of any.
+/// The state of a resolver's circuit. Zeroed memory is an unused circuit.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 struct Circuit {
     resolver: [u8; 32],
-    /// The clients whose calls failed last, each in the place after that of the one before it.
+    /// The clients whose calls failed most recently, as a ring buffer.
     suspects: [Client; SUSPECTS],
     since: Millis,
-    /// When the last success came.
+    /// When the last call succeeded.
     succeeded: Millis,
     refused: u64,
     of_suspects: Lane,
     of_others: Lane,
     fails: u32,
-    /// How many suspects there have been.
+    /// The number of suspects so far.
     suspected: u32,
     /// How many of the failures were a status of 500.
     fails_with_500: u64,
 }
 
-/// The probes of some clients. Suspects have a lane of their own: clients that make their own calls fail neither take the
-/// place of others' probes nor make the others wait longer.
+/// The probes of a group of clients. Suspects get a lane of their own, so that clients that make their own calls fail neither
+/// use up the others' probes nor make the others wait longer.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 struct Lane {
-    /// When the last failure came that the next probe waits for.
+    /// The last failure from which the wait for the next probe is counted.
     failed: Millis,
-    /// A probe is under way, and is over by then.
+    /// The end of the probe in progress, at the latest.
     trying_until: Millis,
-    /// How long the next probe waits; 0 for [`FIRST_WAIT`].
+    /// The wait before the next probe; 0 means [`FIRST_WAIT`].
     wait: Millis,
 }
 
-/// The circuits in a piece of memory.
+/// The circuits in a region of memory.
 pub struct Circuits<'a>(&'a mut [Circuit]);
 
 impl<'a> Circuits<'a> {
-    /// The circuits in this memory, and what is left of it. `None` if it is too short, or not aligned as u64.
+    /// Splits the circuits off this memory and returns them with the rest. Returns `None` if the memory is too short or not
+    /// aligned for u64.
     #[must_use]
     pub fn over(memory: &'a mut [u8]) -> Option<(Self, &'a mut [u8])> {
         let (circuits, rest) = <[Circuit]>::mut_from_prefix_with_elems(memory, SETS * WAYS).ok()?;
         Some((Self(circuits), rest))
     }
 
-    /// Forgets everything.
+    /// Clears all state.
     pub fn format(&mut self) {
         self.0.as_mut_bytes().fill(0);
     }
 
-    /// Whether a call may be made. The end of one that is made is to be noted.
+    /// Decides whether a call may be made. If it is made, its end must be noted.
     pub fn admit(&mut self, resolver: &ResolverId, attempt: Attempt, breaker: Breaker) -> Admission {
         let circuit = self.find(resolver).filter(|circuit| circuit.shuts_out(attempt.client, breaker));
         circuit.map_or(Admission::Free, |circuit| circuit.admit(attempt, breaker))
     }
 
-    /// Takes note of a call's end. Returns the row of failures that it lengthened, or ended.
+    /// Records the end of a call. Returns the row of failures that it extended or ended.
     pub fn note(&mut self, resolver: &ResolverId, ended: Ended) -> Option<Row> {
         match ended.evidence {
             Evidence::None => {
@@ -170,7 +171,7 @@ impl<'a> Circuits<'a> {
             }
             Evidence::Failure | Evidence::Error500 => {
                 let circuit = self.find_or_add(resolver)?;
-                // It says how things were before they got better.
+                // The call was sent before the last success, so its failure is outdated.
                 if ended.asked < circuit.succeeded {
                     return None;
                 }
@@ -180,19 +181,19 @@ impl<'a> Circuits<'a> {
         }
     }
 
-    /// How many calls to it have failed in a row.
+    /// The number of consecutive failures.
     #[must_use]
     pub fn fails(&mut self, resolver: &ResolverId) -> u32 {
         self.find(resolver).map_or(0, |circuit| circuit.fails)
     }
 
-    /// Whether calls have failed in a row, none of them with the status 500.
+    /// Whether there are consecutive failures, none of them with a status of 500.
     #[must_use]
     pub fn fails_without_500(&mut self, resolver: &ResolverId) -> bool {
         self.find(resolver).is_some_and(|circuit| circuit.fails > 0 && circuit.fails_with_500 == 0)
     }
 
-    /// Whether this client's calls aren't made, but for those that find out.
+    /// Whether this client's calls are refused, except for probes.
     #[must_use]
     pub fn shuts_out(&mut self, resolver: &ResolverId, client: Client, breaker: Breaker) -> bool {
         self.find(resolver).is_some_and(|circuit| circuit.shuts_out(client, breaker))
@@ -202,7 +203,7 @@ impl<'a> Circuits<'a> {
         self.set(resolver)?.iter_mut().find(|circuit| circuit.resolver == *resolver.as_bytes())
     }
 
-    /// A resolver that isn't there yet takes the place of the one that was heard of least recently.
+    /// Returns the resolver's circuit. If there is none, replaces the least recently updated one in the set.
     fn find_or_add(&mut self, resolver: &ResolverId) -> Option<&mut Circuit> {
         let is_another = |circuit: &Circuit| circuit.resolver != *resolver.as_bytes();
         let heard = |circuit: &Circuit| circuit.of_suspects.failed.max(circuit.succeeded);
@@ -238,22 +239,22 @@ impl Circuit {
         self.suspects.get(..number).unwrap_or(&[])
     }
 
-    /// Whether so many clients' calls failed that none of them is at fault. Of fewer each may be, by what a firewall before the
-    /// resolver makes of it, and must not shut others out.
+    /// Whether calls of so many clients failed that the cause can't be the clients. With fewer, each of them may be the
+    /// cause, for example because a firewall in front of the resolver blocks its calls, and must not lock out others.
     fn is_open_for_all(&self) -> bool {
         usize::try_from(self.suspected).is_ok_and(|suspected| suspected > SUSPECTS)
     }
 
-    /// Whether a client that is shut out may make a probe.
+    /// Decides whether a client that is locked out may send a probe.
     fn admit(&mut self, attempt: Attempt, breaker: Breaker) -> Admission {
         let is_open_for_all = self.is_open_for_all();
         let is_of_suspects = self.is_suspect(attempt.client);
-        // A suspect's old answer is checked without a wait: clients that make their own calls fail must not keep a session alive
-        // by that.
+        // A suspect may renew a stale answer without waiting: clients that make their own calls fail must not be able to keep
+        // a session alive that way.
         let waits = !attempt.is_renewal || is_open_for_all;
         let mut due = if waits { self.lane(is_of_suspects).due(breaker) } else { 0 };
         if is_of_suspects && is_open_for_all {
-            // One probe is enough. Suspects leave it to the others, and make one only if these don't.
+            // One probe is enough. Suspects leave it to the other clients, and send one only if those don't.
             let head_start = FIRST_WAIT.min(breaker.fail_timeout);
             due = due
                 .max(self.of_others.due(breaker).saturating_add(head_start))
@@ -294,7 +295,7 @@ impl Circuit {
         if is_of_suspects { &mut self.of_suspects } else { &mut self.of_others }
     }
 
-    /// The lane of a probe, if that is still the one that is waited for.
+    /// The lane of a probe, if the lane is still waiting for that probe.
     fn lane_of(&mut self, probe: Probe) -> Option<&mut Lane> {
         Some(self.lane(probe.is_of_suspects)).filter(|lane| lane.trying_until == probe.until)
     }
@@ -320,13 +321,13 @@ impl Lane {
         self.wait.max(FIRST_WAIT)
     }
 
-    /// When the next probe may be made.
+    /// When the next probe may be sent.
     fn due(&self, breaker: Breaker) -> Millis {
         self.failed.saturating_add(self.wait().min(breaker.fail_timeout))
     }
 
-    /// A call that isn't a probe has failed. If it was sent before the last failure it says nothing new: calls in flight when
-    /// the breaker opened may take long to fail, and don't put off its probes.
+    /// Handles the failure of a call that isn't a probe. If it was sent before the last failure, it is no new evidence: calls
+    /// that were in flight when the breaker opened may take long to fail, and must not delay the probes.
     fn put_off(&mut self, ended: Ended) {
         if ended.asked > self.failed {
             self.failed = ended.now;

@@ -1,4 +1,4 @@
-//! The session cache: what a worker has decoded itself (L1), before the zone that all workers share (L2).
+//! The session cache: a per-worker cache of decoded answers (L1) in front of the zone shared by all workers (L2).
 
 mod entry;
 mod local;
@@ -16,35 +16,35 @@ use crate::session::answer::Answer;
 use entry::{Entry, resolution};
 use local::Local;
 
-/// The zone. It may be out of reach for a moment: then nothing is found in it, and nothing is kept.
+/// The zone. It may be temporarily unavailable: lookups then find nothing, and writes are dropped.
 pub trait Shared {
     fn get(&self, key: &CacheKey) -> Option<(Stamp, Resolution)>;
     fn put(&self, key: &CacheKey, fill: &Fill<'_>, resolution: &Resolution) -> Stays;
-    /// Makes a valid entry of this key void if it was asked for at this moment or before.
+    /// Invalidates a valid entry for this key if its call was sent at or before this time.
     fn void(&self, key: &CacheKey, asked: Millis);
-    /// The entry of this key was of use, though it wasn't read.
+    /// Marks the entry for this key as recently used without reading it.
     fn touch(&self, key: &CacheKey);
-    /// Answers that were asked for at this moment or before are void.
+    /// Answers whose calls were sent at or before this time are void.
     fn epoch(&self) -> Millis;
 }
 
-/// What is known of an answer that is to be kept.
+/// An answer to store, apart from its content.
 #[derive(Clone, Copy, Debug)]
 pub struct Fill<'a> {
     pub stamp: Stamp,
-    /// Whose session it is: a hash, of no meaning for other kinds.
+    /// A hash that identifies the session's user. Meaningless for kinds other than valid.
     pub user: u64,
     pub now: Millis,
-    /// The times of the location that keeps it.
+    /// The cache times of the location that stores the answer.
     pub times: &'a Times,
     pub windows: &'a StaleWindows,
 }
 
-/// The zone is told of an entry that is in use this often at most, in milliseconds: hits of a worker's own don't reach it, and
-/// what is used all the time is not to be the first that goes.
+/// The minimum interval in milliseconds between touches of the zone's entry. Hits in a worker's own cache don't reach the
+/// zone, so without touches the most used entries could be the first to be evicted.
 const TOUCH_EVERY: Millis = 100;
 
-/// What is found for a key.
+/// The result of a lookup.
 pub enum Found {
     Fresh(Arc<Outcome>),
     Stale {
@@ -52,28 +52,28 @@ pub enum Found {
         on_error: bool,
         while_updating: bool,
     },
-    /// An answer that may not be given any more.
+    /// There is an answer, but it may no longer be used.
     Expired,
     Missing,
 }
 
-/// Which answer stays in the zone.
+/// Which answer the zone keeps after a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stays {
-    /// The one that was there, which was asked for later.
+    /// The existing one, whose call was sent later.
     Old,
-    /// The new one, with this stamp: the zone may keep it for less long than it was given for.
+    /// The new one, with this stamp: the zone may keep it for a shorter time than requested.
     New(Stamp),
 }
 
-/// Of the entries that are found in the zone alone a worker remembers one in so many: those that come again and again soon are among
-/// them, while a million that don't leave its own cache as it is.
+/// A worker copies only one in this many entries that it finds only in the zone into its own cache. Frequently used entries
+/// are soon copied, while a million entries that are used once don't displace what it holds.
 const REMEMBER_ONE_IN: u32 = 8;
 
 pub struct Cache<S> {
     local: Local,
     shared: S,
-    /// Counts what was found in the zone alone.
+    /// Counts the entries found only in the zone.
     found: Cell<u32>,
 }
 
@@ -88,7 +88,7 @@ impl<S: Shared> Cache<S> {
         &self.shared
     }
 
-    /// Looks for an answer, by the times of the location that wants it.
+    /// Looks up an answer, using the times of the requesting location.
     pub fn look_up(&self, key: &CacheKey, now: Millis, times: &Times, windows: &StaleWindows) -> Found {
         let is_void = |stamp: &Stamp| stamp.asked <= self.shared.epoch();
         let judge = |stamp: &Stamp| stamp.judge(now, times, windows);
@@ -97,8 +97,8 @@ impl<S: Shared> Cache<S> {
             self.tell_of_use(key, entry, now);
             return Found::Fresh(Arc::clone(&entry.outcome));
         }
-        // For anything else the zone has to have it. Other workers may have replaced it there by one that has gone since then, so
-        // what this worker remembers says nothing, except that an answer from before it is outdated.
+        // Everything else requires an entry in the zone. Another worker may have stored a later answer there that has since
+        // been evicted, so a local entry alone proves nothing, except that answers older than it are outdated.
         let Some((stamp, resolution)) = self.shared.get(key).filter(|(stamp, _)| !is_void(stamp)) else {
             return Found::Missing;
         };
@@ -132,8 +132,8 @@ impl<S: Shared> Cache<S> {
         self.found.get().is_multiple_of(REMEMBER_ONE_IN)
     }
 
-    /// Keeps an answer, unless the location's time for its kind is 0, its own bounds forbid it, or its call was sent before the
-    /// zone's epoch.
+    /// Stores an answer, unless the location's time for its kind is 0, the answer's own limits forbid it, or its call was
+    /// sent at or before the zone's epoch.
     pub fn fill(&self, key: &CacheKey, fill: &Fill<'_>, outcome: &Arc<Outcome>) {
         let Stamp { kind, asked, until } = fill.stamp;
         let Some(resolution) = resolution(outcome) else { return };
@@ -149,7 +149,7 @@ impl<S: Shared> Cache<S> {
         }
     }
 
-    /// Whether there is an answer that differs from this one.
+    /// Whether a stored answer differs from this one.
     fn says_else(&self, key: &CacheKey, resolution: &Resolution) -> bool {
         let local = self.local.get(key);
         let local = local.as_ref().and_then(|entry| entry::resolution(&entry.outcome));
@@ -165,8 +165,8 @@ impl<S: Shared> Cache<S> {
         }
     }
 
-    /// There is a later answer, asked for at this moment, which is not kept: a valid one from before may not be given any more,
-    /// stale least of all.
+    /// Handles a later answer, whose call was sent at `asked`, that isn't stored: earlier valid answers may no longer be
+    /// used, in particular not as stale ones.
     pub fn contradict(&self, key: &CacheKey, asked: Millis) {
         self.shared.void(key, asked);
         let is_valid = |entry: &Entry| entry.stamp.kind == Kind::Valid && entry.stamp.asked <= asked;
@@ -177,7 +177,7 @@ impl<S: Shared> Cache<S> {
     }
 }
 
-/// What the resolver sets for one client is not for others.
+/// Cookies that the resolver sets for one client must not be sent to others.
 fn without_cookies(outcome: &Arc<Outcome>) -> Arc<Outcome> {
     match outcome.as_ref() {
         Ok(answer) if !answer.set_cookies.is_empty() => {
@@ -187,11 +187,12 @@ fn without_cookies(outcome: &Arc<Outcome>) -> Arc<Outcome> {
     }
 }
 
-/// The stamp of an outcome, if it says what the credentials are worth: errors and refusals don't. `asked` is when the call was sent,
-/// `expires` when the credentials end. One that by its own bounds nobody may have again ends where it begins; it still makes
-/// those from before void.
+/// The stamp of an outcome that says something about the credentials; errors and refusals don't. `asked` is when the call was
+/// sent, `expires` when the credentials expire. If the answer may not be reused, `until == asked`: it is never served, but
+/// still invalidates older entries.
 ///
-/// Where the `session` cookie is presented Authgear owes a "false": a "none" is a hiccup of its database, and says nothing.
+/// If the `session` cookie is present, Authgear should answer invalid rather than none. A "none" then indicates a temporary
+/// database failure, and says nothing about the credentials.
 #[must_use]
 pub fn stamp(outcome: &Outcome, kinds: Kinds, asked: Millis, expires: Option<Millis>) -> Option<Stamp> {
     let answer = outcome.as_ref().ok()?;

@@ -1,11 +1,11 @@
-//! The name under which an answer is shared: a keyed hash over everything that the resolver's answer depends on.
+//! The cache key: a keyed hash over everything that the resolver's answer depends on.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use crate::credentials::Credentials;
 
-/// Random, made once for as long as keys are to be comparable; without it nobody can tell which key a credential has.
+/// A random secret. Keys are comparable only under the same secret, and without it nobody can compute a credential's key.
 #[derive(Clone)]
 pub struct Secret([u8; 32]);
 
@@ -16,12 +16,12 @@ impl Secret {
     }
 }
 
-/// Says which resolver is asked, and how: endpoint, origin, cookie prefix, and whom TLS is configured to believe, as a digest.
+/// Identifies a resolver and how it is called: a digest of endpoint, origin, cookie prefix, and the TLS trust settings.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ResolverId([u8; 32]);
 
 impl ResolverId {
-    /// Digests the parts; two lists of parts that differ have different digests.
+    /// Digests the parts. Different lists of parts have different digests.
     #[must_use]
     pub fn digest(parts: &[&[u8]]) -> Self {
         let mut hasher = blake3::Hasher::new();
@@ -31,14 +31,14 @@ impl ResolverId {
         Self(*hasher.finalize().as_bytes())
     }
 
-    /// For what keeps ids outside the process.
+    /// For storing ids outside the process.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// What the keys of one resolver are made with: the secret, bound to that resolver.
+/// Makes the keys for one resolver: the secret, bound to that resolver.
 #[derive(Clone)]
 pub struct KeyMaker([u8; 32]);
 
@@ -53,11 +53,11 @@ impl KeyMaker {
         CacheKey(*blake3::keyed_hash(&self.0, credentials.as_bytes()).as_bytes())
     }
 
-    /// A number for a user of the resolver's, from which nobody can tell who that is.
+    /// A number for one of the resolver's users that doesn't reveal who it is.
     #[must_use]
     pub fn user_number(&self, user: &[u8]) -> u64 {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
-        // No credentials begin like this: they aren't that long.
+        // No credentials start with these bytes: as a length, they exceed the limit.
         hasher.update(&[0xff; 4]);
         hasher.update(user);
         let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
@@ -65,19 +65,19 @@ impl KeyMaker {
     }
 }
 
-/// Two requests with the same key get the same answer.
+/// Requests with the same key get the same answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CacheKey([u8; 32]);
 
 impl CacheKey {
-    /// For what keeps keys outside the process, as the bytes that they are.
+    /// The raw bytes, for storing keys outside the process.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// Keys are as even as hashes already.
+/// Keys are already uniformly distributed.
 impl Hash for CacheKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
@@ -85,7 +85,7 @@ impl Hash for CacheKey {
     }
 }
 
-/// Takes the 64 bits of a [`CacheKey`] as the hash.
+/// Uses the 64 bits that a [`CacheKey`] writes as the hash.
 #[derive(Clone, Copy, Default)]
 pub struct KeyHasher(u64);
 
@@ -105,7 +105,8 @@ impl Hasher for KeyHasher {
     }
 }
 
-/// The fingerprint, the key's first 8 hex digits: enough to find credentials again in the log, too few to be the key.
+/// The fingerprint: the first 8 hex digits of the key. Enough to recognize the same credentials in the log, but too short to
+/// be used as the key.
 impl fmt::Display for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, ..] = self.0;
@@ -125,7 +126,7 @@ impl fmt::Debug for ResolverId {
     }
 }
 
-/// The length goes first, so that no two sequences of parts are the same bytes.
+/// Prefixes the part with its length, so that different lists of parts never result in the same bytes.
 fn update(hasher: &mut blake3::Hasher, part: &[u8]) {
     hasher.update(&(part.len() as u64).to_le_bytes());
     hasher.update(part);

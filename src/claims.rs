@@ -1,8 +1,9 @@
-//! Claims: flights as all workers see them, in memory that they share. At most one worker makes the call for a key, and
-//! hands the outcome to the workers that registered in the meantime; nobody who comes later sees it.
+//! Claims: flights shared by all workers, in shared memory. At most one worker makes the call for a key and passes the
+//! outcome to the workers that registered in the meantime. Workers that come later don't see it.
 //!
-//! The caller holds a lock, under which nothing here panics, allocates, or takes long. A process may have been ended in
-//! the middle of a change, so the memory may hold anything: what can't be is [`Damaged`], and is to be formatted.
+//! The caller holds a lock; under the lock nothing here panics, allocates or runs long. A process may have been killed in the
+//! middle of a change, so the memory may contain anything: impossible contents are reported as [`Damaged`], and the caller
+//! must then format the memory.
 
 mod layout;
 mod life;
@@ -20,14 +21,14 @@ use record::{Claim, FLYING, LANDED};
 pub use layout::Layout;
 pub use record::{MAX_OUTCOME, Owner};
 
-/// For how long an outcome waits for a follower: its worker may have died. A flight that is late by as much has lost its
-/// leader.
+/// How long an outcome is kept for a follower, whose worker may have died. A flight whose leader is late by this much is
+/// considered lost.
 pub const KEEP_LANDED: Millis = 2_000;
 
-/// Names a claim. One that is over finds nothing, although its place may have been taken since.
+/// Identifies a claim. The id of a finished claim finds nothing, even if its record has been reused.
 ///
-/// Serials are kept in the memory that may be damaged, and may so come again. What must never happen, that the outcome for one
-/// key gets to another's followers, hangs on the key alone.
+/// Serials are stored in memory that may be damaged, so they may repeat. Only the key guarantees that the outcome for one key
+/// never reaches the followers of another key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClaimId {
     link: u32,
@@ -35,29 +36,29 @@ pub struct ClaimId {
     key: CacheKey,
 }
 
-/// What came of joining.
+/// The result of joining.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joined {
-    /// Whoever joined has to make the call, and to land or abandon the claim.
+    /// The caller must make the call and then land or abandon the claim.
     Lead(ClaimId),
-    /// This worker makes the call. Whoever joined is registered, and has to collect or forsake.
+    /// This worker makes the call. The caller is registered and must collect or forsake.
     Follow(ClaimId, Owner),
-    /// There is no room: the call is to be made without a claim.
+    /// There is no free record: make the call without a claim.
     Full,
 }
 
-/// What a follower finds.
+/// The result of collecting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Collected {
-    /// This worker still makes the call.
+    /// This worker is still making the call.
     Flying(Owner),
-    /// So many bytes of outcome are at the front of the buffer.
+    /// The outcome is in the buffer and has this length.
     Landed(usize),
-    /// There is no outcome, and will be none.
+    /// There is no outcome, and there won't be one.
     Gone,
 }
 
-/// The workers to wake. Two whose numbers are 64 apart share a bit; to be woken for nothing does no harm.
+/// The workers to wake. Workers whose slots differ by 64 share a bit; a spurious wake-up is harmless.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wakes(u64);
 
@@ -73,32 +74,32 @@ impl Wakes {
     }
 }
 
-/// How many claims there are: in flight, and over but kept for followers.
+/// The number of claims in flight, and of finished claims kept for followers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     pub flying: u32,
     pub landed: u32,
 }
 
-/// What there is room for.
+/// The available capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
     pub claims: usize,
-    /// The blocks of all outcomes.
+    /// The blocks for all outcomes.
     pub blocks: usize,
 }
 
-/// The claims in a piece of memory. Zeroed memory has none, as formatted memory.
+/// The claims in a region of memory. Zeroed memory is formatted and empty.
 pub struct Claims<'a> {
     head: &'a mut Head,
     claims: &'a mut [Claim],
-    /// Links to the claims in flight, by their keys.
+    /// Links to the claims in flight, hashed by key.
     buckets: &'a mut [u32],
     blocks: &'a mut [Block],
 }
 
 impl<'a> Claims<'a> {
-    /// The claims in this memory. `None` if the layout doesn't fit in, or the memory isn't aligned as u64.
+    /// Interprets this memory as claims. Returns `None` if the layout doesn't fit, or if the memory isn't aligned for u64.
     #[must_use]
     pub fn over(memory: &'a mut [u8], layout: &Layout) -> Option<Self> {
         let (head, rest) = Head::mut_from_prefix(memory).ok()?;
@@ -110,7 +111,7 @@ impl<'a> Claims<'a> {
 }
 
 impl Claims<'_> {
-    /// Throws everything away. Serials go on, so that the ids of before find nothing.
+    /// Discards all claims. Serials continue, so that older ids find nothing.
     pub fn format(&mut self) {
         self.head.format();
         self.buckets.fill(NIL);
@@ -119,7 +120,7 @@ impl Claims<'_> {
     /// Registers a worker with the flight of a key, or makes it the leader of a new one.
     ///
     /// # Errors
-    /// [`Damaged`], here as below.
+    /// [`Damaged`], as for all methods below.
     pub fn join(
         &mut self,
         key: &CacheKey,
@@ -137,7 +138,8 @@ impl Claims<'_> {
         Ok(Joined::Follow(ClaimId { link, serial: claim.serial, key: *key }, claim.owner))
     }
 
-    /// Makes a worker the leader of a flight that it doesn't wait for. `None`: somebody leads one already, or there is no room.
+    /// Makes a worker the leader of a flight that it doesn't wait for. Returns `None` if there already is a flight, or if
+    /// there is no free record.
     pub fn lead(
         &mut self,
         key: &CacheKey,
@@ -157,11 +159,11 @@ impl Claims<'_> {
         self.current(key, now).map(|current| current.is_some())
     }
 
-    /// Ends a flight with an outcome, for those who are registered. An outcome that finds no room is gone.
+    /// Ends a flight with an outcome for the registered workers. If there is no space for the outcome, it is lost.
     pub fn land(&mut self, id: ClaimId, now: Millis, outcome: &[u8]) -> Result<Wakes, Damaged> {
         self.sweep_landed(now)?;
         let wakes = self.abandon(id, now)?;
-        // Without followers the claim is free already.
+        // Without followers, the claim has already been freed.
         if !wakes.is_empty() {
             self.store(id.link, outcome)?;
         }
@@ -176,7 +178,7 @@ impl Claims<'_> {
         }
     }
 
-    /// Ends the flights of all leaders that are dead, for which it goes through all claims.
+    /// Ends the flights of all dead leaders. Scans all claims.
     pub fn abandon_all(
         &mut self,
         now: Millis,
@@ -192,8 +194,8 @@ impl Claims<'_> {
         Ok(wakes)
     }
 
-    /// Whether a claim that the worker is registered with is over, so that there is something to collect. One that is past its
-    /// deadline ends here: its leader is late for good.
+    /// Whether a claim that the worker is registered with is over, so that the worker can collect. Ends a claim past its
+    /// deadline: its leader is too late.
     pub fn is_over(&mut self, id: ClaimId, now: Millis) -> Result<bool, Damaged> {
         if self.find(id)? != Some(FLYING) {
             return Ok(true);
@@ -205,8 +207,8 @@ impl Claims<'_> {
         Ok(is_late)
     }
 
-    /// Asks for the outcome of a flight that the worker is registered with. Unless it still flies the registration is over then.
-    /// `out` has room for [`MAX_OUTCOME`].
+    /// Fetches the outcome of a flight that the worker is registered with. Ends the registration, unless the claim is still
+    /// in flight. `out` must have space for [`MAX_OUTCOME`].
     pub fn collect(&mut self, id: ClaimId, out: &mut [u8]) -> Result<Collected, Damaged> {
         let found = match self.find(id)? {
             None => return Ok(Collected::Gone),
@@ -218,7 +220,7 @@ impl Claims<'_> {
         Ok(found)
     }
 
-    /// Ends the registration of a worker that doesn't want the outcome any more.
+    /// Ends the registration of a worker that no longer wants the outcome.
     pub fn forsake(&mut self, id: ClaimId) -> Result<(), Damaged> {
         let Some(state) = self.find(id)? else { return Ok(()) };
         let claim = at_mut(self.claims, id.link)?;

@@ -1,11 +1,12 @@
-//! Whom a request comes from, for what is bounded by client.
+//! Identifies the client of a request, for per-client limits.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// An IPv4 address, or an IPv6 /48: a site is given up to a whole one to take addresses from (RFC 6177). Counted by less, one site
-/// could pass for tens of thousands of clients. A mobile carrier's /48 holds many subscribers, as one of its IPv4 addresses does.
+/// An IPv4 address, or an IPv6 /48: a site may be assigned a whole /48 (RFC 6177). With longer prefixes, one site could
+/// appear as tens of thousands of clients. A mobile carrier's /48 is shared by many subscribers, as is one of its IPv4
+/// addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(transparent)]
 pub struct Client([u8; 16]);
@@ -20,7 +21,7 @@ impl From<IpAddr> for Client {
 }
 
 impl Client {
-    /// Whoever has no address, behind a Unix domain socket. No client has this one (RFC 4291 §2.5.2).
+    /// A client without an address, on a Unix domain socket. No real client has this value (RFC 4291 §2.5.2).
     pub const UNKNOWN: Self = Self([0; 16]);
 }
 
@@ -38,7 +39,7 @@ mod tests {
         assert_ne!(client("192.0.2.1"), client("192.0.2.2"));
         assert_eq!(client("2001:db8:0:1::1"), client("2001:db8:0:ffff:ffff::1"));
         assert_ne!(client("2001:db8:0:1::1"), client("2001:db8:1:1::1"));
-        // An IPv6 network is never an IPv4 address.
+        // An IPv6 network never equals an IPv4 address.
         assert_ne!(client("::1"), client("0.0.0.1"));
     }
 }

@@ -1,7 +1,7 @@
-//! What of a request Authgear would accept as proof of identity.
+//! The parts of a request that Authgear would accept as credentials.
 //!
-//! One value is both what is sent to the resolver and what is keyed: it is made of the client's own bytes, cut at
-//! places on which every parser agrees, so the resolver can't find anything in it that the key doesn't cover.
+//! The same bytes are sent to the resolver and used for the cache key. They are the client's own bytes, split at positions on
+//! which all parsers agree, so the resolver can't find anything in them that the key doesn't cover.
 
 mod claims;
 mod expiry;
@@ -11,17 +11,17 @@ use std::fmt;
 
 use memchr::memchr;
 
-/// More than this in all can't be a credential that Authgear issued; such a request is invalid without a call.
+/// The maximum total size. Authgear doesn't issue larger credentials, so they are invalid without a call.
 pub const MAX_BYTES: usize = 16 * 1024;
 
-/// The cookies that Authgear's session resolver reads; its `http.cookie_prefix` goes before each name.
+/// The cookies that Authgear's session resolver reads. Its `http.cookie_prefix` is added in front of each name.
 const COOKIES: [(&[u8], Kind); 3] = [
     (b"app_session", Kind::AppSession),
     (b"app_access_token", Kind::AppAccessToken),
     (b"session", Kind::Session),
 ];
 
-/// A kind of credential; the discriminant is its bit in [`Kinds`].
+/// A kind of credential. The discriminant is its bit in [`Kinds`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Bearer = 1,
@@ -30,7 +30,7 @@ pub enum Kind {
     Session = 8,
 }
 
-/// The kinds of credential that a request presents.
+/// The kinds of credentials in a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kinds(u8);
 
@@ -57,7 +57,7 @@ impl Kinds {
     }
 }
 
-/// The names joined by `,`, in the order in which Authgear tries them; `-` for none.
+/// The names joined by `,`, in the order in which Authgear tries them; `-` if there are none.
 impl fmt::Display for Kinds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
@@ -74,10 +74,10 @@ impl fmt::Display for Kinds {
     }
 }
 
-/// The credentials of one request, as they are sent to the resolver.
+/// The credentials of a request, as sent to the resolver.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// How long the value of `Authorization` is (in [`PREFIX_BYTES`]), that value, and that of `Cookie`.
+    /// The length of the `Authorization` value (in [`PREFIX_BYTES`]), that value, and the `Cookie` value.
     bytes: Vec<u8>,
     kinds: Kinds,
 }
@@ -85,7 +85,7 @@ pub struct Credentials {
 const PREFIX_BYTES: usize = size_of::<u32>();
 
 impl Credentials {
-    /// The value of the `Authorization` field, scheme included.
+    /// The value of the `Authorization` field, including the scheme.
     #[must_use]
     pub fn authorization(&self) -> Option<&[u8]> {
         self.parts().map(|(authorization, _)| authorization).filter(|value| !value.is_empty())
@@ -102,7 +102,7 @@ impl Credentials {
         self.kinds
     }
 
-    /// Whether there is exactly one. Of a kind there may be several, each a pair of its own.
+    /// Whether there is exactly one credential. There may be several of one kind; each pair counts.
     #[must_use]
     pub fn is_single(&self) -> bool {
         match (self.authorization(), self.cookie()) {
@@ -112,7 +112,7 @@ impl Credentials {
         }
     }
 
-    /// Everything that is sent, in a form that no other credentials have.
+    /// Everything that is sent, in an unambiguous form.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
@@ -124,14 +124,14 @@ impl Credentials {
     }
 }
 
-/// Never a byte of the credentials: this may reach a log.
+/// Never prints any bytes of the credentials, since the output may be logged.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Credentials({})", self.kinds)
     }
 }
 
-/// What a request presents.
+/// The credentials found in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presented {
     Nothing,
@@ -151,10 +151,10 @@ impl Presented {
     }
 }
 
-/// Finds the credentials among a request's header lines (name and value each).
+/// Finds the credentials in a request's header lines (name and value).
 ///
-/// `Authorization` counts if it is the first of its name and its scheme is Bearer; Authgear splits it at the first
-/// space and compares the scheme without regard to case. Cookie pairs are split at `;` only, as Go's `net/http` does.
+/// `Authorization` counts only if it is the first line of that name and its scheme is Bearer. Authgear splits it at the first
+/// space and compares the scheme case-insensitively. Cookie pairs are split at `;` only, as in Go's `net/http`.
 pub fn present<'a>(lines: impl IntoIterator<Item = (&'a [u8], &'a [u8])>, cookie_prefix: &[u8]) -> Presented {
     let mut found = Found::default();
     for (name, value) in lines {
@@ -167,12 +167,12 @@ pub fn present<'a>(lines: impl IntoIterator<Item = (&'a [u8], &'a [u8])>, cookie
     found.present()
 }
 
-/// What is found so far; the bytes of it are kept up to [`MAX_BYTES`] only.
+/// The credentials found so far. Their bytes are stored only up to [`MAX_BYTES`].
 #[derive(Default)]
 struct Found<'a> {
     authorization_seen: bool,
     authorization: &'a [u8],
-    /// [`PREFIX_BYTES`] and the pairs.
+    /// [`PREFIX_BYTES`] zeros and the pairs.
     cookie: Vec<u8>,
     kinds: Kinds,
     size: usize,
@@ -233,13 +233,14 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Which of Authgear's cookies a pair is. A pair without `=` has an empty value there, and is a bad credential.
+/// Which of Authgear's cookies a pair is. Authgear reads a pair without `=` as an empty value, which is an invalid
+/// credential.
 fn cookie_kind(pair: &[u8], prefix: &[u8]) -> Option<Kind> {
     let pair = pair.strip_prefix(prefix)?;
     COOKIES.iter().find(|(name, _)| pair.strip_prefix(*name).is_some_and(ends_name)).map(|(_, kind)| *kind)
 }
 
-/// Whether a cookie's name ends before this: space and tab are no part of it.
+/// Whether the cookie's name ends here. Trailing spaces and tabs don't belong to the name.
 fn ends_name(rest: &[u8]) -> bool {
     matches!(trim(rest).first(), None | Some(b'='))
 }
@@ -249,13 +250,13 @@ fn is_bearer(value: &[u8]) -> bool {
     value.get(..SCHEME.len()).is_some_and(|head| head.eq_ignore_ascii_case(SCHEME))
 }
 
-/// RFC 9110 §5.5: a field value has no control byte but the tab.
+/// RFC 9110 §5.5: a field value contains no control characters except tabs.
 fn is_field_value(value: &[u8]) -> bool {
-    // Not `all`: what doesn't stop early is done many bytes at a time.
+    // `fold` instead of `all`: a loop without an early exit is vectorized.
     value.iter().fold(true, |so_far, &byte| so_far & ((byte == b'\t') | ((byte >= b' ') & (byte != 0x7f))))
 }
 
-/// RFC 9110 §5.5 and Go's `textproto.TrimString`: space and tab around a value are no part of it.
+/// RFC 9110 §5.5 and Go's `textproto.TrimString`: spaces and tabs around a value don't belong to it.
 fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;

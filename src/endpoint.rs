@@ -1,4 +1,4 @@
-//! Where the resolver is, and the origin that it speaks for.
+//! The resolver's location, and the origin that it acts for.
 
 mod network;
 
@@ -6,7 +6,7 @@ use std::fmt;
 
 use url::{Host, Url};
 
-/// Where Authgear's resolver answers unless the URL says otherwise.
+/// The path of Authgear's resolver, used if the URL has none.
 const DEFAULT_PATH: &str = "/_resolver/resolve";
 
 /// What is wrong with a directive's argument: `invalid value "X" in "authgear_..." directive, <this>`.
@@ -27,13 +27,13 @@ impl Endpoint {
         self.0.scheme() == "https"
     }
 
-    /// Whether it is on this machine or in a private network, as far as its address or its name tells.
+    /// Whether it is on this machine or in a private network, judging by its address or name.
     #[must_use]
     pub fn is_on_private_network(&self) -> bool {
         self.0.host().is_some_and(|host| network::is_private(&host))
     }
 
-    /// The origin that the endpoint itself is at.
+    /// The origin of the endpoint itself.
     #[must_use]
     pub fn origin(&self) -> Origin {
         Origin::of(&self.0)
@@ -46,11 +46,11 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// The app's public origin: what the resolver picks the app by, and checks the audience of a JWT against.
+/// The app's public origin. The resolver selects the app by it and checks the audience of JWTs against it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub scheme: String,
-    /// Host, and port where it isn't the scheme's own.
+    /// The host, and the port if it isn't the scheme's default.
     pub authority: String,
 }
 
@@ -68,7 +68,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// `authgear_resolve`, but for `off`.
+/// Parses `authgear_resolve`, except for `off`.
 ///
 /// # Errors
 /// What is wrong with the URL.
@@ -80,7 +80,7 @@ pub fn endpoint(text: &str) -> Result<Endpoint, Complaint> {
     Ok(Endpoint(url))
 }
 
-/// `authgear_origin`.
+/// Parses `authgear_origin`.
 ///
 /// # Errors
 /// What is wrong with the URL.
@@ -92,7 +92,7 @@ pub fn origin(text: &str) -> Result<Origin, Complaint> {
     Ok(Origin::of(&url))
 }
 
-/// What a URL may be made of; `Url` alone would mend what is better refused.
+/// Parses a URL strictly. `Url` alone would silently correct mistakes that should be rejected.
 fn url(text: &str) -> Result<Url, Complaint> {
     if text.starts_with("unix:") || text.contains("://unix:") {
         return Err("a Unix domain socket is not supported here");
@@ -135,8 +135,8 @@ fn url(text: &str) -> Result<Url, Complaint> {
     Ok(url)
 }
 
-/// Whether the host is what stands there, capitals apart. The parser reads `127.1`, `0x7f.1` and `a%41` as other hosts, as
-/// browsers do.
+/// Whether the parsed host is the same as the text, ignoring case. The parser interprets `127.1`, `0x7f.1` and `a%41` as
+/// other hosts, as browsers do.
 fn is_literal(url: &Url, authority: &str) -> bool {
     let port = authority.rfind(':').filter(|colon| !authority[*colon..].contains(']'));
     let host = &authority[..port.unwrap_or(authority.len())];
@@ -151,8 +151,8 @@ fn is_literal(url: &Url, authority: &str) -> bool {
     }
 }
 
-/// Whether a part of a name may be one. The parser lets more pass, commas among it, and the name goes into
-/// `X-Forwarded-Host`, of which the resolver takes what is before the first comma.
+/// Whether this is a valid label of a host name. The parser accepts more, including commas, and the name is sent in
+/// `X-Forwarded-Host`, of which the resolver uses the part before the first comma.
 fn is_label(label: &str) -> bool {
     !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }

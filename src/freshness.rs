@@ -1,9 +1,9 @@
-//! Whether an answer may still be given: by its own bounds, and by the times of the location that wants it.
+//! Whether an answer may still be used, by its own limits and by the times of the requesting location.
 
-/// Milliseconds, or a moment in milliseconds of the machine's clock that runs on in suspend (CLOCK_BOOTTIME).
+/// A duration in milliseconds, or a time in milliseconds of the clock that includes suspend (`CLOCK_BOOTTIME`).
 pub type Millis = u64;
 
-/// What an answer says, as far as times depend on it.
+/// The kind of answer, on which its times depend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Valid,
@@ -11,17 +11,17 @@ pub enum Kind {
     None,
 }
 
-/// What is kept of an answer besides its content.
+/// The metadata stored with an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     pub kind: Kind,
-    /// When its call was sent: the answer may be as old as that.
+    /// When the call was sent: the answer's age is counted from here.
     pub asked: Millis,
-    /// From here on it may not be given at all.
+    /// The answer may not be used from this time on.
     pub until: Millis,
 }
 
-/// `authgear_cache_valid`: for how long an answer of each kind is fresh. 0 is never.
+/// `authgear_cache_valid`: how long an answer of each kind is fresh. 0 means never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
     pub valid: Millis,
@@ -40,16 +40,16 @@ impl Times {
     }
 }
 
-/// `authgear_cache_use_stale`: for how long after it was fresh a valid answer may still be given. 0 is not at all.
+/// `authgear_cache_use_stale`: how long after it was fresh a valid answer may still be used. 0 means not at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StaleWindows {
     /// When the resolver fails.
     pub error: Millis,
-    /// While it is asked again.
+    /// While the answer is being renewed.
     pub updating: Millis,
 }
 
-/// How an answer stands at a moment, for a location.
+/// The state of an answer at a given time, for a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {
     Fresh,
@@ -57,37 +57,38 @@ pub enum Age {
         on_error: bool,
         while_updating: bool,
     },
-    /// It may not be given.
+    /// The answer may not be used.
     Expired,
 }
 
-/// For how long a "none" is kept at first if it takes the place of a valid answer.
+/// The initial lifetime of a "none" that replaces a valid answer.
 const DOUBT: Millis = 1000;
 
 impl Stamp {
-    /// The stamp of a "none" in the place of an answer that the session is valid. It may be an end, and it may be a hiccup of
-    /// Authgear's database, after which it says "none" too. `since` is when the first of these in a row was asked for: each lasts as
-    /// long as the doubt has, and a second at least. So a hiccup costs about as long again as it lasted, and an end few calls.
+    /// The stamp of a "none" that replaces a valid answer. Either the session has ended, or Authgear's database has a
+    /// temporary failure, which also results in "none". `since` is when the call for the first of the consecutive "none"
+    /// answers was sent. Each of them is kept for as long as the doubt has lasted so far, and for at least a second. So a
+    /// temporary failure is felt for about twice its duration, and an ended session causes few calls.
     #[must_use]
     pub fn doubted(self, since: Millis) -> Self {
         let lasts = self.asked.saturating_sub(since).max(DOUBT);
         Self { until: self.until.min(self.asked.saturating_add(lasts)), ..self }
     }
 
-    /// The stamp of an answer that may be kept. `max_age` is the answer's own bound in seconds, `expires` the moment at which
-    /// the credentials end.
+    /// The stamp of an answer that may be reused. `max_age` is the answer's own limit in seconds, `expires` the time when the
+    /// credentials expire.
     ///
-    /// `None`: its bounds let nobody have it again.
+    /// Returns `None` if these limits don't allow reuse.
     #[must_use]
     pub fn new(kind: Kind, asked: Millis, max_age: Option<u64>, expires: Option<Millis>) -> Option<Self> {
         let by_answer = max_age.map(|seconds| asked.saturating_add(seconds.saturating_mul(1000)));
-        // That credentials end is a bound on what they are good for, and on nothing else.
+        // Expiry limits valid answers only.
         let by_credentials = expires.filter(|_| kind == Kind::Valid);
         let until = by_answer.into_iter().chain(by_credentials).min().unwrap_or(Millis::MAX);
         (until > asked).then_some(Self { kind, asked, until })
     }
 
-    /// Judges the answer. One from the future is of no use: the clock it was made by isn't ours.
+    /// Returns the answer's state. An answer from the future is expired: its time comes from a different clock.
     #[must_use]
     pub fn judge(&self, now: Millis, times: &Times, windows: &StaleWindows) -> Age {
         let fresh = times.of(self.kind);

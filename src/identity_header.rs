@@ -1,24 +1,24 @@
-//! Which request headers carry identity, and so may come from the resolver alone.
+//! Identifies the request headers that carry identity and may therefore only come from the resolver.
 
-/// What the name of every header of the resolver's answer that reaches the backend starts with.
+/// The prefix of all headers in the resolver's answer that are passed to the backend.
 pub const PREFIX: &str = "x-authgear-";
 
-/// Authgear's own headers that share the prefix and carry no identity: its pages send the first with every XHR,
-/// its webhooks the second. They pass in exactly this spelling (case apart), and are never injected.
+/// Authgear's own headers that share the prefix but carry no identity: its pages send the first with every XHR, its webhooks
+/// the second. They pass only in exactly this spelling (ignoring case), and are never injected.
 ///
-/// A third one, `X-Authgear-Portal-Is-Proxied`, is none of these. It goes from the portal's server to the Admin API and says where a
-/// request comes from. A browser has no use for it, and what a server says of a request's way isn't for a client to say, although
-/// today it only chooses between two looks of the GraphiQL page.
+/// A third one, `X-Authgear-Portal-Is-Proxied`, is not exempt. The portal's server sends it to the Admin API to indicate
+/// where a request comes from. Browsers don't need it, and clients must not be able to set what a server states about a
+/// request's origin, even though today it only selects between two looks of the GraphiQL page.
 const EXEMPT: [&str; 2] = ["x-authgear-xhr", "x-authgear-body-signature"];
 
-/// Whether a backend might take a header of this name for one of Authgear's identity headers.
+/// Whether a backend might mistake a header of this name for one of Authgear's identity headers.
 ///
-/// CGI turns a name into a variable by folding bytes (RFC 3875 §4.1.18 names `-`, servers fold `_`, `.` and more), so
-/// every byte that is neither letter nor digit counts as `-` here.
+/// CGI turns a header name into a variable name by folding bytes (RFC 3875 §4.1.18 mentions `-`; servers also fold `_`, `.`
+/// and others), so every byte that is neither a letter nor a digit counts as `-` here.
 #[must_use]
 #[inline]
 pub fn is_identity_header(name: &[u8]) -> bool {
-    // Nearly all names end here: this is asked for each header of each request, more than once.
+    // Fast path for most names: this is called for each header of each request, more than once.
     matches!(name.first(), Some(b'x' | b'X')) && has_prefix(name)
 }
 
@@ -29,7 +29,7 @@ fn has_prefix(name: &[u8]) -> bool {
     head.iter().zip(PREFIX.bytes()).all(|(&byte, expected)| fold(byte) == expected) && !is_exempt(name)
 }
 
-/// Whether this is one of the two headers that pass untouched although they share the prefix.
+/// Whether this is one of the two headers that pass unchanged although they share the prefix.
 #[must_use]
 pub fn is_exempt(name: &[u8]) -> bool {
     EXEMPT.iter().any(|exempt| name.eq_ignore_ascii_case(exempt.as_bytes()))
@@ -80,7 +80,7 @@ mod tests {
     }
 
     proptest! {
-        /// The rule as the manual words it, written the slow way.
+        /// Compared with a naive version of the rule as the manual words it.
         #[test]
         fn agrees_with_the_rule_written_naively(name in prop::collection::vec(any::<u8>(), 0..24), start in 0..3usize) {
             let name = [["", "X-aUTHGEAR-", "x_authgear."][start].as_bytes(), &name].concat();

@@ -1,20 +1,20 @@
-//! Records in shared memory that name each other by index.
+//! Records in shared memory that refer to each other by index.
 //!
-//! Another process may read what this one had half written when it died. So every index is checked, every walk is bounded, and
-//! contents that sound memory can't have are [`Damaged`].
+//! Another process may read what this one had half written when it died. So every index is checked, every walk is bounded,
+//! and contents that are impossible in sound memory are reported as [`Damaged`].
 
 pub mod chain;
 pub mod free;
 pub mod queue;
 
-/// The link that leads nowhere. A link is one more than the index of the record that it names.
+/// The null link. Any other link is the index of a record plus one.
 pub const NIL: u32 = 0;
 
-/// The memory has contents that it can't have: they are to be thrown away.
+/// The memory has impossible contents, which must be discarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged;
 
-/// The index of the record that a link names.
+/// The index of the record that a link refers to.
 ///
 /// # Errors
 /// [`Damaged`] for [`NIL`].
@@ -22,30 +22,30 @@ pub fn index(link: u32) -> Result<usize, Damaged> {
     (link as usize).checked_sub(1).ok_or(Damaged)
 }
 
-/// The record that a link names.
+/// The record that a link refers to.
 ///
 /// # Errors
-/// [`Damaged`] where there is none.
+/// [`Damaged`] if there is no such record.
 pub fn at<T>(records: &[T], link: u32) -> Result<&T, Damaged> {
     records.get(index(link)?).ok_or(Damaged)
 }
 
-/// The same, to be changed.
+/// Like [`at`], but mutable.
 ///
 /// # Errors
-/// [`Damaged`] where there is none.
+/// [`Damaged`] if there is no such record.
 pub fn at_mut<T>(records: &mut [T], link: u32) -> Result<&mut T, Damaged> {
     records.get_mut(index(link)?).ok_or(Damaged)
 }
 
-/// The bucket, one of `count`, of a key whose bytes are as evenly distributed as those of a hash.
+/// The bucket, out of `count`, for a key whose bytes are uniformly distributed, like those of a hash.
 #[must_use]
 pub fn bucket(key: &[u8; 32], count: usize) -> usize {
     let [a, b, c, d, e, f, g, h, ..] = *key;
     spread(u64::from_le_bytes([a, b, c, d, e, f, g, h]), count)
 }
 
-/// Maps an evenly distributed hash to a number below `count`, without a division.
+/// Maps a uniformly distributed hash to a number below `count`, without a division.
 #[must_use]
 pub fn spread(hash: u64, count: usize) -> usize {
     ((u128::from(hash) * count as u128) >> 64) as usize

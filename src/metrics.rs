@@ -1,5 +1,5 @@
-//! What is counted. Each worker counts in a place of its own, so that none waits for another's processor; a look at the whole is
-//! the sum of the places. Counts only grow.
+//! Counters. Each worker updates a tally of its own, so that workers don't contend for cache lines; totals are sums over all
+//! tallies. Counters only increase.
 
 pub mod page;
 pub mod render;
@@ -13,13 +13,13 @@ use crate::resolver::Outcome;
 use crate::resolver::error::ResolveError;
 use crate::session::answer::{AnswerError, Finding};
 
-/// Workers whose numbers are this far apart share a place.
+/// Workers whose numbers differ by a multiple of this share a tally.
 const PLACES: usize = 64;
 
-/// The upper bounds of the buckets that calls are counted in by how long they took, in milliseconds.
+/// The upper bounds of the histogram buckets for call durations, in milliseconds.
 pub const BUCKETS: [Millis; 11] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
 
-/// What a call came to: the answer's status, or the failure.
+/// The result of a call: the answer's status, or the failure.
 pub const CODES: [&str; 15] = [
     "2xx",
     "3xx",
@@ -38,17 +38,17 @@ pub const CODES: [&str; 15] = [
     "malformed",
 ];
 
-/// For calls that failed here, and for statuses that there are none of.
+/// For calls that failed locally, and for statuses that don't exist.
 const OTHER: usize = CODES.len();
 
-/// Why a request that needed a call got none.
+/// Why a request that needed a call didn't get one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skipped {
-    /// The resolver fails, and isn't asked for a while.
+    /// The resolver has failed, and its breaker is open.
     Breaker,
-    /// There were as many calls in flight as may be.
+    /// The limit on calls in flight was reached.
     Overload,
-    /// The client had its share of them.
+    /// The client's share of that limit was reached.
     Client,
 }
 
@@ -65,11 +65,11 @@ impl Skipped {
     }
 }
 
-/// The counts of all workers. Zeroed memory has counted nothing.
+/// The counters of all workers. Zeroed memory is valid, with all counters at zero.
 #[repr(C)]
 pub struct Metrics([Tally; PLACES]);
 
-/// The counts of one place.
+/// The counters of one worker.
 #[derive(Default)]
 #[repr(C, align(64))]
 pub struct Tally {
@@ -88,14 +88,14 @@ pub struct Totals {
     pub cache: [u64; CacheStatus::ALL.len()],
     pub codes: [u64; CODES.len() + 1],
     pub skipped: [u64; Skipped::ALL.len()],
-    /// Calls by how long they took, each in one bucket; the last has no bound.
+    /// The number of calls in each duration bucket; the last bucket has no upper bound.
     pub buckets: [u64; BUCKETS.len() + 1],
-    /// How long all calls took together, in milliseconds.
+    /// The total duration of all calls, in milliseconds.
     pub millis: u64,
 }
 
 impl Metrics {
-    /// Where a worker counts.
+    /// The tally of a worker.
     #[must_use]
     pub fn tally(&self, worker: u32) -> &Tally {
         &self.0[worker as usize % PLACES]
@@ -117,7 +117,7 @@ impl Metrics {
 }
 
 impl Tally {
-    /// A request that was resolved is over.
+    /// Counts a finished request that was resolved.
     pub fn request(&self, ending: Ending, cache: Option<CacheStatus>) {
         one_more(&self.requests[ending as usize]);
         if let Some(status) = cache {
@@ -125,12 +125,12 @@ impl Tally {
         }
     }
 
-    /// A request needs a call, and gets none.
+    /// Counts a request that needs a call and doesn't get one.
     pub fn skip(&self, why: Skipped) {
         one_more(&self.skipped[why as usize]);
     }
 
-    /// A call is over.
+    /// Counts a finished call.
     pub fn call(&self, outcome: &Outcome, took: Millis) {
         one_more(&self.codes[code(outcome)]);
         one_more(&self.buckets[BUCKETS.iter().position(|bound| took <= *bound).unwrap_or(BUCKETS.len())]);

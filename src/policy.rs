@@ -1,14 +1,14 @@
-//! `authgear_require`: what a location asks of a session, and whether a resolution meets it.
+//! `authgear_require`: a location's requirements for a session, and the check whether a resolution meets them.
 
 use std::time::Duration;
 
 use crate::endpoint::Complaint;
 use crate::session::{IdentityHeaders, Resolution};
 
-/// The longest key that Authgear gives a role.
+/// The longest key that Authgear allows for a role.
 const MAX_NAME: usize = 40;
 
-/// One condition. Each implies a valid session.
+/// A condition. Each implies a valid session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     Valid,
@@ -18,16 +18,16 @@ pub enum Condition {
     Role(Vec<String>),
     /// Any of these.
     Amr(Vec<String>),
-    /// Authenticated no longer ago than this.
+    /// Authenticated at most this long ago.
     MaxAge(Duration),
 }
 
-/// Conditions, all of which are to be met.
+/// Conditions, all of which must be met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement(Vec<Condition>);
 
-/// Says that a requirement was met. Nothing but [`Requirement::check`] makes one, and nothing else makes the module's
-/// handler allow a request.
+/// Proof that a requirement was met. Only [`Requirement::check`] creates one, and the module's handler allows a request only
+/// with one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Permit(());
 
@@ -45,7 +45,7 @@ pub enum Unmet {
 }
 
 impl Unmet {
-    /// The word that `$authgear_reason` has for it.
+    /// The value of `$authgear_reason`.
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
@@ -58,7 +58,7 @@ impl Unmet {
         }
     }
 
-    /// What the client gets: 401 where another login may help, 403 where it would not.
+    /// The status for the client: 401 if logging in again may help, otherwise 403.
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
@@ -67,11 +67,11 @@ impl Unmet {
         }
     }
 
-    /// The challenge that goes with a 401: RFC 6750 §3, and RFC 9470 §3 for an authentication that is too old.
+    /// The challenge for a 401: RFC 6750 §3, and RFC 9470 §3 for an authentication that is too old.
     #[must_use]
     pub fn challenge(self, realm: &str, presented: bool) -> Option<String> {
         match self {
-            // RFC 6750 §3.1: no error code where the request lacks any authentication information.
+            // RFC 6750 §3.1: no error code if the request lacks any authentication information.
             Self::Valid if !presented => Some(format!("Bearer realm=\"{realm}\"")),
             Self::Valid => Some(format!("Bearer realm=\"{realm}\", error=\"invalid_token\"")),
             Self::MaxAge(age) => Some(format!(
@@ -84,10 +84,10 @@ impl Unmet {
 }
 
 impl Requirement {
-    /// Reads the directive's arguments; `time` reads a time as nginx does, in seconds. `None` is `off`.
+    /// Parses the directive's arguments; `time` parses a time like nginx, in seconds. Returns `None` for `off`.
     ///
     /// # Errors
-    /// The bad argument, and what is wrong with it.
+    /// The invalid argument, and what is wrong with it.
     pub fn parse<'a>(
         arguments: &[&'a str],
         time: impl Fn(&str) -> Option<u64>,
@@ -109,7 +109,7 @@ impl Requirement {
         Ok(Some(Self(conditions)))
     }
 
-    /// Whether it asks for authentication methods, which today's Authgear doesn't tell.
+    /// Whether it requires authentication methods, which current versions of Authgear don't report.
     #[must_use]
     pub fn asks_for_amr(&self) -> bool {
         self.0.iter().any(|condition| matches!(condition, Condition::Amr(_)))
@@ -118,7 +118,8 @@ impl Requirement {
     /// Checks a resolution. `now` is Unix time in seconds.
     ///
     /// # Errors
-    /// What is not met. An authentication that is too old comes last: it would be no use to renew it for a 403.
+    /// The first condition that isn't met. `MaxAge` is checked last: authenticating again would be pointless if a 403
+    /// followed.
     pub fn check(&self, resolution: &Resolution, now: u64) -> Result<Permit, Unmet> {
         let Resolution::Valid(session) = resolution else { return Err(Unmet::Valid) };
         let headers = session.headers();
@@ -131,7 +132,7 @@ impl Requirement {
 }
 
 impl Condition {
-    /// A header that isn't there meets nothing.
+    /// A missing header never meets a condition.
     fn check(&self, headers: &IdentityHeaders, now: u64) -> Result<(), Unmet> {
         let is = |name: &str, value: &[u8]| headers.get(name) == Some(value);
         let (met, unmet) = match self {
@@ -146,13 +147,13 @@ impl Condition {
     }
 }
 
-/// Whether a list, joined by commas (roles) or spaces (methods), has one of the names.
+/// Whether a list, separated by commas (roles) or spaces (methods), contains one of the names.
 fn any_of(list: Option<&[u8]>, wanted: &[String]) -> bool {
     let mut names = list.unwrap_or_default().split(|byte| b", ".contains(byte));
     names.any(|name| wanted.iter().any(|wanted| wanted.as_bytes() == name))
 }
 
-/// A clock of the server's that runs ahead of ours makes an authentication that is to come; that is recent too.
+/// If the server's clock is ahead of ours, the time of authentication is in the future; that counts as recent.
 fn is_recent(headers: &IdentityHeaders, age: Duration, now: u64) -> bool {
     let at = headers.get("x-authgear-session-authenticated-at");
     let at: Option<u64> = at.and_then(|at| std::str::from_utf8(at).ok()?.parse().ok());
@@ -184,7 +185,7 @@ fn condition(argument: &str, time: impl Fn(&str) -> Option<u64>) -> Result<Condi
     }
 }
 
-/// Names as Authgear has them: what could never be met is a mistake.
+/// Parses a list of names that Authgear could use. Any other name could never match, so it must be a mistake.
 fn names(list: &str, may_begin: impl Fn(u8) -> bool) -> Option<Vec<String>> {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_:".contains(&byte);
     let is_name = |name: &&str| {

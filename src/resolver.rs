@@ -1,4 +1,4 @@
-//! Asks Authgear's session resolver: a thread of its own runs the calls, so that the event loop never waits.
+//! Calls Authgear's session resolver. The calls run on a separate thread, so that the event loop never blocks.
 
 pub mod call;
 pub mod clients;
@@ -23,42 +23,43 @@ use error::ResolveError;
 use question::Question;
 use target::Target;
 
-/// What a call came to.
+/// The result of a call.
 pub type Outcome = Result<Answer, ResolveError>;
 
 /// A call to make.
 pub struct Job {
-    /// For the whole call: connect, retry and answer included.
+    /// The limit for the whole call, including connect, retry and answer.
     pub timeout: Duration,
-    /// Unix time in milliseconds, as it is sent.
+    /// Unix time in milliseconds at which the job is sent.
     pub now: Millis,
     pub question: Question,
     pub lease: Lease,
 }
 
-/// The word that a call is over.
+/// Reports that a call has finished.
 pub struct Completion {
     pub flight: FlightId,
     pub outcome: Outcome,
     pub claimed: Claimed,
 }
 
-/// What tokens among the credentials say of themselves. Nobody has verified it.
+/// What the tokens among the credentials claim about themselves. Nothing here has been verified.
 #[derive(Default)]
 pub struct Claimed {
-    /// Of a valid answer: how long after the job was sent the credentials expire.
+    /// For a valid answer: the time from sending the job until the credentials expire.
     pub lasts: Option<Millis>,
-    /// The issuer of a token for which no session was found, if the resolver was asked for another origin.
+    /// The issuer of a token for which no session was found, if it differs from the origin that the resolver was asked
+    /// for.
     pub other_issuer: Option<Origin>,
 }
 
-/// Makes the event loop look at the completions; callable from any thread.
+/// Makes the event loop process completions. Callable from any thread.
 pub trait Wake: Send + Sync {
     fn wake(&self);
 }
 
-/// The duty to complete a flight. Dropped without that, by a panic or by the end of the thread, it completes the flight
-/// with an error: nobody is left waiting.
+/// The obligation to complete a flight. If it is dropped uncompleted, because of a panic or because the thread ends, it
+/// completes the flight with an error, so that no request waits forever.
 pub struct Lease {
     flight: FlightId,
     target: Arc<Target>,
@@ -94,7 +95,7 @@ impl Lease {
 
     fn send(&mut self, outcome: Outcome, claimed: Claimed) {
         self.completed = true;
-        // The receiver is gone only where the worker is: then nobody waits.
+        // The receiver is dropped only when the worker exits; no request waits then.
         let completion = Completion { flight: self.flight, outcome, claimed };
         if self.completions.send(completion).is_ok() {
             self.wake.wake();

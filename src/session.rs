@@ -1,4 +1,4 @@
-//! What the resolver can say of a request's credentials.
+//! The resolver's possible results for a request's credentials.
 
 pub mod answer;
 pub mod codec;
@@ -7,7 +7,7 @@ pub mod headers;
 use headers::Name;
 pub use headers::{IdentityHeader, IdentityHeaders};
 
-/// A valid session. Only the reading of an answer makes one, so there is always a user id in it.
+/// A valid session. It is only created by parsing an answer, so it always has a user id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     headers: IdentityHeaders,
@@ -20,24 +20,24 @@ impl Session {
     }
 }
 
-/// The resolver's finding on a set of credentials.
+/// The resolver's result for a set of credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolution {
-    /// No session: nothing was presented that means anything to Authgear.
+    /// No session: the request has no credentials that Authgear recognizes.
     None,
-    /// A session that is bad: expired, revoked, of a disabled user.
+    /// An invalid session: expired, revoked, or of a disabled user.
     Invalid(IdentityHeaders),
     Valid(Session),
 }
 
 impl Resolution {
-    /// An invalid session that the resolver was not asked about.
+    /// An invalid session without a call to the resolver.
     #[must_use]
     pub fn invalid() -> Self {
         Self::Invalid(IdentityHeaders::new(&[(Name::new("session-valid"), b"false")]))
     }
 
-    /// What the backend gets to see.
+    /// The headers for the backend.
     #[must_use]
     pub fn identity_headers(&self) -> Option<&IdentityHeaders> {
         match self {

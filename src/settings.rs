@@ -1,4 +1,4 @@
-//! What is configured: as written at one level, merged over the outer levels, and made valid.
+//! The configuration: as written at one level, merged with outer levels, and validated.
 
 pub mod advice;
 pub mod consequence;
@@ -16,7 +16,7 @@ use crate::policy::Requirement;
 use crate::resolver::target::{Target, TlsTarget};
 use crate::resolver::tls::{CertificateChain, PrivateKey, Roots, TlsError};
 
-/// The defaults, as the manual gives them.
+/// The defaults, as documented in the manual.
 pub mod defaults {
     use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub enum Resolve {
     At(Endpoint),
 }
 
-/// `authgear_on_error`: what a request gets when the resolver fails.
+/// `authgear_on_error`: what happens to a request when the resolver fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnError {
     /// 504 for a timeout, 502 for everything else.
@@ -54,7 +54,7 @@ pub enum OnError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CacheIn {
     Off,
-    /// The zone of this name.
+    /// The zone with this name.
     Zone(String),
 }
 
@@ -66,11 +66,11 @@ pub enum StatusFormat {
     Html,
 }
 
-/// Which of the zones that are declared.
+/// The index of a declared zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ZoneId(pub usize);
 
-/// `authgear_cache_valid`, each kind by itself.
+/// `authgear_cache_valid`; each kind is inherited separately.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimesWritten {
     pub valid: Option<Millis>,
@@ -94,7 +94,7 @@ impl TimesWritten {
     }
 }
 
-/// The directives of one level, as far as they are written there.
+/// The directives written at one level.
 #[derive(Clone, Default)]
 pub struct Overrides {
     pub resolve: Option<Resolve>,
@@ -104,7 +104,7 @@ pub struct Overrides {
     pub timeout: Option<Duration>,
     pub on_error: Option<OnError>,
     pub max_inflight: Option<u32>,
-    /// `Some(None)` is `off`.
+    /// `Some(None)` means `off`.
     pub breaker: Option<Option<Breaker>>,
     pub pass_set_cookie: Option<bool>,
     pub ssl_verify: Option<bool>,
@@ -112,7 +112,7 @@ pub struct Overrides {
     pub ssl_certificate: Option<CertificateChain>,
     pub ssl_certificate_key: Option<PrivateKey>,
     pub ssl_name: Option<String>,
-    /// `Some(None)` is `off`.
+    /// `Some(None)` means `off`.
     pub require: Option<Option<Requirement>>,
     pub realm: Option<String>,
     pub cache: Option<CacheIn>,
@@ -121,7 +121,7 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// Whether nothing is written.
+    /// Whether no directive is written at this level.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.resolve.is_none()
@@ -145,7 +145,7 @@ impl Overrides {
             && self.cache_use_stale.is_none()
     }
 
-    /// Takes from the outer level what is not written at this one.
+    /// Copies directives that are not written at this level from the outer level.
     pub fn inherit(&mut self, outer: &Self) {
         fn fill<T: Clone>(own: &mut Option<T>, outer: &Option<T>) {
             if own.is_none() {
@@ -174,7 +174,7 @@ impl Overrides {
     }
 }
 
-/// Directives that are right one by one and wrong together.
+/// Directives that are valid individually but not in combination.
 #[derive(Debug, Error)]
 pub enum SettingsError {
     #[error(
@@ -193,7 +193,7 @@ pub enum SettingsError {
     UnknownZone(String),
 }
 
-/// How the requests of a location are resolved; valid as a whole, and shared with the calls that it starts.
+/// How a location's requests are resolved. Validated, and shared with the calls that it starts.
 pub struct Settings {
     pub target: Arc<Target>,
     pub timeout: Duration,
@@ -203,12 +203,12 @@ pub struct Settings {
     pub pass_set_cookie: bool,
     pub require: Option<Requirement>,
     pub realm: String,
-    /// For how long answers are reused, be there a cache or not.
+    /// How long answers are reused, with or without a cache.
     pub times: Times,
     pub cache: Option<CacheSettings>,
 }
 
-/// How answers are kept and reused.
+/// How answers are stored and reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheSettings {
     pub zone: ZoneId,
@@ -217,8 +217,8 @@ pub struct CacheSettings {
 }
 
 impl Settings {
-    /// Makes merged directives into settings; `None` where resolving is off. `system_roots` is asked at most once, `zone`
-    /// finds a zone by its name.
+    /// Validates merged directives; returns `None` if resolving is off. `system_roots` is called at most once; `zone` looks
+    /// up a zone by name.
     ///
     /// # Errors
     /// See [`SettingsError`].
@@ -227,7 +227,7 @@ impl Settings {
         zone: impl FnOnce(&str) -> Option<ZoneId>,
         system_roots: impl FnOnce() -> Result<Roots, TlsError>,
     ) -> Result<Option<Self>, SettingsError> {
-        // Looked up also where resolving is off: a name that is wrong is wrong.
+        // Looked up even if resolving is off, so that an unknown name is always reported.
         let cache = cache(merged, zone)?;
         let require = merged.require.clone().flatten();
         let Some(Resolve::At(endpoint)) = &merged.resolve else {

@@ -1,4 +1,4 @@
-//! One call per key: the first request that needs an answer leads, the ones that come before it is there follow.
+//! One call per key: the first request that needs an answer leads; requests that arrive before the answer follow.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,56 +11,57 @@ use crate::client::Client;
 use crate::store::MAX_PER_USER;
 
 new_key_type! {
-    /// Names a flight. A key may have two for a moment: one that is past its deadline, and the one that replaces it.
+    /// Identifies a flight. A key can briefly have two: one past its deadline, and its replacement.
     pub struct FlightId;
 }
 
-/// One client's calls are at most this part of all. Of the default, 512, that is 64: well below the streams of one HTTP/2
-/// connection, of which servers usually allow 100 or more (RFC 9113 §6.5.2), so that one client's slow calls leave room for others.
+/// One client may hold at most 1/`CLIENT_SHARE` of all calls. With the default of 512 that is 64: well below the number of
+/// streams on one HTTP/2 connection, usually 100 or more (RFC 9113 §6.5.2), so that one client's slow calls leave room for
+/// others.
 const CLIENT_SHARE: u32 = 8;
 
-/// A request's part in a flight.
+/// A request's role in a flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Leader,
     Follower,
 }
 
-/// Refused: the calls in flight are as many as may be, in all or for this client.
+/// Refused because the limit on calls in flight is reached, in total or for this client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overload {
     Total,
     Client { held: u32 },
 }
 
-/// The start of a flight. Times are in milliseconds, on any one clock.
+/// The parameters of a new flight. Times are in milliseconds of any single clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Boarding<W> {
-    /// `None` for a call that nobody waits for.
+    /// `None` for a call that no request waits for.
     pub leader: Option<W>,
-    /// Whom the call asks: a resolver that hangs holds up no calls to others.
+    /// The resolver to call. Calls are counted per resolver, so that a resolver that hangs doesn't block calls to others.
     pub resolver: ResolverId,
     pub kind: Kind,
     pub now: u64,
-    /// How long the flight takes at most.
+    /// The maximum duration of the flight.
     pub timeout: u64,
-    /// How many calls of a kind there may be to the resolver.
+    /// The maximum number of calls of one kind to the resolver.
     pub max: u32,
 }
 
-/// What calls are counted as.
+/// How a call is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Of credentials of which nothing is known. One client may have an eighth of what there may be; without an address there
-    /// is nothing to tell clients apart by.
+    /// A call for unknown credentials. One client may hold an eighth of the limit; clients without an address can't be
+    /// distinguished and have no limit of their own.
     New(Option<Client>),
-    /// Of a session that was valid when it was last looked at. Nobody can make many of these, so they count for no client: new
-    /// credentials, in whatever number, don't keep a session from being looked at again.
+    /// A call for a session that was valid when it was last checked. No client can create many of these, so they count toward
+    /// no client's limit. New credentials, however many there are, can't prevent a session from being checked again.
     Renewal,
 }
 
-/// The keys for which an answer is on its way, and who waits for each. `W` names a waiter; one that has gone may stay listed.
-/// `N` is what the caller notes with a flight.
+/// The keys with a call in flight, and the waiters of each. `W` identifies a waiter; one that is gone may remain listed. `N`
+/// is the caller's note for a flight.
 pub struct Flights<W, N> {
     flights: SlotMap<FlightId, Flight<W, N>>,
     current: HashMap<CacheKey, FlightId, BuildHasherDefault<KeyHasher>>,
@@ -70,13 +71,13 @@ pub struct Flights<W, N> {
 struct Flight<W, N> {
     key: CacheKey,
     waiters: Vec<(W, Role)>,
-    /// `None` where the call is made elsewhere.
+    /// `None` if another worker makes the call.
     call: Option<(ResolverId, Kind)>,
     deadline: u64,
     note: N,
 }
 
-/// What has a bound, for each resolver.
+/// The groups of calls that are limited, for each resolver.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Share {
     New,
@@ -84,12 +85,12 @@ enum Share {
     Client(Client),
 }
 
-/// A flight that has ended.
+/// A finished flight.
 #[derive(Debug)]
 pub struct Landing<W, N> {
     pub key: CacheKey,
     pub note: N,
-    /// The leader first.
+    /// The leader comes first.
     pub waiters: Vec<(W, Role)>,
 }
 
@@ -100,8 +101,8 @@ impl<W, N> Default for Flights<W, N> {
 }
 
 impl<W: Copy, N> Flights<W, N> {
-    /// Joins the flight of a key, if there is one; returns its note. A flight whose deadline has passed can only bring word of
-    /// that, so nobody joins it.
+    /// Joins the flight of a key, if there is one, and returns its note. A flight past its deadline can only time out, so it
+    /// can't be joined.
     pub fn join(&mut self, key: &CacheKey, waiter: W, now: u64) -> Option<&mut N> {
         let flight = self.flights.get_mut(*self.current.get(key)?)?;
         if now >= flight.deadline {
@@ -111,17 +112,17 @@ impl<W: Copy, N> Flights<W, N> {
         Some(&mut flight.note)
     }
 
-    /// Whether there is a flight to join.
+    /// Whether there is a flight that can be joined.
     #[must_use]
     pub fn is_flying(&self, key: &CacheKey, now: u64) -> bool {
         let flight = self.current.get(key).and_then(|id| self.flights.get(*id));
         flight.is_some_and(|flight| now < flight.deadline)
     }
 
-    /// Starts a flight for which whoever boards makes the call. It takes the place of one that is past its deadline.
+    /// Starts a flight whose call is made by the caller. It replaces one that is past its deadline.
     ///
     /// # Errors
-    /// [`Overload`].
+    /// [`Overload`], if a limit is reached.
     pub fn lead(&mut self, key: CacheKey, boarding: &Boarding<W>, note: N) -> Result<FlightId, Overload> {
         self.admit(boarding.resolver, boarding.kind, boarding.max)?;
         let call = Some((boarding.resolver, boarding.kind));
@@ -130,7 +131,7 @@ impl<W: Copy, N> Flights<W, N> {
         Ok(self.start(Flight { key, waiters, call, deadline, note }))
     }
 
-    /// Starts a flight whose call is made elsewhere, and so costs none here.
+    /// Starts a flight whose call is made by another worker and isn't counted here.
     pub fn follow(&mut self, key: CacheKey, waiter: W, deadline: u64, note: N) -> FlightId {
         self.start(Flight { key, waiters: vec![(waiter, Role::Follower)], call: None, deadline, note })
     }
@@ -154,7 +155,7 @@ impl<W: Copy, N> Flights<W, N> {
         Some(Landing { key, note, waiters })
     }
 
-    /// What is noted of each flight.
+    /// The notes of all flights.
     pub fn notes(&self) -> impl Iterator<Item = (FlightId, &N)> {
         self.flights.iter().map(|(id, flight)| (id, &flight.note))
     }
@@ -165,7 +166,7 @@ impl<W: Copy, N> Flights<W, N> {
             return Err(Overload::Total);
         }
         if let Some(client) = kind.client() {
-            // However small the bound is, a client can have one.
+            // However small the limit is, each client may hold at least one call.
             let held = held(client);
             if held >= max.div_ceil(CLIENT_SHARE) {
                 return Err(Overload::Client { held });
@@ -188,7 +189,7 @@ impl<W: Copy, N> Flights<W, N> {
 }
 
 impl Kind {
-    /// However small the bound is, the sessions of one user alone don't reach that of renewals.
+    /// However small the limit is, one user's sessions alone can't reach the limit for renewals.
     fn max(self, max: u32) -> u32 {
         match self {
             Self::New(_) => max,

@@ -1,10 +1,11 @@
-//! The session store of one zone of shared memory: answers by key, the least recently used go first.
+//! The session store in one zone of shared memory: answers by key, with least-recently-used eviction.
 //!
-//! Whoever calls holds the zone's mutex, so nothing here panics, allocates or loops without a bound, whatever bytes the
-//! memory holds. What can't be in memory that this module alone has written is [`Damaged`]: the caller formats then.
+//! The caller holds the zone's mutex, so nothing here panics, allocates or loops without a bound, whatever bytes the memory
+//! contains. Contents that this module can't have written are reported as [`Damaged`], and the caller must then format the
+//! memory.
 //!
-//! Valid and negative answers share slots and blocks, but each class has a bound of its own, so that no number of
-//! negative answers costs a valid one.
+//! Valid and negative answers share slots and blocks, but each class has its own limit, so that negative answers never evict
+//! valid ones.
 
 mod class;
 mod head;
@@ -26,17 +27,18 @@ use slot::{ByKey, ByUser, Slot};
 pub use layout::{Capacity, Layout};
 pub use slot::MAX_PAYLOAD;
 
-/// How many valid entries one user has at most: who puts random cookies beside a good one makes any number of keys.
+/// The maximum number of valid entries per user. A client that sends random cookies beside a valid one could otherwise create
+/// any number of keys.
 pub const MAX_PER_USER: usize = 16;
 
-/// What came of putting an entry in.
+/// The result of storing an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// `crowded_out`: when the youngest was asked for of the valid entries that went because the zone is full.
+    /// `crowded_out`: when the call of the most recent answer was sent, among valid entries evicted because the zone is full.
     Stored { crowded_out: Option<Millis> },
-    /// The entry of this key was asked for later, and stays.
+    /// The existing entry's call was sent later, so it stays.
     Older,
-    /// It is more than can be kept. Nothing is kept under its key: an entry from before would contradict it.
+    /// The entry is too large to store. Nothing is kept under its key, because an earlier entry would contradict it.
     TooLarge,
 }
 
@@ -44,17 +46,17 @@ pub enum Put {
 pub struct Usage {
     pub valid: u32,
     pub negative: u32,
-    /// The valid entries that went because their class was full. A format doesn't end the count; damage may have made it
-    /// any number.
+    /// The number of valid entries evicted because their class was full. Formatting doesn't reset it, and damaged memory may
+    /// contain any number.
     pub evictions: u64,
-    /// The same of negative ones.
+    /// The same for negative entries.
     pub negative_evictions: u64,
 }
 
-/// Who may use the memory of a zone, while the zone's mutex is held.
+/// Access to the memory of a zone. The zone's mutex must be held.
 pub struct Store<'a> {
     head: &'a mut Head,
-    /// The first slots of the chains of keys, and of users.
+    /// The first slots of the chains by key, and of those by user.
     buckets: &'a mut [u32],
     users: &'a mut [u32],
     slots: &'a mut [Slot],
@@ -63,9 +65,9 @@ pub struct Store<'a> {
 }
 
 impl<'a> Store<'a> {
-    /// Sees memory as a store. New memory (all zeros) has to be formatted first.
+    /// Interprets memory as a store. New memory (all zeros) must be formatted first.
     ///
-    /// `None`: it is not of the layout's size, or not aligned to 8 bytes.
+    /// Returns `None` if its size differs from the layout's, or if it isn't aligned to 8 bytes.
     pub fn over(memory: &'a mut [u8], layout: &Layout) -> Option<Self> {
         if memory.len() != layout.bytes() {
             return None;
@@ -79,7 +81,7 @@ impl<'a> Store<'a> {
         Some(Self { head, buckets, users, slots: slots_part, blocks: blocks_part, layout: *layout })
     }
 
-    /// Empties the store. Slots and blocks are not touched, so that memory which was never used stays unused.
+    /// Empties the store. Slots and blocks are not touched, so that memory that was never used stays untouched.
     pub fn format(&mut self) {
         (self.head.valid, self.head.negative) = (Entries::default(), Entries::default());
         self.head.free_blocks.format();
@@ -88,12 +90,12 @@ impl<'a> Store<'a> {
         self.users.fill(NIL);
     }
 
-    /// Copies the payload of this key's entry to the front of `out`, and marks the entry as the most recently used one.
+    /// Copies the payload of this key's entry to the start of `out`, and marks the entry as most recently used.
     ///
-    /// `out` should have room for [`MAX_PAYLOAD`]: an entry that it has no room for is not found.
+    /// `out` should have space for [`MAX_PAYLOAD`]: a longer entry is treated as missing.
     ///
     /// # Errors
-    /// [`Damaged`] where the memory says what can't be.
+    /// [`Damaged`] if the memory has impossible contents.
     pub fn get(&mut self, key: &CacheKey, out: &mut [u8]) -> Result<Option<(Stamp, usize)>, Damaged> {
         let Some(link) = self.find(key)? else { return Ok(None) };
         let slot = at(self.slots, link)?;
@@ -106,10 +108,10 @@ impl<'a> Store<'a> {
         Ok(Some((stamp, size)))
     }
 
-    /// Since when an answer with this stamp is in doubt, as a "none" in the place of a valid answer, if it is.
+    /// Since when an answer with this stamp has been in doubt. `None` unless it is a "none" that replaces a valid answer.
     ///
     /// # Errors
-    /// [`Damaged`] where the memory says what can't be.
+    /// [`Damaged`] if the memory has impossible contents.
     pub fn doubt(&self, key: &CacheKey, stamp: &Stamp) -> Result<Option<Millis>, Damaged> {
         match self.find(key)? {
             Some(link) if stamp.kind == Kind::None => at(self.slots, link)?.doubt(stamp.asked),
@@ -117,12 +119,12 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// Puts an entry in, instead of the one of this key unless that was asked for later; of two that were asked for at one
-    /// moment the last stays. `user` is a keyed hash of whose session it is, as even as a key; negative answers have no
-    /// user. Of a "none" it is since when it is in doubt, or 0.
+    /// Stores an entry, replacing an existing one for this key, unless the existing one's call was sent later. If both were
+    /// sent at the same time, the new one wins. `user` is a uniformly distributed keyed hash of the session's user. Negative
+    /// answers have no user; for a "none" it is the time since when it has been in doubt, or 0.
     ///
     /// # Errors
-    /// [`Damaged`] where the memory says what can't be. The change may have been made in part.
+    /// [`Damaged`] if the memory has impossible contents. The change may have been made in part.
     pub fn put(&mut self, key: &CacheKey, user: u64, stamp: Stamp, payload: &[u8]) -> Result<Put, Damaged> {
         if let Some(link) = self.find(key)? {
             if at(self.slots, link)?.stamp()?.asked > stamp.asked {
@@ -143,10 +145,11 @@ impl<'a> Store<'a> {
         Ok(Put::Stored { crowded_out })
     }
 
-    /// Makes a valid entry of this key void, if it was asked for at this moment or before: it is there, and may not be given.
+    /// Invalidates a valid entry of this key if its call was sent at or before `asked`: it remains, but may no longer be
+    /// used.
     ///
     /// # Errors
-    /// [`Damaged`] where the memory says what can't be.
+    /// [`Damaged`] if the memory has impossible contents.
     pub fn void(&mut self, key: &CacheKey, asked: Millis) -> Result<(), Damaged> {
         if let Some(link) = self.find(key)? {
             let slot = at_mut(self.slots, link)?;
@@ -157,10 +160,10 @@ impl<'a> Store<'a> {
         Ok(())
     }
 
-    /// Marks the entry of this key as the most recently used one.
+    /// Marks the entry of this key as most recently used.
     ///
     /// # Errors
-    /// [`Damaged`] where the memory says what can't be.
+    /// [`Damaged`] if the memory has impossible contents.
     pub fn touch(&mut self, key: &CacheKey) -> Result<(), Damaged> {
         let Some(link) = self.find(key)? else { return Ok(()) };
         let class = at(self.slots, link)?.class()?;
@@ -173,7 +176,7 @@ impl<'a> Store<'a> {
         Usage { valid: valid.queue.len, negative: negative.queue.len, evictions, negative_evictions }
     }
 
-    /// What the entries take of the memory, apart from what is there for any number of them.
+    /// The memory used by entries, without the fixed overhead.
     #[must_use]
     pub fn used_bytes(&self) -> u64 {
         let classes = [&self.head.valid, &self.head.negative];
@@ -201,7 +204,7 @@ impl<'a> Store<'a> {
         Ok(None)
     }
 
-    /// Takes the user's oldest entry out if the user has as many as may be.
+    /// Removes the user's oldest entry if the user has the maximum number of entries.
     fn make_room_for_user(&mut self, user: u64) -> Result<(), Damaged> {
         let first = self.users.get(spread(user, self.users.len())).ok_or(Damaged)?;
         let mut held = 0;
@@ -212,7 +215,7 @@ impl<'a> Store<'a> {
                 continue;
             }
             held += 1;
-            // Of equally old ones the one that was put in first; the chain has the last ones first.
+            // Among equally old entries, the one stored first; the chain starts with the latest.
             if oldest.is_none_or(|(asked, _)| slot.asked <= asked) {
                 oldest = Some((slot.asked, link));
             }
@@ -224,12 +227,12 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// Takes out the least recently used entries of a class until there is room for one of this weight. Returns when the
-    /// youngest valid one of them was asked for.
+    /// Evicts the least recently used entries of a class until one of this weight fits. Returns when the call of the most
+    /// recent valid one among them was sent.
     fn make_room(&mut self, class: Class, weight: u32) -> Result<Option<Millis>, Damaged> {
         let bounds = self.bounds(class);
         let mut crowded_out = None;
-        // Each entry that goes makes room for a block at least, so no more have to go than the longest payload has blocks.
+        // Each eviction frees at least one block, so the number of evictions is limited by the blocks of the longest payload.
         for _ in 0..=blocks_for(MAX_PAYLOAD) {
             let entries = self.head.entries(class);
             if entries.has_room(bounds, weight) {
@@ -285,7 +288,7 @@ impl<'a> Store<'a> {
     }
 }
 
-/// How many blocks an entry counts as. One without a payload counts as one, so that whatever goes makes room.
+/// The number of blocks that an entry counts as. An empty payload counts as one, so that every eviction frees something.
 fn weight(len: usize) -> u32 {
     blocks_for(len).max(1)
 }

@@ -3,7 +3,7 @@ use crate::links::index;
 use proptest::prelude::*;
 use zerocopy::FromZeros;
 
-/// Blocks as they are found: full of what was there before.
+/// Blocks filled with old contents.
 fn blocks(count: usize) -> (FreeBlocks, Vec<Block>) {
     let blocks = (0..count).map(|_| Block { next: u32::MAX, bytes: [0xee; BLOCK_BYTES] }).collect();
     let mut free = FreeBlocks(Free { first: u32::MAX, used: u32::MAX });
@@ -96,7 +96,7 @@ fn a_circle_ends_with_the_length() {
 }
 
 proptest! {
-    /// Chains never share a block, none is lost, and the count that a caller keeps says when there are enough.
+    /// Chains never share a block, no block is lost, and the caller's count tells whether there are enough.
     #[test]
     fn chains_are_apart(steps in proptest::collection::vec((any::<bool>(), 0..200usize, any::<usize>()), 1..80)) {
         const COUNT: u32 = 16;

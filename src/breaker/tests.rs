@@ -3,17 +3,17 @@ mod probes;
 
 use super::*;
 
-/// It takes more failures than there may be suspects.
+/// `max_fails` is greater than the maximum number of suspects.
 const BREAKER: Breaker = Breaker { max_fails: 5, fail_timeout: 10_000 };
 const TIMEOUT: Millis = 3_000;
 
-/// Memory as nginx gives it, and the time.
+/// Memory as provided by nginx, and the current time.
 struct Bench {
     memory: Vec<u64>,
     now: Millis,
 }
 
-/// A call that is under way.
+/// A call in flight.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
     from: u8,
@@ -52,7 +52,7 @@ impl Bench {
         self.admit_by(name, from, false, BREAKER)
     }
 
-    /// Of the first resolver.
+    /// Sends a probe to the first resolver.
     fn probe(&mut self, from: u8) -> Sent {
         let sent = self.send(1, from).expect("a call may be made");
         assert!(sent.probe.is_some(), "the breaker is closed");
@@ -77,19 +77,19 @@ impl Bench {
         self.circuits().note(&id(name), ended)
     }
 
-    /// A call that was sent so long before ends.
+    /// Ends a call that was sent `ago` milliseconds before now.
     fn end(&mut self, name: u32, from: u8, ago: Millis, evidence: Evidence) -> Option<Row> {
         self.land(name, Sent { from, asked: self.now - ago, probe: None }, evidence)
     }
 
-    /// Of as many clients.
+    /// Ends this many failing calls, each of a different client.
     fn fail(&mut self, name: u32, times: u8) {
         for from in 0..times {
             assert!(self.end(name, from, 1, Evidence::Failure).is_some());
         }
     }
 
-    /// How long from now the first call from these clients is let through. Then it is under way.
+    /// Returns the wait until a call from one of these clients is admitted, and that call, now in flight.
     fn next(&mut self, clients: std::ops::Range<u8>) -> (Millis, Sent) {
         let since = self.now;
         loop {
@@ -135,7 +135,7 @@ fn failures_of_a_few_clients_shut_no_other_out() {
         assert!(bench.is_refused(from));
     }
     assert!((5..9).all(|from| bench.is_closed(1, from)));
-    // There are as many of the others at a time as there were.
+    // Further failures of the same clients don't add suspects.
     bench.end(1, 4, 1, Evidence::Failure);
     assert!((5..9).all(|from| bench.is_closed(1, from)));
     bench.end(1, 5, 1, Evidence::Failure);
@@ -159,11 +159,11 @@ fn suspects_have_their_old_answers_looked_at_one_at_a_time() {
         bench.land(1, sent, Evidence::Failure);
         assert!(bench.is_refused(6));
     }
-    // These probes don't make the others of that client wait longer than the first.
+    // These probes don't prolong the wait for that client's other probes.
     bench.now += 250;
     let sent = bench.probe(6);
     bench.land(1, sent, Evidence::Success);
-    // Where it is the resolver that fails they wait as all do.
+    // If the resolver is at fault, renewals wait like all other calls.
     bench.now += 1;
     bench.fail(1, 5);
     assert!(bench.renew(1).is_none() && bench.renew(9).is_none());

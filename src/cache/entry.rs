@@ -1,4 +1,4 @@
-//! A kept answer, as a worker has it.
+//! A cached answer in a worker's own cache.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -12,7 +12,7 @@ use crate::session::answer::{Answer, Finding};
 pub(super) struct Entry {
     pub(super) stamp: Stamp,
     pub(super) outcome: Arc<Outcome>,
-    /// When the zone was last told that it is in use.
+    /// When the zone's entry was last touched.
     pub(super) touched: Arc<AtomicU64>,
 }
 
@@ -24,7 +24,7 @@ impl Entry {
     }
 }
 
-/// What an outcome says about the credentials, if it says anything.
+/// The resolution in an outcome, if there is one.
 pub(super) fn resolution(outcome: &Outcome) -> Option<&Resolution> {
     match outcome.as_ref().map(|answer| &answer.finding) {
         Ok(Finding::Resolved(resolution)) => Some(resolution),

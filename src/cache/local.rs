@@ -1,7 +1,7 @@
-//! L1: decoded answers of one worker, on moka.
+//! L1: one worker's decoded answers, in a moka cache.
 //!
-//! Shared by reference counts, so that a hit copies nothing; bounded by bytes. How old an answer may be is not moka's
-//! business but `freshness`'s, so it has no expiry configured.
+//! Entries are reference-counted, so a hit copies nothing. The size is bounded in bytes. No expiry is configured in moka,
+//! because `freshness` decides how old an answer may be.
 
 use std::hash::BuildHasherDefault;
 
@@ -10,13 +10,13 @@ use moka::sync;
 use super::entry::{Entry, resolution};
 use crate::cache_key::{CacheKey, KeyHasher};
 
-/// What a worker may keep, roughly.
+/// The approximate memory limit per worker.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
-/// What an entry weighs besides its headers: the key twice, the stamp, counts and links.
+/// The memory that an entry uses besides its headers: the key twice, the stamp, counts and links.
 const ENTRY_BYTES: usize = 256;
-/// What a header weighs besides its bytes.
+/// The memory that a header uses besides its bytes.
 const HEADER_BYTES: usize = 64;
-/// A build that keeps nothing here is for benchmarks.
+/// Disabled in a build for benchmarks.
 const IS_IN_USE: bool = cfg!(not(feature = "without-l1"));
 
 pub(super) struct Local(sync::Cache<CacheKey, Entry, BuildHasherDefault<KeyHasher>>);

@@ -13,7 +13,7 @@ use crate::session::answer::{self, Refusal};
 const TIMES: Times = Times { valid: 100, invalid: 50, none: 50 };
 const WINDOWS: StaleWindows = StaleWindows { error: 30, updating: 10 };
 
-/// A zone that every worker of the test shares.
+/// A zone shared by all workers of a test.
 #[derive(Default)]
 struct Zone {
     entries: RefCell<HashMap<CacheKey, (Stamp, Resolution)>>,
@@ -142,7 +142,7 @@ fn a_worker_remembers_what_stays_fresh() {
         assert_eq!(look(&one, 1010), alice("fresh"));
     }
     assert_eq!(zone.looked.get(), 0);
-    // One that another worker keeps is remembered when it has come a few times.
+    // An entry stored by another worker is copied after a few hits.
     for _ in 0..50 {
         assert_eq!(look(&other, 1010), alice("fresh"));
     }
@@ -170,7 +170,7 @@ fn a_location_judges_by_its_own_times() {
     let never = Times { valid: 0, ..TIMES };
     assert!(matches!(cache.look_up(&key(), 1000, &never, &WINDOWS), Found::Expired));
     assert_eq!(look(&cache, 1005), alice("fresh"));
-    // One that takes no answers of a kind keeps none either.
+    // A location that doesn't use answers of a kind doesn't store them either.
     let other = Zone::default();
     let cache = Cache::new(&other);
     let outcome = answered(Some(true), "alice");
@@ -189,7 +189,7 @@ fn an_epoch_makes_all_before_it_void() {
     }
     zone.epoch.set(1000);
     assert_eq!((look(&one, 1001), look(&other, 1001)), (None, None));
-    // Its call was sent before.
+    // The call was sent before the epoch.
     fill(&one, 1000, &answered(Some(true), "alice"));
     assert_eq!(look(&one, 1001), None);
     fill(&one, 1001, &answered(Some(true), "bob"));
@@ -252,7 +252,7 @@ fn an_answer_that_is_not_kept_makes_those_before_it_void() {
         one.fill(&key(), &fill, &invalid);
     };
     fill(&one, 1000, &answered(Some(true), "alice"));
-    // As often as it takes to be remembered.
+    // Enough hits for the entry to be copied.
     for _ in 0..REMEMBER_ONE_IN {
         assert_eq!(look(&other, 1000), alice("fresh"));
     }
@@ -260,7 +260,7 @@ fn an_answer_that_is_not_kept_makes_those_before_it_void() {
     assert_eq!((look(&one, 1001), look(&other, 1001)), (alice("fresh"), alice("fresh")));
     contradict(1050);
     assert_eq!(look(&one, 1051), None);
-    // What another worker knows itself stays fresh as long as it would have; stale it is of no use.
+    // Another worker's copy stays fresh for its normal time, but is not used as a stale answer.
     assert_eq!((look(&other, 1099), look(&other, 1100)), (alice("fresh"), None));
     fill(&one, 1110, &answered(Some(true), "alice"));
     assert_eq!((look(&one, 1111), look(&other, 1111)), (alice("fresh"), alice("fresh")));
@@ -306,7 +306,7 @@ fn a_worker_does_not_keep_for_itself_what_is_older_than_the_zones() {
     fill(&one, 1000, &answered(Some(true), "alice"));
     assert!(matches!(one.look_up(&key(), 1011, &TIMES, &WINDOWS), Found::Fresh(_)));
     assert_eq!(look(&one, 1011), None);
-    // Nor does it go back to what it had before when the zone's is gone.
+    // Nor does it return to its own earlier answer after the zone's entry is gone.
     let zone = Zone::default();
     let (one, other) = (Cache::new(&zone), Cache::new(&zone));
     fill(&one, 1000, &answered(Some(true), "alice"));
@@ -319,7 +319,7 @@ fn a_worker_does_not_keep_for_itself_what_is_older_than_the_zones() {
 #[test]
 fn what_a_worker_remembers_is_given_only_while_it_is_fresh() {
     for (now, expected) in [(1099, alice("fresh")), (1100, None), (1129, None)] {
-        // Another worker has put a later answer into the zone, and others have crowded that out.
+        // Another worker stored a later answer in the zone, and that answer was evicted.
         let zone = Zone::default();
         let (one, other) = (Cache::new(&zone), Cache::new(&zone));
         fill(&one, 1000, &answered(Some(true), "alice"));
@@ -334,7 +334,7 @@ fn the_zone_has_nothing_older_to_give_than_a_worker_remembers() {
     let zone = Zone::default();
     let cache = Cache::new(&zone);
     fill(&cache, 1050, &answered(Some(false), ""));
-    // The zone was out of reach then, and has what was there before.
+    // The zone was unavailable during that write and still contains the earlier answer.
     let outcome = answered(Some(true), "alice");
     let stamp = stamp(&outcome, Kinds::default(), 1000, None).unwrap();
     zone.entries.borrow_mut().insert(key(), (stamp, resolution(&outcome).unwrap().clone()));

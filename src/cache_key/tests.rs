@@ -3,7 +3,7 @@ use crate::credentials::{Presented, present};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// How the server reads what it is sent.
+/// How the server parses what it receives.
 #[path = "../../tests/standin/go.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the stand-in needs more of it, elsewhere")]
 mod go;
@@ -56,7 +56,7 @@ fn presented((authorization, cookies): &Lines) -> Option<Credentials> {
     }
 }
 
-/// The lines of the call.
+/// The header lines of the call.
 fn sent(lines: &Lines) -> Option<Lines> {
     let found = presented(lines)?;
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
@@ -69,7 +69,7 @@ fn key_of(lines: &Lines) -> Option<CacheKey> {
     presented(lines).map(|found| keys.key(&found))
 }
 
-/// What the server would look up, given the client's own lines: the token, and the cookies of its names.
+/// What the server would find in the client's own header lines: the token and its cookies.
 fn read_by_server((authorization, cookies): &Lines) -> (Option<Vec<u8>>, [Option<Vec<u8>>; 3]) {
     let cookies = go::read_cookies(cookies.iter().map(String::as_bytes));
     let cookie = |name| go::cookie(&cookies, name).map(<[u8]>::to_vec);
@@ -77,10 +77,10 @@ fn read_by_server((authorization, cookies): &Lines) -> (Option<Vec<u8>>, [Option
     (token, ["app_session", "app_access_token", "session"].map(cookie))
 }
 
-/// Pairs that are credentials, or nearly, with few values: so that two requests often agree.
+/// Pairs that are credentials, or almost, with few values, so that two requests are often equal.
 const PAIRS: &str = "(app_session|app_access_token|session|session|SESSION|xsession|my session)( ?= ?|=\"?)\
                      (a|ba|b,session=a|a\\\\|a\u{1}|\u{e9})?\"?|session";
-/// What is nobody's credential, and has to change nothing.
+/// Cookies that are no credentials and must not affect the key.
 const JUNK: [&str; 10] = ["", " ", "\t", "x=y", "x", "=", "$Version=1", "x=\"", "Session=a", "sessions=b"];
 const AUTHORIZATION: &str = "((Bearer|bearer|BEARER|Basic)  ?(a|ba|a; session=a)?)?";
 
@@ -98,7 +98,7 @@ fn two() -> impl Strategy<Value = (Lines, Lines)> {
     })
 }
 
-/// The same lines with junk before each pair, and in it nothing that wasn't there.
+/// The same lines, and those lines with junk before each pair.
 fn with_junk(lines: Lines) -> impl Strategy<Value = (Lines, Lines)> {
     let pairs: usize = lines.1.iter().map(|line| line.split(';').count()).sum();
     prop::collection::vec(select(&JUNK[..]), pairs).prop_map(move |junk| {
@@ -111,7 +111,7 @@ fn with_junk(lines: Lines) -> impl Strategy<Value = (Lines, Lines)> {
 }
 
 proptest! {
-    /// What is sent is what is keyed: no more, and no less.
+    /// The key covers exactly what is sent.
     #[test]
     fn what_is_sent_differently_is_keyed_differently((one, two) in two()) {
         if let (Some(first), Some(second)) = (sent(&one), sent(&two)) {
@@ -119,8 +119,8 @@ proptest! {
         }
     }
 
-    /// And it is what the server would find in the client's own lines: two requests that it could tell apart never share a
-    /// key, and none is taken for one without credentials.
+    /// The server finds the same in the call as it would find in the client's own lines: two requests that it could
+    /// distinguish never share a key, and none is mistaken for a request without credentials.
     #[test]
     fn the_server_finds_in_what_is_sent_what_it_would_find_in_the_request(lines in lines()) {
         prop_assert_eq!(read_by_server(&sent(&lines).unwrap_or_default()), read_by_server(&lines));

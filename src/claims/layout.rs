@@ -1,4 +1,4 @@
-//! How the memory of the claims is divided: a head, the records of claims, buckets to find them by key, and blocks for outcomes.
+//! The layout of the claims' memory: a head, claim records, buckets to find them by key, and blocks for outcomes.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -7,10 +7,10 @@ use crate::blocks::{Block, FreeBlocks};
 use crate::links::free::Free;
 use crate::links::queue::Queue;
 
-/// A claim for so many bytes, of which its record takes less than half; blocks get the rest.
+/// There is one claim per this many bytes. Its record uses less than half of them; the rest is for blocks.
 const BYTES_PER_CLAIM: usize = 224;
 
-/// How memory of a size is divided. It is kept outside of that memory, where nothing can damage it.
+/// The layout of memory of a given size. It is stored outside that memory, where it can't be damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     pub(super) claims: usize,
@@ -18,11 +18,11 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// `None` if nothing useful fits in.
+    /// Returns `None` if the memory is too small.
     #[must_use]
     pub fn of(bytes: usize) -> Option<Self> {
         let claims = bytes / BYTES_PER_CLAIM;
-        // Links are u32, and one more than the index.
+        // A link is a u32 with the value index + 1.
         u32::try_from(bytes).ok()?;
         let before_blocks = size_of::<Head>() + claims * (size_of::<Claim>() + size_of::<u32>());
         let blocks = bytes.checked_sub(before_blocks)? / size_of::<Block>();
@@ -35,9 +35,9 @@ impl Layout {
 pub(super) struct Head {
     pub(super) serial: u64,
     pub(super) free: Free,
-    /// By their start.
+    /// Ordered by start.
     pub(super) flying: Queue,
-    /// Landed and abandoned ones, by their end.
+    /// Landed and abandoned claims, ordered by end.
     pub(super) kept: Queue,
     pub(super) blocks: FreeBlocks,
     pub(super) used_blocks: u32,
@@ -45,7 +45,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Serials go on.
+    /// Keeps the serial, so that serials continue.
     pub(super) fn format(&mut self) {
         (self.free, self.used_blocks) = (Free::ALL, 0);
         (self.flying, self.kept) = (Queue::default(), Queue::default());

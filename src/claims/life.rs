@@ -1,4 +1,4 @@
-//! What becomes of a claim: it flies, ends, is kept for its followers if it has any, and is free again.
+//! The life of a claim: it flies, ends, is kept if it has followers, and is freed.
 
 use super::record::{ABANDONED, ByKey, Claim, FLYING, FREE, LANDED, MAX_OUTCOME, Owner};
 use super::{ClaimId, Claims, Collected, KEEP_LANDED, Wakes};
@@ -8,11 +8,11 @@ use crate::freshness::Millis;
 use crate::links::chain::{push, unlink, walk};
 use crate::links::{Damaged, NIL, at, at_mut, bucket};
 
-/// How many claims of each kind that are past due an operation ends on the side.
+/// The maximum number of overdue claims, of each kind, that an operation cleans up.
 const SWEEP: usize = 4;
 
 impl Claims<'_> {
-    /// The state of a claim, unless the id is stale. What was never in use may hold anything, as of before formatting.
+    /// The state of a claim; `None` if the id is stale. Records that were never used since formatting may contain anything.
     pub(super) fn find(&self, id: ClaimId) -> Result<Option<u32>, Damaged> {
         if id.link > self.head.free.last_used(self.claims)? {
             return Ok(None);
@@ -28,7 +28,7 @@ impl Claims<'_> {
         }
     }
 
-    /// The flight to follow. One that is past its deadline ends: it can only bring word of that.
+    /// The flight to follow. A flight past its deadline is ended instead, since it can only time out.
     pub(super) fn current(&mut self, key: &CacheKey, now: Millis) -> Result<Option<u32>, Damaged> {
         let Some(link) = self.look_up(key)? else { return Ok(None) };
         let claim = at(self.claims, link)?;
@@ -42,7 +42,7 @@ impl Claims<'_> {
         Ok(None)
     }
 
-    /// The claim in flight of this key.
+    /// The claim in flight for this key.
     fn look_up(&self, key: &CacheKey) -> Result<Option<u32>, Damaged> {
         let first = self.buckets.get(bucket(key.as_bytes(), self.buckets.len())).ok_or(Damaged)?;
         for step in walk::<ByKey>(self.claims, *first) {
@@ -78,7 +78,7 @@ impl Claims<'_> {
         Ok(Some(ClaimId { link, serial, key: *key }))
     }
 
-    /// Ends a flight; whom to wake. Where nobody is registered nothing is kept of it.
+    /// Ends a flight and returns the workers to wake. If no worker is registered, the claim is freed.
     pub(super) fn end(&mut self, link: u32, now: Millis) -> Result<Wakes, Damaged> {
         let key = at(self.claims, link)?.key;
         unlink::<ByKey>(bucket_of(self.buckets, &key)?, self.claims, link)?;
@@ -94,7 +94,7 @@ impl Claims<'_> {
         Ok(wakes)
     }
 
-    /// Lets an ended flight have an outcome after all.
+    /// Adds an outcome to an ended flight.
     pub(super) fn store(&mut self, link: u32, outcome: &[u8]) -> Result<(), Damaged> {
         if outcome.len() > MAX_OUTCOME {
             return Ok(());
@@ -121,7 +121,7 @@ impl Claims<'_> {
         Ok(Collected::Landed(len))
     }
 
-    /// Makes the record of a claim that is in no queue free, and its blocks.
+    /// Frees a claim's record and its blocks. The claim must not be in a queue.
     pub(super) fn free(&mut self, link: u32) -> Result<(), Damaged> {
         let claim = at(self.claims, link)?;
         let len = claim.outcome_len()?;
@@ -131,7 +131,7 @@ impl Claims<'_> {
         self.head.free.give_back::<ByKey>(self.claims, link)
     }
 
-    /// Ends what is past due, a few at a time.
+    /// Ends overdue claims, a few at a time.
     pub(super) fn sweep(&mut self, now: Millis) -> Result<(), Damaged> {
         self.sweep_landed(now)?;
         for _ in 0..SWEEP {
@@ -157,7 +157,7 @@ impl Claims<'_> {
     }
 }
 
-/// The first link of the bucket that a key falls into.
+/// The first link in the bucket of a key.
 fn bucket_of<'a>(buckets: &'a mut [u32], key: &[u8; 32]) -> Result<&'a mut u32, Damaged> {
     let count = buckets.len();
     buckets.get_mut(bucket(key, count)).ok_or(Damaged)

@@ -1,6 +1,6 @@
-//! Claims against a naive model, with random events: whatever their order, each follower gets what its leader landed, or nothing.
-//! Tests give both memory of their own; in the module for fault injection they work in the shared memory of a real worker
-//! (`nginx::shm::model`).
+//! Compares claims with a naive model under random events: in any order, each follower gets the outcome that its leader
+//! landed, or nothing. Tests run both in memory of their own; the module for fault injection runs them in the shared memory
+//! of a real worker (`nginx::shm::model`).
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ pub use crate::store::model::key;
 pub use basics::{ROOMY, SMALL, assert_all_free, collect, follow, lead, slots, worker};
 pub use world::{Event, compare, compare_until_all_came, stir};
 
-/// An event of few workers, on few keys.
+/// An event with few workers and few keys.
 pub fn event() -> impl Strategy<Value = Event> {
     let (slot, name, timeout, pick) = (0..WORKERS, 0..KEYS, 1..3_000u64, any::<usize>());
     prop_oneof![

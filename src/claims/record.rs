@@ -7,16 +7,16 @@ use crate::links::chain::Chain;
 use crate::links::queue::{Neighbours, Queued};
 use crate::links::{Damaged, NIL};
 
-/// A longer outcome is not handed on.
+/// Longer outcomes are not shared.
 pub const MAX_OUTCOME: usize = 16 * 1024;
 
 pub(super) const FREE: u32 = 0;
 pub(super) const FLYING: u32 = 1;
 pub(super) const LANDED: u32 = 2;
-/// Over without an outcome, and kept until the followers know.
+/// Ended without an outcome, and kept until all followers have noticed.
 pub(super) const ABANDONED: u32 = 3;
 
-/// The worker that makes a call: its process, its number, and which configuration's worker it is.
+/// The worker that makes a call: its process, its slot, and its configuration's generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct Owner {
@@ -30,15 +30,15 @@ pub struct Owner {
 pub(super) struct Claim {
     pub(super) key: [u8; 32],
     pub(super) serial: u64,
-    /// The flight's deadline; after its end, for how long it is kept.
+    /// The flight's deadline; after the flight has ended, the time until which it is kept.
     pub(super) until: Millis,
-    /// The bits of all workers that registered.
+    /// The bits of all registered workers.
     pub(super) followers: u64,
     pub(super) owner: Owner,
-    /// How many registrations there are.
+    /// The number of registrations.
     pub(super) pending: u32,
     pub(super) state: u32,
-    /// The next in the bucket, or the next free one.
+    /// The next claim in the bucket, or the next free one.
     pub(super) next: u32,
     pub(super) neighbours: Neighbours,
     pub(super) chain: u32,
@@ -60,7 +60,7 @@ impl Claim {
         len: 0,
     };
 
-    /// The bytes of outcome that it holds.
+    /// The length of the stored outcome.
     pub(super) fn outcome_len(&self) -> Result<usize, Damaged> {
         let len = self.len as usize;
         if len > MAX_OUTCOME { Err(Damaged) } else { Ok(len) }
@@ -77,7 +77,7 @@ impl Queued for Claim {
     }
 }
 
-/// The claims in flight whose keys fall into the same bucket, and the free records.
+/// Chains of claims in flight with keys in the same bucket, and of free records.
 pub(super) struct ByKey;
 
 impl Chain for ByKey {

@@ -12,7 +12,7 @@ mod damage;
 
 mod late;
 
-/// Memory as the zone has it.
+/// Memory as in a zone.
 struct Arena {
     memory: Vec<u64>,
     layout: Layout,
@@ -36,7 +36,7 @@ fn usage(claims: &Claims<'_>) -> (u32, u32) {
 #[test]
 fn two_megabytes_hold_thousands_of_claims() {
     let bytes = 2 * 1024 * 1024;
-    // The slab takes some of the zone.
+    // The slab allocator uses part of the zone.
     for bytes in [bytes, bytes - 64 * 1024] {
         let mut arena = Arena::new(bytes);
         let claims = arena.claims();
@@ -240,7 +240,7 @@ fn the_ids_of_before_formatting_find_nothing() {
         old.extend([flying, landed]);
         claims.format();
         if round == 1 {
-            // Others in the same places.
+            // New claims in the same records.
             lead(&mut claims, 1, 1, 0);
             lead(&mut claims, 3, 1, 0);
         }
@@ -270,7 +270,7 @@ fn an_id_of_before_never_meets_another_key_though_serials_come_again() {
     let mut claims = arena.claims();
     let alices = lead(&mut claims, 1, 1, 0);
     let alices_follower = follow(&mut claims, 1, 2, 0);
-    // A worker died, and the word that keeps the serials is what it was before.
+    // A worker died, and the stored serial has gone back to an earlier value.
     claims.format();
     claims.head.serial = alices.serial - 1;
     let bobs = lead(&mut claims, 2, 3, 0);

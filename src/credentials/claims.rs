@@ -1,16 +1,17 @@
-//! The `exp` among the claims of a JWT. Nothing is made of the other claims: whoever sends a token decides how many there are.
+//! Parses the `exp` claim of a JWT. Other claims are skipped without storing them, since the sender controls how many there
+//! are.
 //!
-//! Names are compared as bytes, and what is passed over need only be JSON in its structure: this must not refuse claims
-//! that the resolver takes. What is wrong with claims is told to nobody, so the visitors have no words for what they expect.
+//! Names are compared as bytes, and skipped values only need the structure of JSON: claims that the resolver accepts must not
+//! be rejected here. Errors are never reported, so the visitors' `expecting` methods write nothing.
 
 use std::fmt;
 
 use serde_core::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// Of several claims of one name the last counts.
+/// If a claim occurs more than once, the last one applies.
 #[derive(Default)]
 pub(super) struct Claims {
-    /// In Unix seconds, rounded down. `None` if it is missing, or no number that can be a time.
+    /// In Unix seconds, rounded down. `None` if it is missing or not a number that can be a time.
     pub(super) exp: Option<u64>,
 }
 
@@ -67,7 +68,7 @@ impl Visitor<'_> for NameVisitor {
     }
 }
 
-/// The value of an `exp`.
+/// The value of an `exp` claim.
 struct Seconds(Option<u64>);
 
 impl<'de> Deserialize<'de> for Seconds {
@@ -90,7 +91,7 @@ impl<'de> Visitor<'de> for SecondsVisitor {
     }
 
     fn visit_f64<E: Error>(self, seconds: f64) -> Result<Seconds, E> {
-        // Beyond u64 a float becomes its largest number: no end at all.
+        // A float beyond the range of u64 saturates, which means that the token never expires.
         Ok(Seconds((seconds >= 0.0).then_some(seconds as u64)))
     }
 

@@ -1,4 +1,4 @@
-//! When the credentials of a request end, as far as they say so themselves.
+//! When a request's credentials expire, according to their own claims.
 
 use base64::Engine;
 use base64::alphabet;
@@ -7,21 +7,21 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, PAD_
 use super::claims::Claims;
 use super::{Credentials, trim};
 
-/// How far the resolver's clock may be behind ours.
+/// How far the resolver's clock may be behind ours, in seconds.
 const LEEWAY: u64 = 300;
 
-/// Authgear's library (jwx) takes either alphabet of base64, padded or not, and ignores bits left over.
+/// Authgear's library (jwx) accepts both base64 alphabets, with or without padding, and ignores leftover bits.
 const LENIENT: GeneralPurposeConfig = PAD_INDIFFERENT.with_decode_allow_trailing_bits(true);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 
 impl Credentials {
-    /// The first moment at which one of the JWTs among the credentials ends, in Unix seconds.
+    /// The earliest time at which a JWT among the credentials expires, in Unix seconds.
     ///
-    /// Nobody has checked these, and it isn't known which of the credentials the resolver went by: this is good for
-    /// keeping an answer less long, and for nothing else. A JWT that ended more than 300 s before `now` can't be what the
-    /// resolver went by; a left-over cookie must not keep the answers of the good session beside it out of the cache.
-    /// One that ended since then is reported, so that nothing is kept.
+    /// The JWTs are not verified, and it isn't known which of the credentials the resolver used, so this may only be used to
+    /// shorten the lifetime of an answer. A JWT that expired more than 300 s before `now` can't be the one that the resolver
+    /// accepted, and is ignored: a left-over cookie must not prevent answers for a valid session beside it from being cached.
+    /// One that expired later is included, so that nothing is cached.
     #[must_use]
     pub fn expires(&self, now: u64) -> Option<u64> {
         let token = self.authorization().and_then(|value| value.get(b"bearer ".len()..));
@@ -32,7 +32,7 @@ impl Credentials {
     }
 }
 
-/// The value of a pair as Go's `net/http` sees it: all that follows the first `=`, without the quotes around it.
+/// The value of a pair as parsed by Go's `net/http`: everything after the first `=`, without surrounding quotes.
 fn cookie_value(pair: &[u8]) -> &[u8] {
     let value = trim(pair).splitn(2, |&byte| byte == b'=').nth(1).unwrap_or_default();
     match value {
@@ -41,10 +41,10 @@ fn cookie_value(pair: &[u8]) -> &[u8] {
     }
 }
 
-/// The `exp` claim of a signed JWT in its compact form (RFC 7515 §7.1), rounded down.
+/// The `exp` claim of a signed JWT in compact form (RFC 7515 §7.1), rounded down.
 ///
-/// Its header and signature aren't looked at: where this is stricter than the resolver, whoever holds a token could spell
-/// it so that its answers outlast it.
+/// The header and signature are not checked: if this were stricter than the resolver, a client could encode its token so that
+/// answers outlive it.
 fn exp(token: &[u8]) -> Option<u64> {
     let mut parts = token.split(|&byte| byte == b'.');
     let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())

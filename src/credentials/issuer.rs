@@ -1,4 +1,4 @@
-//! Who issued the bearer token of a request, by the token's own word.
+//! The issuer of a request's bearer token, according to the token itself.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,16 +6,17 @@ use serde_json::{Map, Value};
 
 use super::Credentials;
 
-/// Authgear's tokens have some 1,500 bytes. A longer one isn't looked at: parsing it takes time that whoever made it up decides.
+/// Authgear's tokens are about 1,500 bytes long. Longer ones are not parsed, because the client would control how long that
+/// takes.
 const MAX_TOKEN: usize = 4 * 1024;
 
 impl Credentials {
-    /// The `iss` claim of the bearer token, if that has the form in which Authgear issues JWTs. Nobody has verified it: it may
-    /// be any text at all.
+    /// The `iss` claim of the bearer token, if the token has the form of JWTs issued by Authgear. It is not verified and may
+    /// be any text.
     #[must_use]
     pub fn bearer_issuer(&self) -> Option<String> {
         let token = self.authorization()?.get(b"bearer ".len()..)?;
-        // Authgear takes what begins otherwise for an opaque token.
+        // Authgear treats tokens with any other prefix as opaque.
         if !token.starts_with(b"eyJ") || token.len() > MAX_TOKEN {
             return None;
         }
@@ -60,7 +61,7 @@ mod tests {
         let good = token(r#"{"iss":"https://a"}"#);
         for text in [
             "opaque".to_owned(),
-            // Authgear looks at the first bytes, and so an opaque token this is.
+            // Authgear checks the first bytes, so this is an opaque token.
             good.replacen("eyJ", "eyK", 1),
             format!(" {good}"),
             format!("{good}.more"),

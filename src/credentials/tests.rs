@@ -5,7 +5,7 @@ fn read(lines: &[(&str, &str)], prefix: &str) -> Presented {
     present(lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())), prefix.as_bytes())
 }
 
-/// What is sent, as `authorization | cookie`; `-` for nothing at all.
+/// What is sent, as `authorization | cookie`; `-` if nothing is sent.
 fn sent(lines: &[(&str, &str)]) -> String {
     match read(lines, "") {
         Presented::Nothing => "-".into(),
@@ -139,7 +139,7 @@ fn debug_shows_no_byte_of_a_credential() {
 }
 
 proptest! {
-    /// Whatever comes in, what is sent reads back as itself: the resolver finds no more than was keyed.
+    /// For any input, parsing what is sent returns the same credentials: the resolver finds no more than the key covers.
     #[test]
     fn what_is_sent_presents_exactly_itself(
         lines in prop::collection::vec(

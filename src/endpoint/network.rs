@@ -1,10 +1,10 @@
-//! Whether a host is on a private network, as far as its address or its name tells: nobody is asked.
+//! Decides whether a host is on a private network, by its address or name alone, without a look-up.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use url::Host;
 
-/// What the names of private networks end in: RFC 6761 and 6762 (with its appendix G), what ICANN keeps for this, Kubernetes.
+/// Suffixes of private names: from RFC 6761 and 6762 (including its appendix G), reserved by ICANN, and used by Kubernetes.
 const PRIVATE_ENDINGS: [&str; 10] =
     ["localhost", "local", "internal", "test", "intranet", "private", "corp", "home", "lan", "svc"];
 
@@ -16,14 +16,14 @@ pub(super) fn is_private(host: &Host<&str>) -> bool {
     }
 }
 
-/// A name with one label is looked up in the local domain, or is in the hosts file.
+/// A single-label name is looked up in the local domain or in the hosts file.
 fn is_private_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let Some((rest, last)) = name.rsplit_once('.') else { return true };
     PRIVATE_ENDINGS.contains(&last) || last == "arpa" && (rest == "home" || rest.ends_with(".home"))
 }
 
-/// Loopback, RFC 1918, link-local, and what carriers share (RFC 6598). The address 0.0.0.0 leads to this machine.
+/// Loopback, RFC 1918, link-local, and the shared address space of carriers (RFC 6598). 0.0.0.0 connects to this machine.
 fn is_private_v4(address: Ipv4Addr) -> bool {
     let is_shared = matches!(address.octets(), [100, 64..=127, ..]);
     address.is_loopback()

@@ -72,7 +72,7 @@ fn an_origin_is_scheme_host_and_port() {
 }
 
 proptest! {
-    /// What passes is what will be asked: no part of the URL may turn into another part.
+    /// An accepted URL is used unchanged: no part of it may turn into another part.
     #[test]
     fn an_accepted_endpoint_keeps_its_host_and_path(host in "[a-z][a-z0-9-]{0,10}[a-z0-9](\\.[a-z]{2,5})?", path in "(/[a-z0-9]{1,5}){1,3}") {
         let endpoint = endpoint(&format!("http://{host}:3001{path}")).unwrap();

@@ -78,7 +78,7 @@ fn bounds_are_the_least_of_what_is_said() {
 }
 
 proptest! {
-    /// Whatever is configured: never before it was asked for, never past its end, never past its window.
+    /// With any configuration, an answer is never used before its call was sent, after its end, or after its window.
     #[test]
     fn bounds_are_hard(
         asked in any::<u64>(), until in any::<u64>(), now in any::<u64>(),

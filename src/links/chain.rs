@@ -1,19 +1,19 @@
-//! Singly linked chains, such as those of the buckets of a hash table.
+//! Singly linked chains, such as the buckets of a hash table.
 
 use super::{Damaged, NIL, at, at_mut};
 
-/// Chains of one kind: which field of a record leads to the next one.
+/// A kind of chain: determines which field of a record links to the next one.
 pub trait Chain {
     type Record;
     fn next(record: &Self::Record) -> u32;
     fn next_mut(record: &mut Self::Record) -> &mut u32;
 }
 
-/// Longer than any chain in sound memory: there are as many buckets as records and hashes are evenly distributed, so that a
-/// dozen records in one bucket are rare.
+/// Longer than any chain in sound memory: there are as many buckets as records, and hashes are uniformly distributed, so even
+/// a dozen records in one bucket are rare.
 pub const MAX_STEPS: usize = 1024;
 
-/// The records of a chain and their links. It ends with [`Damaged`] where the chain leads nowhere, or has no end.
+/// Iterates over the records of a chain and their links. Ends with [`Damaged`] if a link is invalid or the chain is too long.
 pub fn walk<C: Chain>(
     records: &[C::Record],
     first: u32,
@@ -31,17 +31,17 @@ pub fn walk<C: Chain>(
     })
 }
 
-/// Puts a record in front.
+/// Inserts a record at the front.
 ///
 /// # Errors
-/// [`Damaged`], here as below.
+/// [`Damaged`], as for the functions below.
 pub fn push<C: Chain>(first: &mut u32, records: &mut [C::Record], link: u32) -> Result<(), Damaged> {
     *C::next_mut(at_mut(records, link)?) = *first;
     *first = link;
     Ok(())
 }
 
-/// Takes a record out.
+/// Removes a record.
 pub fn unlink<C: Chain>(first: &mut u32, records: &mut [C::Record], link: u32) -> Result<(), Damaged> {
     let next = C::next(at(records, link)?);
     if *first == link {

@@ -1,4 +1,4 @@
-//! Which records are free: those that were given back, and those that were never in use.
+//! Tracks free records: those that were released, and those that were never used.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -8,9 +8,9 @@ use super::{Damaged, NIL, at};
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct Free {
-    /// The first record of the chain of those that were given back.
+    /// The first record in the chain of released records.
     pub first: u32,
-    /// How many records have ever been in use. Memory behind them was never touched.
+    /// How many records have ever been used. The memory after them has never been touched.
     pub used: u32,
 }
 
@@ -18,10 +18,10 @@ impl Free {
     /// All records are free.
     pub const ALL: Self = Self { first: NIL, used: 0 };
 
-    /// Takes a free record; `None` if there is none.
+    /// Takes a free record. Returns `None` if there is none.
     ///
     /// # Errors
-    /// [`Damaged`], here as below.
+    /// [`Damaged`], as for the methods below.
     pub fn take<C: Chain>(&mut self, records: &[C::Record]) -> Result<Option<u32>, Damaged> {
         if self.first != NIL {
             let link = self.first;
@@ -35,12 +35,12 @@ impl Free {
         Ok(Some(self.used))
     }
 
-    /// Gives a record back, which must be in no chain of this kind.
+    /// Releases a record, which must not be in a chain of this kind.
     pub fn give_back<C: Chain>(&mut self, records: &mut [C::Record], link: u32) -> Result<(), Damaged> {
         chain::push::<C>(&mut self.first, records, link)
     }
 
-    /// The link of the last record that has ever been in use; [`NIL`] for none.
+    /// The link of the last record that has ever been used; [`NIL`] if there is none.
     pub fn last_used<T>(&self, records: &[T]) -> Result<u32, Damaged> {
         if self.used as usize > records.len() { Err(Damaged) } else { Ok(self.used) }
     }

@@ -1,10 +1,10 @@
-//! Doubly linked queues: records come in at the end, and leave from anywhere.
+//! Doubly linked queues: records are added at the end and can be removed from anywhere.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{Damaged, NIL, at, at_mut};
 
-/// A record's place in the queue that it is in. A record is in one queue at a time.
+/// A record's neighbours in its queue. A record is in at most one queue at a time.
 #[derive(Clone, Copy, Default, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct Neighbours {
@@ -27,10 +27,10 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Puts a record at the end.
+    /// Adds a record at the end.
     ///
     /// # Errors
-    /// [`Damaged`], here as below: a neighbour that doesn't point back is damage.
+    /// [`Damaged`], as for the methods below; also if a neighbour doesn't link back.
     pub fn push<T: Queued>(&mut self, records: &mut [T], link: u32) -> Result<(), Damaged> {
         let before = self.last;
         replace(self.after(records, before)?, NIL, link)?;
@@ -40,7 +40,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Takes a record out.
+    /// Removes a record.
     pub fn remove<T: Queued>(&mut self, records: &mut [T], link: u32) -> Result<(), Damaged> {
         let Neighbours { before, after } = *at(records, link)?.neighbours();
         replace(self.after(records, before)?, link, after)?;
@@ -49,7 +49,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Moves a record of the queue to its end.
+    /// Moves a record that is in the queue to the end.
     pub fn move_to_end<T: Queued>(&mut self, records: &mut [T], link: u32) -> Result<(), Damaged> {
         if self.last == link {
             return Ok(());
@@ -58,18 +58,18 @@ impl Queue {
         self.push(records, link)
     }
 
-    /// The link that leads to the record after this one; after [`NIL`] comes the first.
+    /// The link to the record after this one. The record after [`NIL`] is the first.
     fn after<'a, T: Queued>(&'a mut self, records: &'a mut [T], link: u32) -> Result<&'a mut u32, Damaged> {
         if link == NIL { Ok(&mut self.first) } else { Ok(&mut at_mut(records, link)?.neighbours_mut().after) }
     }
 
-    /// The link that leads to the record before this one; before [`NIL`] comes the last.
+    /// The link to the record before this one. The record before [`NIL`] is the last.
     fn before<'a, T: Queued>(&'a mut self, records: &'a mut [T], link: u32) -> Result<&'a mut u32, Damaged> {
         if link == NIL { Ok(&mut self.last) } else { Ok(&mut at_mut(records, link)?.neighbours_mut().before) }
     }
 }
 
-/// Changes a link that must have the old value.
+/// Replaces a link, whose value must be `old`.
 fn replace(link: &mut u32, old: u32, new: u32) -> Result<(), Damaged> {
     if *link != old {
         return Err(Damaged);

@@ -1,7 +1,7 @@
-//! `authgear_status html`: a page that asks its own location for the numbers, again and again, and draws them.
+//! `authgear_status html`: a page that polls its own location for the numbers and draws them.
 //!
-//! Without JavaScript it is a list of the numbers of the moment. Style and script are in the page, which loads nothing; its policy
-//! lets nothing else run.
+//! Without JavaScript it shows the current numbers. Style and script are embedded; the page loads nothing else, and its
+//! policy allows nothing else to run.
 
 use std::fmt::{self, Display, Write};
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ use super::words::{Bytes, Count, Percent};
 use super::{Skipped, Totals};
 use crate::access::{CacheStatus, Ending};
 
-/// What is in double braces is a part that [`Status::part`] writes.
+/// [`Status::part`] replaces the names in double braces.
 const TEMPLATE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = concat!(
@@ -25,10 +25,10 @@ const SCRIPT: &str = concat!(
     include_str!("page/page.js"),
 );
 
-/// The query by which the page asks its location for the numbers, as JSON.
+/// The query string with which the page requests the numbers as JSON.
 pub const QUERY: &[u8] = b"json";
 
-/// The page's `Content-Security-Policy`: its own style and script by their hashes, its own server for the numbers, and nothing else.
+/// The page's `Content-Security-Policy`: allows its own style and script by hash, and connections to its own server.
 pub static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(digest(&SHA256, text.as_bytes())));
     let (script, style) = (hash(SCRIPT), hash(STYLE));
@@ -75,7 +75,7 @@ impl Status {
     }
 }
 
-/// The script finds a number by the names in `data-count`.
+/// The script finds each number by its `data-count` attribute.
 fn counts(
     page: &mut String,
     kind: &str,
@@ -118,7 +118,7 @@ fn zone(page: &mut String, (name, zone): (&String, &Zone)) -> fmt::Result {
     )
 }
 
-/// The end of an item.
+/// Writes the facts of a list item and closes the item.
 fn facts(page: &mut String, facts: &[(&str, &dyn Display)]) -> fmt::Result {
     page.write_str("<dl>")?;
     for (name, value) in facts {
@@ -127,7 +127,7 @@ fn facts(page: &mut String, facts: &[(&str, &dyn Display)]) -> fmt::Result {
     page.write_str("</dl></li>")
 }
 
-/// Text that comes from the configuration, as HTML has it, in quotes too.
+/// Text from the configuration, escaped for HTML, including quoted attributes.
 struct Escaped<'a>(&'a str);
 
 impl Display for Escaped<'_> {

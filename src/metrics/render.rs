@@ -1,4 +1,4 @@
-//! The counts, and what else there is to know of the moment, as JSON and in the format of Prometheus.
+//! Renders the counters and the current state as JSON and in the Prometheus format.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -8,27 +8,27 @@ use serde_json::{Map, Value, json};
 use super::{BUCKETS, CODES, Skipped, Totals};
 use crate::access::{CacheStatus, Ending};
 
-/// The module's.
+/// The module's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Everything that `authgear_status` tells.
+/// Everything that `authgear_status` shows.
 #[derive(Default)]
 pub struct Status {
     pub version: &'static str,
     pub totals: Totals,
-    /// Calls that are being made.
+    /// Calls in flight.
     pub inflight: u32,
-    /// By what is configured: the URL, and the origin.
+    /// By configured URL and origin.
     pub resolvers: BTreeMap<(String, String), Resolver>,
-    /// By their names.
+    /// By name.
     pub zones: BTreeMap<String, Zone>,
 }
 
-/// What is known of a resolver.
+/// The state of a resolver.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Resolver {
     pub is_open: bool,
-    /// Failures with no success between.
+    /// Consecutive failures.
     pub fails: u32,
 }
 
@@ -38,7 +38,7 @@ impl Resolver {
     }
 }
 
-/// What is in a zone.
+/// The contents of a zone.
 #[derive(Clone, Copy, Debug)]
 pub struct Zone {
     pub bytes: u64,
@@ -124,7 +124,7 @@ fn object(names: impl IntoIterator<Item = &'static str>, counts: &[u64]) -> Valu
     names.into_iter().zip(counts).map(|(name, count)| (name.to_owned(), json!(count))).collect()
 }
 
-/// The text format of Prometheus, version 0.0.4. Writing to a string can't fail.
+/// The Prometheus text format, version 0.0.4. Writing to a string can't fail.
 struct Exposition(String);
 
 impl Exposition {
@@ -196,7 +196,8 @@ impl Exposition {
     }
 }
 
-/// Milliseconds as seconds, written as Prometheus itself writes numbers: a label that is spelt otherwise is another label.
+/// Converts milliseconds to seconds, formatted like Prometheus does: a label that is spelled differently is a different
+/// label.
 fn seconds(millis: u64) -> f64 {
     millis as f64 / 1000.0
 }

@@ -1,8 +1,8 @@
-//! Numbers in words, for people. The page's script writes them the same way: see `page/numbers.js`.
+//! Formats numbers for people. The page's script formats them in the same way: see `page/numbers.js`.
 
 use std::fmt::{self, Display};
 
-/// With a comma after each three digits.
+/// With thousands separators.
 pub(super) struct Count(pub(super) u64);
 
 impl Display for Count {
@@ -15,7 +15,7 @@ impl Display for Count {
     }
 }
 
-/// As KB or MB, of 1024 each, and nothing rounded up.
+/// In KB or MB (powers of 1024), rounded down.
 pub(super) struct Bytes(pub(super) u64);
 
 impl Display for Bytes {
@@ -34,7 +34,7 @@ impl Display for Bytes {
 pub(super) struct Percent(pub(super) u64, pub(super) u64);
 
 impl Percent {
-    /// Without the sign.
+    /// The number without the percent sign.
     pub(super) fn number(&self) -> String {
         let tenths = self.0.saturating_mul(1000).checked_div(self.1).unwrap_or(0);
         format!("{}.{}", tenths / 10, tenths % 10)

@@ -122,7 +122,7 @@ fn challenges_are_as_the_rfcs_have_them() {
 }
 
 proptest! {
-    /// Against the rules written naively: all conditions hold, or there is no permit.
+    /// Compared with a naive version of the rules: there is a permit only if all conditions hold.
     #[test]
     fn a_permit_means_that_every_condition_holds(
         conditions in prop::sample::subsequence(vec!["valid", "registered", "verified", "role=a,b", "max_age=60s"], 1..5),

@@ -1,4 +1,4 @@
-//! One call: a GET, at most one retry, and the reading of the answer.
+//! A single call: a GET with at most one retry, and parsing the answer.
 
 use http::Method;
 use reqwest::Request;
@@ -15,13 +15,13 @@ use crate::freshness::Millis;
 use crate::session::Resolution;
 use crate::session::answer::{self, Answer, Finding};
 
-/// This much of an answer's content is read for the connection's sake; past it the connection is given up instead.
+/// The body is read up to this size so that the connection can be reused. If it is longer, the connection is dropped.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// No origin is longer: a scheme, a name (RFC 1035 §2.3.4) and a port.
+/// The longest possible origin: scheme, host name (RFC 1035 §2.3.4) and port.
 const MAX_ORIGIN: usize = "https://".len() + 253 + ":65535".len();
 
-/// Does a job from beginning to end and completes its flight.
+/// Runs a job and completes its flight.
 pub(crate) async fn perform(job: Job, client: PooledClient) {
     let Job { timeout: limit, now, question, lease } = job;
     let target = lease.target();
@@ -34,8 +34,8 @@ pub(crate) async fn perform(job: Job, client: PooledClient) {
     lease.complete(outcome, claimed);
 }
 
-/// What the tokens among the credentials claim, as far as it matters for this outcome. Tokens are read on this thread, where the
-/// event loop doesn't wait for it.
+/// The claims in the credentials' tokens that matter for this outcome. Tokens are parsed on this thread, to keep that
+/// work out of the event loop.
 fn claimed(credentials: &Credentials, now: Millis, origin: &Origin, outcome: &Outcome) -> Claimed {
     match outcome {
         // Expiry limits valid answers only.
@@ -49,17 +49,18 @@ fn claimed(credentials: &Credentials, now: Millis, origin: &Origin, outcome: &Ou
     }
 }
 
-/// How long after a moment (in milliseconds of Unix time) the credentials expire by their own word.
+/// The time from `now` (Unix time in milliseconds) until the credentials expire, according to their own claims.
 fn lasts(credentials: &Credentials, now: Millis) -> Option<Millis> {
     let end = credentials.expires(now / 1000)?;
-    // One less, for the part of a millisecond that the clock leaves out: the end is a bound.
+    // Subtract 1 ms for the fraction that the clock truncates: the result is an upper bound.
     Some(end.saturating_mul(1000).saturating_sub(now.saturating_add(1)))
 }
 
-/// The issuer of the bearer token, if that is another origin than the one that the resolver was asked for: Authgear accepts a JWT
-/// only for the origin that it was issued for, and otherwise finds no session, without an error.
+/// The issuer of the bearer token, if it differs from the origin that the resolver was asked for. Authgear accepts a
+/// JWT only for the origin that issued it; otherwise it finds no session and reports no error.
 ///
-/// The client chooses the issuer, and it is written to a log. So it must be an origin by the grammar of our own configuration.
+/// The issuer is chosen by the client and is written to a log, so it must parse as an origin under the grammar of our
+/// own configuration.
 fn other_issuer(credentials: &Credentials, origin: &Origin) -> Option<Origin> {
     let issuer = credentials.bearer_issuer().filter(|issuer| issuer.len() <= MAX_ORIGIN)?;
     endpoint::origin(&issuer).ok().filter(|issuer| issuer != origin)
@@ -98,7 +99,7 @@ async fn attempt(
         .map_err(|error| Failure::final_(error.into()))
 }
 
-/// Reads the content away; tells whether there was any.
+/// Reads and discards the body. Returns whether there was one.
 async fn drain(response: &mut reqwest::Response) -> Result<bool, Failure> {
     let mut size = 0;
     while let Some(chunk) = response.chunk().await.map_err(|error| Failure::in_body(&error))? {

@@ -1,4 +1,4 @@
-//! The client library's pools of connections, one per resolver.
+//! The HTTP client library's connection pools, one per resolver.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,26 +13,27 @@ use super::target::Target;
 use crate::cache_key::ResolverId;
 use crate::session::answer::MAX_HEAD_BYTES;
 
-/// A pool is replaced at this age, so that a name's new addresses are found although connections are kept.
+/// A pool is replaced at this age, so that address changes are noticed even though connections are kept alive.
 const MAX_AGE: Duration = Duration::from_secs(300);
-/// An idle connection is kept this long. Authgear's server never closes one; proxies before it do after a minute or so,
-/// and the retry hides that.
+/// How long an idle connection is kept. Authgear's server never closes one; proxies in front of it do after about a
+/// minute, and the retry hides that.
 const KEEP_IDLE: Duration = Duration::from_secs(55);
-/// So many connections may be idle in the worker, and so many of them in one pool. Idle connections take the descriptors that clients
-/// need: with a pool for each of a thousand resolvers they would take all.
+/// Limits on idle connections, for the whole worker and for one pool. Idle connections hold file descriptors that
+/// clients need; with one pool for each of a thousand resolvers they could use all of them.
 const MAX_IDLE: usize = 128;
 const MAX_IDLE_IN_POOL: usize = 32;
-/// HTTP/2 pings tell a dead connection from a quiet one within their sum.
+/// An HTTP/2 connection that doesn't answer a ping is detected as dead within the sum of these two.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
-/// HTTP/1.1 answers with more lines than this are refused by the library.
+/// The library rejects HTTP/1.1 answers with more header lines than this.
 const MAX_HEADER_LINES: usize = 512;
 
-/// A pool of connections, and what was learned of it.
+/// A connection pool and what is known about its health.
 #[derive(Clone)]
 pub(crate) struct PooledClient {
     pub(crate) http: reqwest::Client,
-    /// Keeps no connection: for a second attempt, which must not meet another that died at the same moment.
+    /// Keeps no idle connections. Used for the retry, which must not pick another connection that died at the same
+    /// moment.
     pub(crate) fresh: reqwest::Client,
     health: Arc<Health>,
     dns: HostDns,
@@ -52,13 +53,13 @@ impl PooledClient {
         self.health.speaks_http2.store(is_http2, Ordering::Relaxed);
     }
 
-    /// No connection could be made.
+    /// Records that no connection could be made.
     pub(crate) fn not_connected(&self) {
         self.dns.doubt();
     }
 
-    /// A call timed out. Over HTTP/2 the one connection that all calls share may be the cause: leave it behind, unless
-    /// answers have come over HTTP/1.1.
+    /// Records that a call timed out. With HTTP/2 all calls share one connection, which may be the cause, so the pool
+    /// is replaced, unless answers have arrived over HTTP/1.1.
     pub(crate) fn timed_out(&self) {
         if !self.health.speaks_http1.load(Ordering::Relaxed) {
             self.health.is_suspect.store(true, Ordering::Relaxed);
@@ -66,23 +67,24 @@ impl PooledClient {
     }
 }
 
-/// Connections may be shared by calls with equal keys only: the same resolver, the same certificates, and the connect timeout, which
-/// belongs to the pool in the library.
+/// Only calls with equal keys may share connections: same resolver, same certificates, and same connect timeout, which
+/// the library sets per pool.
 type PoolKey = (ResolverId, [u8; 32], Duration);
 
-/// So many pools may be replaced for a timeout one after the other, and one more in each such time. A connection that is left
-/// behind isn't always closed: where the other side lets no further stream begin, and answers pings, the library keeps it for the call
-/// that it was to make. They are not to become as many as a worker has descriptors.
+/// At most this many pools may be replaced in a row because of timeouts; one more is allowed after each `REGAINED_IN`.
+/// A replaced pool's connection isn't always closed: if the server allows no further streams but answers pings, the
+/// library keeps the connection for the call that is waiting for a stream. The limit keeps such connections from using
+/// up the worker's file descriptors.
 const REPLACEMENTS: u32 = 64;
 const REGAINED_IN: Duration = Duration::from_secs(60);
 
 struct Pool {
     client: PooledClient,
     made: Instant,
-    /// How many replacements were left when it was made.
+    /// Replacements left when this pool was made.
     left: u32,
     used: Instant,
-    /// The most calls that were under way at the same time.
+    /// The highest number of concurrent calls.
     most_calls: usize,
 }
 
@@ -91,7 +93,8 @@ impl Pool {
         Self { client, made: now, left, used: now, most_calls: 0 }
     }
 
-    /// How many replacements are left to the one that is to take its place now; `None` where it stays.
+    /// Decides whether to replace this pool: returns the number of replacements left to the new pool, or `None` to keep
+    /// this one.
     fn successor(&self, now: Instant) -> Option<u32> {
         let age = now.duration_since(self.made);
         let regained = u32::try_from(age.as_secs() / REGAINED_IN.as_secs()).unwrap_or(REPLACEMENTS);
@@ -103,16 +106,17 @@ impl Pool {
         }
     }
 
-    /// For one more call.
+    /// Returns a client for one more call.
     fn hand_out(&mut self, now: Instant) -> PooledClient {
         let client = self.client.clone();
         self.used = now;
-        // Each call holds on to its client; one more is the pool's own.
+        // Each call in flight holds a clone of the client; one more belongs to the pool itself.
         self.most_calls = self.most_calls.max(Arc::strong_count(&client.health) - 1);
         client
     }
 
-    /// How many connections may be idle in it: as many as calls have needed at a time. Over HTTP/2 they share one.
+    /// The number of connections that may be idle in this pool: as many as there were concurrent calls, or one for
+    /// HTTP/2, where calls share a connection.
     fn idle_at_most(&self) -> usize {
         let is_http2 = self.client.health.speaks_http2.load(Ordering::Relaxed);
         if is_http2 { 1 } else { self.most_calls.min(MAX_IDLE_IN_POOL) }
@@ -126,17 +130,17 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// The pool for a target, made or replaced where that is due.
+    /// Returns the pool for a target, creating or replacing it if necessary.
     ///
     /// # Errors
-    /// If the library can't make one.
+    /// If the library can't create a client.
     pub(crate) fn get(&mut self, target: &Target, now: Instant) -> reqwest::Result<PooledClient> {
         let key = (target.id(), target.tls_digest(), target.connect_timeout());
         let mut pool = match self.pools.remove(&key) {
             None => Pool::new(self.make(target)?, now, REPLACEMENTS),
             Some(pool) => match pool.successor(now) {
                 None => pool,
-                // Calls that are under way hold on to the old pool until they end.
+                // Calls in flight keep the old pool alive until they end.
                 Some(left) => Pool::new(self.make(target)?, now, left),
             },
         };
@@ -160,7 +164,8 @@ impl Clients {
         })
     }
 
-    /// Drops the pools that were used least recently, and their idle connections with them, until few enough can be idle.
+    /// Drops the least recently used pools, together with their idle connections, until the limit on idle connections
+    /// is met.
     fn make_room_for(&mut self, pool: &Pool) {
         let mut idle = pool.idle_at_most() + self.pools.values().map(Pool::idle_at_most).sum::<usize>();
         while idle > MAX_IDLE {
@@ -173,7 +178,7 @@ impl Clients {
 
 fn configure(target: &Target, dns: HostDns) -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder()
-        // Given also where the scheme is http: the library would else look for the system's roots here, in the worker.
+        // Set even for http: without it the library would load the system's root certificates here, in the worker.
         .tls_backend_preconfigured(target.tls().clone())
         .dns_resolver(dns)
         .connect_timeout(target.connect_timeout())

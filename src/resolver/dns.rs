@@ -1,8 +1,8 @@
-//! Addresses of hosts, as the machine knows them: `getaddrinfo` is asked with the hints that nginx's own `proxy_pass` gives
-//! it, so the hosts file, `nsswitch.conf`, search lists and the order of name servers count as they do everywhere else.
+//! Host name resolution with `getaddrinfo`, using the same hints as nginx's own `proxy_pass`. The hosts file,
+//! `nsswitch.conf`, search lists and the order of name servers therefore apply as everywhere else on the machine.
 //!
-//! `getaddrinfo` blocks, for half a minute where name servers are silent, and nothing ends it early. So each look-up has a
-//! thread of its own that nobody waits for, and there is one look-up for a name at a time.
+//! `getaddrinfo` blocks, for up to half a minute if name servers don't respond, and can't be cancelled. So each look-up
+//! runs on its own detached thread, and there is at most one look-up per name at a time.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -20,20 +20,20 @@ use tokio::time::{Instant, timeout};
 
 use super::shortage::is_shortage;
 
-/// How long an answer is used before the name is looked up again. `getaddrinfo` doesn't tell how long it may be used.
+/// How long a result is used before the name is looked up again. `getaddrinfo` doesn't return a TTL.
 const REMEMBER: Duration = Duration::from_secs(5);
-/// The same for a failure, which is to end soon after the name can be found.
+/// The same for a failure; short, so that it clears soon after the name becomes resolvable.
 const REMEMBER_FAILURE: Duration = Duration::from_secs(1);
-/// A new look-up has this much time before the addresses found earlier are used in its place.
+/// How long to wait for a new look-up before using the addresses found earlier.
 const PREFER_NEW: Duration = Duration::from_millis(100);
-/// A connection couldn't be made: then an answer of this age is old, for the host may have moved.
+/// After a failed connection, a result older than this is looked up again, since the host may have moved.
 const RECHECK: Duration = Duration::from_millis(100);
-/// Addresses found earlier are used for this long where name servers don't answer: for as long as a connection is kept.
+/// How long addresses found earlier are used if name servers don't respond: as long as a connection pool is kept.
 pub(super) const KEEP_OLD: Duration = Duration::from_secs(300);
-/// Each look-up under way has a thread and a socket. Many can only be under way where name servers of many names are silent;
-/// they must not take all descriptors of the worker.
+/// Limits concurrent look-ups, each of which holds a thread and a socket. Many look-ups are in progress only if the
+/// name servers of many names don't respond; they must not use all of the worker's file descriptors.
 const MAX_LOOK_UPS: usize = 256;
-/// Why there is no address to connect to. The host is named, for the URL may have another name.
+/// Why there is no address to connect to. Includes the host, because the URL may contain a different name.
 #[derive(Clone, Debug, Error)]
 #[error("no address of \"{host}\": {why}")]
 pub(crate) struct NoAddress {
@@ -42,7 +42,7 @@ pub(crate) struct NoAddress {
 }
 
 impl NoAddress {
-    /// Whether it is for want of something that this machine has too little of.
+    /// Whether the cause is a lack of local resources.
     pub(crate) fn is_shortage(&self) -> bool {
         matches!(self.why, Why::Shortage(_))
     }
@@ -50,10 +50,10 @@ impl NoAddress {
 
 #[derive(Clone, Debug, Error)]
 enum Why {
-    /// The C library's own words.
+    /// The C library's message.
     #[error("{words}")]
     NotFound { words: String, is_final: bool },
-    /// Of threads, descriptors or memory.
+    /// Out of threads, descriptors or memory.
     #[error("{0}")]
     Shortage(Arc<io::Error>),
     #[error("{MAX_LOOK_UPS} names are being looked up, and their name servers don't answer")]
@@ -64,7 +64,7 @@ enum Why {
     Lost,
 }
 
-/// Addresses of a host, and when the machine said so.
+/// A host's addresses and when they were resolved.
 #[derive(Clone)]
 struct Addresses {
     said: Instant,
@@ -73,27 +73,27 @@ struct Addresses {
 
 type Found = Result<Addresses, Why>;
 
-/// How a look-up ended, and when.
+/// The result of a finished look-up and when it finished.
 struct Ended {
     at: Instant,
     found: Found,
 }
 
-/// What is known of a name.
+/// What is known about a name.
 struct Known {
-    /// The latest look-up: `None` while it is under way.
+    /// The latest look-up; `None` while it is in progress.
     latest: watch::Receiver<Option<Ended>>,
-    /// What was found before it.
+    /// The result before the latest look-up.
     before: Option<Addresses>,
-    /// No connection could be made to what it found.
+    /// Set if connecting to the addresses found failed.
     is_doubted: bool,
 }
 
-/// The names that a worker has looked up: as many as are configured.
+/// The names that a worker has looked up. Bounded by the number of configured names.
 #[derive(Clone, Default)]
 pub(crate) struct Names {
     known: Arc<Mutex<HashMap<Arc<str>, Known>>>,
-    /// Each look-up that is under way holds a clone.
+    /// Cloned by each look-up in progress, to count them.
     under_way: Arc<()>,
 }
 
@@ -113,7 +113,7 @@ impl Names {
         found.map(|addresses| addresses.list)
     }
 
-    /// The look-up to wait for, and the addresses to use where it takes long.
+    /// The look-up to wait for, and the addresses to use if it takes too long.
     fn look_up(&self, host: &Arc<str>, now: Instant) -> (watch::Receiver<Option<Ended>>, Option<Addresses>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let earlier = match known.get(host) {
@@ -136,7 +136,7 @@ impl Names {
         let (end, latest) = watch::channel(None);
         let thread = Builder::new().name("authgear names".into()).spawn(move || {
             let found = ask_the_machine(&host);
-            // Without an answer what was known before still holds.
+            // If there was no definite answer, the earlier result remains valid.
             let found = match (found, earlier) {
                 (Err(Why::NotFound { is_final: false, .. }), Some(earlier)) => Ok(earlier),
                 (found, _) => found,
@@ -156,7 +156,7 @@ fn ended(found: Found) -> watch::Receiver<Option<Ended>> {
 }
 
 impl Known {
-    /// Whether there is no need of a new look-up.
+    /// Whether no new look-up is needed.
     fn is_current(&self, now: Instant) -> bool {
         match &*self.latest.borrow() {
             Some(Ended { at, found }) => {
@@ -167,17 +167,17 @@ impl Known {
                 };
                 now.saturating_duration_since(*at) < time
             }
-            // One whose thread has ended without a word is not under way.
+            // If the thread has ended without sending a result, the look-up is no longer in progress.
             None => self.latest.has_changed().is_ok(),
         }
     }
 
-    /// Addresses of before this look-up, where they may still be used.
+    /// Addresses from before this look-up, if they are recent enough to use.
     fn usable(&self, now: Instant) -> Option<Addresses> {
         self.before.clone().filter(|addresses| now.saturating_duration_since(addresses.said) < KEEP_OLD)
     }
 
-    /// What a look-up after this one can fall back on.
+    /// The fallback for the next look-up.
     fn found(&self, now: Instant) -> Option<Addresses> {
         let latest = match &*self.latest.borrow() {
             Some(Ended { found, .. }) => found.as_ref().ok().cloned(),
@@ -187,7 +187,7 @@ impl Known {
     }
 }
 
-/// As nginx's `ngx_inet_resolve_host` asks.
+/// Calls `getaddrinfo` in the same way as nginx's `ngx_inet_resolve_host`.
 fn ask_the_machine(host: &str) -> Found {
     let hints = AddrInfoHints {
         flags: libc::AI_ADDRCONFIG,
@@ -195,7 +195,7 @@ fn ask_the_machine(host: &str) -> Found {
         ..AddrInfoHints::default()
     };
     match getaddrinfo(Some(host), None, Some(hints)) {
-        // An address of another family is no error: it is passed over.
+        // Addresses of other families are skipped, not treated as errors.
         Ok(found) => {
             let list = found.flatten().map(|info| info.sockaddr).collect();
             Ok(Addresses { said: Instant::now(), list })
@@ -205,7 +205,8 @@ fn ask_the_machine(host: &str) -> Found {
 }
 
 fn why(error: LookupError) -> Why {
-    // Without a descriptor the C library finds neither files nor name servers, and says no more than that it found nothing.
+    // Without a free descriptor the C library can neither read files nor query name servers, and just reports that it
+    // found nothing.
     if let Some(shortage) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).err().filter(is_shortage) {
         return Why::Shortage(shortage.into());
     }
@@ -219,8 +220,8 @@ fn why(error: LookupError) -> Why {
     Why::NotFound { words: words.to_owned(), is_final }
 }
 
-/// Finds the addresses of one host, whatever name the client library asks for: with `authgear_ssl_name` the URL has the
-/// name that TLS goes by.
+/// Resolves a fixed host, regardless of the name that the client library asks for: with `authgear_ssl_name`, the URL
+/// contains the TLS name instead.
 #[derive(Clone)]
 pub(crate) struct HostDns {
     host: Arc<str>,
@@ -232,7 +233,7 @@ impl HostDns {
         Self { host: host.into(), names: names.clone() }
     }
 
-    /// No connection could be made to the addresses of this host.
+    /// Records that connecting to the addresses of this host failed.
     pub(crate) fn doubt(&self) {
         let mut known = self.names.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(name) = known.get_mut(&self.host) {
@@ -258,24 +259,24 @@ impl Resolve for HostDns {
     }
 }
 
-/// The address that a host is, if it is no name. Port 0 is replaced by the URL's.
+/// Parses the host as an IP address. The library replaces port 0 by the URL's port.
 fn literal(host: &str) -> Option<SocketAddr> {
     host.trim_matches(['[', ']']).parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, 0))
 }
 
-/// Addresses that the machine has no route to are left out. Else the error of an attempt at one would stand for the error of
-/// another address, which tells more; and "can't assign requested address" would read as if all ports were in use.
+/// Removes addresses that the machine has no route to. Otherwise the error for one of them could hide the more useful
+/// error for another address, and "can't assign requested address" would look as if all ports were in use.
 fn reachable(addresses: &[SocketAddr]) -> Result<Vec<SocketAddr>, Why> {
     let reachable: Vec<_> = addresses.iter().copied().filter(has_route).collect();
     if reachable.is_empty() { Err(Why::NoRoute) } else { Ok(reachable) }
 }
 
-/// Whether a host is an address that the machine has no route to.
+/// Whether the host is an IP address that the machine has no route to.
 pub(crate) fn is_unreachable(host: &str) -> bool {
     literal(host).is_some_and(|address| !has_route(&address))
 }
 
-/// By a connect of a UDP socket, which sends nothing. It takes no port of TCP, so ports in use don't matter to it.
+/// Checks by connecting a UDP socket, which sends nothing. It uses no TCP port, so exhausted TCP ports don't affect it.
 fn has_route(address: &SocketAddr) -> bool {
     let any: IpAddr =
         if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };

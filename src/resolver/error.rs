@@ -1,4 +1,4 @@
-//! Why a call to the resolver came to nothing.
+//! Why a call to the resolver failed.
 
 use std::error::Error as StdError;
 use std::io;
@@ -10,7 +10,8 @@ use super::shortage::is_shortage;
 use crate::breaker::Evidence;
 use crate::session::answer::AnswerError;
 
-/// Texts are for the error log: the kind, and the last cause that the client library names. Never a header's value.
+/// The messages are written to the error log: the kind of error and the innermost cause that the client library
+/// reports. They never contain header values.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ResolveError {
     #[error("connect failed: {0}")]
@@ -25,14 +26,14 @@ pub enum ResolveError {
     Answer(#[from] AnswerError),
     #[error("unexpected answer: {0}")]
     Protocol(String),
-    /// This machine is out of something. A client may have brought that about, so it says nothing of the resolver.
+    /// This machine has run out of a resource. Clients can cause that, so it is no evidence about the resolver.
     #[error("no connection can be made: {0}")]
     Exhausted(String),
     #[error("too many calls are in flight")]
     Overload,
     #[error("it has failed before")]
     Breaker {
-        /// Whether a status of 500 is among the failures before.
+        /// Whether one of the earlier failures was a status of 500.
         after_500: bool,
     },
     #[error("internal error: {0}")]
@@ -45,22 +46,24 @@ impl ResolveError {
         matches!(self, Self::Timeout | Self::ConnectTimeout)
     }
 
-    /// Whether there was no connection, and not for this machine's sake.
+    /// Whether no connection could be made, for a reason other than a lack of local resources.
     #[must_use]
     pub fn is_connect(&self) -> bool {
         matches!(self, Self::Connect(_) | Self::ConnectTimeout)
     }
 
-    /// Whether the resolver is what failed: then an old answer is better than none. Failures that a client can cause by itself
-    /// don't count; those that something in front of the resolver causes for a client can't be told apart.
+    /// Whether a stale answer may be used instead, because the resolver itself has failed. Failures that a client can
+    /// cause directly don't count; failures that a proxy in front of the resolver causes on behalf of a client can't be
+    /// distinguished.
     ///
-    /// Authgear locks a session while it resolves it, and answers 500 if it can't get the lock: a client can cause that, with
-    /// calls for a session that lives. If this one is the request's only credential (`is_single`) the old answer is about that
-    /// session. Beside another one it may be about a session that has ended, which must not live on by the lock of the other. The
-    /// same client can open the breaker by such calls, so a 500 among the failures that opened it counts like a 500.
+    /// Authgear locks a session while it resolves it, and answers 500 if it can't get the lock. A client can cause
+    /// that, with calls for a live session. If that session is the request's only credential (`is_single`), the stale
+    /// answer is about the same session. If there is another credential, the stale answer may be about a session that
+    /// has ended, and the lock of the live one must not keep it alive. By such calls the same client can also open the
+    /// breaker, so a breaker opened after a 500 is treated like a 500.
     ///
-    /// Overload allows it: calls for sessions with an old answer have a bound of their own, which takes as many such
-    /// answers to fill, whatever credentials they are for, and a user has few of them.
+    /// `Overload` allows a stale answer: calls for sessions with a stale answer have a separate limit, and filling it
+    /// takes as many stale answers, whatever their credentials are. A single user has only a few.
     #[must_use]
     pub fn allows_stale(&self, is_single: bool) -> bool {
         match self {
@@ -73,28 +76,29 @@ impl ResolveError {
         }
     }
 
-    /// What it says about the resolver.
+    /// What the error indicates about the resolver.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
         match self {
             Self::Connect(_) | Self::Timeout | Self::ConnectTimeout | Self::Closed(_) => Evidence::Failure,
             Self::Answer(AnswerError::Status(500)) => Evidence::Error500,
             Self::Answer(answer) if answer.is_server_failure() => Evidence::Failure,
-            // 429: a limit before the resolver answers, about the client or about nginx, and it does so even if the resolver is
-            // down. As a failure it would let clients that reach a limit shut others out; as a success, let them close the breaker.
+            // 429 is a rate limit in front of the resolver, for the client or for nginx, and is sent even if the
+            // resolver is down. If it counted as a failure, clients that hit a limit could lock out others; if it
+            // counted as a success, they could close the breaker.
             Self::Answer(AnswerError::Status(429)) => Evidence::None,
             Self::Answer(_) | Self::Protocol(_) => Evidence::Success,
             Self::Exhausted(_) | Self::Overload | Self::Breaker { .. } | Self::Internal(_) => Evidence::None,
         }
     }
 
-    /// Whether there was no call.
+    /// Whether no call was made.
     #[must_use]
     pub fn is_without_call(&self) -> bool {
         matches!(self, Self::Overload | Self::Breaker { .. })
     }
 
-    /// The word that `$authgear_reason` has for it.
+    /// The value of `$authgear_reason`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -110,8 +114,8 @@ impl ResolveError {
     }
 }
 
-/// A try that failed, and whether another one may help: the connection couldn't be made, or it ended before the head of
-/// an answer was complete. Resolving is a GET without content, so it may be sent again (RFC 9110 §9.2.2).
+/// A failed attempt and whether a retry may help: the connection couldn't be made, or it ended before the response head
+/// was complete. Resolving is a GET without content, so it may be sent again (RFC 9110 §9.2.2).
 pub(crate) struct Failure {
     pub(crate) error: ResolveError,
     pub(crate) may_retry: bool,
@@ -122,7 +126,7 @@ impl Failure {
         Self { error, may_retry: false }
     }
 
-    /// What went wrong before there was a head of an answer of this host's.
+    /// Classifies an error that occurred before a complete response head from `host`.
     pub(crate) fn before_answer(error: &reqwest::Error, host: &str) -> Self {
         let cause = root_cause(error);
         if error.is_connect() {
@@ -132,12 +136,12 @@ impl Failure {
             return Self::final_(ResolveError::Protocol(cause));
         }
         match find::<h2::Error>(error) {
-            // The resolver breaks HTTP/2's rules, as the library found. Where that ends the connection it may have been with the
-            // answer to another call.
+            // The library found that the resolver violates the HTTP/2 protocol. If that ended the whole connection, the
+            // cause may have been the answer to another call.
             Some(http2) if http2.is_library() => {
                 Self { error: ResolveError::Protocol(cause), may_retry: http2.is_go_away() }
             }
-            // The resolver ends the one stream, and not for having no time for it.
+            // The resolver reset just this stream, and not because it refused to process it.
             Some(http2) if http2.is_reset() && http2.reason() != Some(h2::Reason::REFUSED_STREAM) => {
                 Self::final_(ResolveError::Closed(cause))
             }
@@ -145,7 +149,7 @@ impl Failure {
         }
     }
 
-    /// What went wrong after the head: the answer had begun, so there is no second try.
+    /// Classifies an error after the head. The response had already begun, so there is no retry.
     pub(crate) fn in_body(error: &reqwest::Error) -> Self {
         Self::final_(ResolveError::Closed(root_cause(error)))
     }
@@ -154,7 +158,8 @@ impl Failure {
 fn not_connected(error: &reqwest::Error, cause: String, host: &str) -> ResolveError {
     let is_own = match find::<NoAddress>(error) {
         Some(no_address) => no_address.is_shortage(),
-        // Where there is no route to the host the system's error is the same as where no port is left; `dns` sees to names.
+        // If there is no route to the host, the system's error is the same as if no port is free. `dns` handles this
+        // for names.
         None => find::<io::Error>(error).is_some_and(is_shortage) && !dns::is_unreachable(host),
     };
     if is_own {
@@ -166,7 +171,7 @@ fn not_connected(error: &reqwest::Error, cause: String, host: &str) -> ResolveEr
     }
 }
 
-/// The innermost error names what happened; the ones around it say in which layer.
+/// The innermost error describes what happened; the outer errors only name the layer.
 fn root_cause(error: &reqwest::Error) -> String {
     if let Some(http2) = find::<h2::Error>(error) {
         return http2_cause(http2);
@@ -181,7 +186,7 @@ fn root_cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// The library's own text has the other side's debug data, and that may quote the request (RFC 9113 §6.8).
+/// The library's own message includes the peer's debug data, which may quote the request (RFC 9113 §6.8).
 fn http2_cause(error: &h2::Error) -> String {
     match (error.get_io(), error.reason()) {
         (Some(io), _) => io.to_string(),
@@ -197,7 +202,7 @@ fn http2_cause(error: &h2::Error) -> String {
 fn find<E: StdError + 'static>(error: &reqwest::Error) -> Option<&E> {
     let mut next: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(cause) = next {
-        // An io::Error doesn't name what it wraps as its source.
+        // An `io::Error` doesn't return the error it wraps as its `source`.
         let wrapped = cause.downcast_ref::<io::Error>().and_then(|io| io.get_ref()?.downcast_ref());
         if let Some(found) = cause.downcast_ref().or(wrapped) {
             return Some(found);

@@ -1,4 +1,4 @@
-//! What the resolver is asked: the credentials, and the little else of the client's request that it may see.
+//! The request to the resolver: the credentials and the few other parts of the client's request that are passed on.
 
 use std::net::IpAddr;
 
@@ -7,11 +7,11 @@ use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderVal
 use super::target::Target;
 use crate::credentials::Credentials;
 
-/// A longer line of the client's is left out, so that no client can make the call fail.
+/// Longer header values from the client are omitted, so that no client can make the call fail.
 const MAX_LINE: usize = 512;
 
-/// The client's headers of which the first line goes along: Authgear keeps the agent in the user's list of sessions,
-/// the others tie its log to ours.
+/// Client headers whose first line is passed on. Authgear shows the user agent in the user's list of sessions; the
+/// others correlate its logs with ours.
 static PASSED: [HeaderName; 4] = [
     USER_AGENT,
     HeaderName::from_static("traceparent"),
@@ -19,16 +19,16 @@ static PASSED: [HeaderName; 4] = [
     HeaderName::from_static("x-request-id"),
 ];
 
-/// One question, in owned memory: it crosses to the resolver's thread.
+/// A request to the resolver. It owns its data because it is sent to the resolver thread.
 pub struct Question {
     pub credentials: Credentials,
-    /// The client's address as nginx sees it; `None` if it has none, behind a Unix domain socket.
+    /// The client's address as nginx sees it; `None` for a client on a Unix domain socket.
     pub client: Option<IpAddr>,
     passed: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Question {
-    /// Picks what goes along from the request's header lines (name and value each).
+    /// Selects the headers to pass on from the request's header lines (name and value).
     pub fn new<'a>(
         credentials: Credentials,
         client: Option<IpAddr>,
@@ -45,9 +45,9 @@ impl Question {
         Self { credentials, client, passed: passed.collect() }
     }
 
-    /// The whole header section but for what the client library adds to every request (`Accept`).
+    /// The complete header section, except for what the client library adds to each request (`Accept`).
     ///
-    /// `None` if a value can't be sent, which the reading of credentials rules out.
+    /// Returns `None` if a value can't be sent; parsing the credentials rules that out.
     #[must_use]
     pub fn headers(&self, target: &Target) -> Option<HeaderMap> {
         let origin = target.origin();
@@ -72,7 +72,7 @@ impl Question {
     }
 }
 
-/// Marked so that HTTP/2 keeps it out of its compression table, and the library out of its logs.
+/// Marks the value as sensitive: HTTP/2 then keeps it out of its compression table, and the library out of its logs.
 fn secret(value: &[u8]) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_bytes(value).ok()?;
     value.set_sensitive(true);

@@ -1,14 +1,15 @@
-//! The outcome of a call as bytes, for the workers that follow it through a claim.
+//! Serializes the outcome of a call for workers that wait for it through a claim.
 //!
-//! Its texts and the resolver's cookies stay behind: followers log no failure, and a cookie is for one client.
+//! Error messages and the resolver's cookies are not included: waiting workers don't log failures, and cookies are
+//! meant for one client.
 //!
 //! ```text
-//! VERSION, kind of outcome, then what that kind has:
-//!   resolved  max_age, the stamp if there is one, the resolution
+//! VERSION, kind of outcome, then depending on the kind:
+//!   resolved  max_age, optional stamp, resolution
 //!   refused   status, then for each challenge: length, line
 //!   status    status
 //! ```
-//! Numbers are little-endian. What may be absent has a 0 or 1 before it.
+//! Numbers are little-endian. Optional values are preceded by a byte that is 0 or 1.
 
 use http::HeaderValue;
 
@@ -18,7 +19,7 @@ use crate::freshness::{Kind, Stamp};
 use crate::session::answer::{Answer, AnswerError, Finding, Refusal};
 use crate::session::{Resolution, codec};
 
-/// A worker that ran on through an upgrade of the module may read what a new one wrote.
+/// A worker that keeps running during an upgrade of the module may read what a newer one wrote.
 const VERSION: u8 = 1;
 
 const RESOLVED: u8 = 1;
@@ -37,7 +38,7 @@ const BREAKER: u8 = 13;
 
 const ELSEWHERE: &str = "as told by another worker";
 
-/// The bytes of an outcome. `stamp` is the one that a resolution is kept with; nothing else has one.
+/// Encodes an outcome. `stamp` is the one stored with a resolution; other outcomes have none.
 #[must_use]
 pub fn encode(outcome: &Outcome, stamp: Option<&Stamp>) -> Vec<u8> {
     let mut out = vec![VERSION];
@@ -55,7 +56,7 @@ pub fn encode(outcome: &Outcome, stamp: Option<&Stamp>) -> Vec<u8> {
             out.push(REFUSED);
             out.extend(refusal.status.to_le_bytes());
             for line in &refusal.challenges {
-                // A length that u32 doesn't hold is beyond what an answer may weigh, and isn't decoded.
+                // A length beyond u32 exceeds the size limit for answers, and is rejected when decoding.
                 out.extend(u32::try_from(line.len()).unwrap_or(u32::MAX).to_le_bytes());
                 out.extend_from_slice(line);
             }
@@ -70,7 +71,8 @@ pub fn encode(outcome: &Outcome, stamp: Option<&Stamp>) -> Vec<u8> {
     out
 }
 
-/// The outcome that these bytes are the encoding of, texts and cookies apart, and its stamp. `None` for any others.
+/// Decodes an outcome, without messages and cookies, and its stamp. Returns `None` for anything that `encode` doesn't
+/// produce.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Option<(Outcome, Option<Stamp>)> {
     let [VERSION, kind, rest @ ..] = bytes else { return None };
@@ -86,7 +88,7 @@ pub fn decode(bytes: &[u8]) -> Option<(Outcome, Option<Stamp>)> {
     }
 }
 
-/// The kind of an error, which is all that is told of it but for a status.
+/// The code for an error's kind. Apart from a status, nothing else of the error is encoded.
 fn code(error: &ResolveError) -> u8 {
     match error {
         ResolveError::Connect(_) => CONNECT,
@@ -114,7 +116,7 @@ fn error(code: u8) -> Option<ResolveError> {
         OVERLOAD => ResolveError::Overload,
         INTERNAL => ResolveError::Internal(ELSEWHERE),
         EXHAUSTED => ResolveError::Exhausted(String::new()),
-        // Not told, as no call ends so.
+        // `after_500` isn't encoded, since no call ends with this error.
         BREAKER => ResolveError::Breaker { after_500: true },
         _ => return None,
     })
@@ -128,14 +130,14 @@ fn resolved(mut rest: &[u8]) -> Option<(Outcome, Option<Stamp>)> {
     let max_age = take_option(&mut rest, take_u64)?;
     let times = take_option(&mut rest, |rest| Some((take_u64(rest)?, take_u64(rest)?)))?;
     let resolution = codec::decode(rest)?;
-    // What the stamp is the stamp of says what its kind is; that can't be told differently.
+    // The kind follows from the resolution, so the two can't contradict each other.
     let kind = match resolution {
         Resolution::None => Kind::None,
         Resolution::Invalid(_) => Kind::Invalid,
         Resolution::Valid(_) => Kind::Valid,
     };
     let stamp = times.map(|(asked, until)| Stamp { kind, asked, until });
-    // One that nobody may have again ends where it begins.
+    // The stamp of an answer that may not be reused has `until == asked`.
     if stamp.is_some_and(|stamp| stamp.until < stamp.asked) {
         return None;
     }
@@ -148,7 +150,7 @@ fn refusal(rest: &[u8]) -> Option<Refusal> {
     let mut challenges = Vec::new();
     while let Some((len, after)) = rest.split_first_chunk() {
         let (line, after) = after.split_at_checked(usize::try_from(u32::from_le_bytes(*len)).ok()?)?;
-        // Clients get these lines: no byte that would end one.
+        // These lines are sent to clients, so they must not contain a line break.
         HeaderValue::from_bytes(line).ok()?;
         challenges.push(line.to_vec());
         rest = after;
@@ -163,7 +165,7 @@ fn put_option<T>(value: Option<&T>, out: &mut Vec<u8>, put: impl FnOnce(&T, &mut
     }
 }
 
-/// `None` where there is not even the word that it is absent.
+/// Returns `None` if even the presence byte is missing or invalid.
 fn take_option<T>(rest: &mut &[u8], take: impl FnOnce(&mut &[u8]) -> Option<T>) -> Option<Option<T>> {
     let (present, after) = rest.split_first()?;
     *rest = after;

@@ -1,4 +1,4 @@
-//! Which resolver is asked, as whom, and over what kind of connection.
+//! Which resolver is called, for which origin, and over what kind of connection.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use super::tls::{self, CertificateChain, PrivateKey, Roots, TlsError};
 use crate::cache_key::{KeyMaker, ResolverId, Secret};
 use crate::endpoint::{Endpoint, Origin};
 
-/// How TLS to the resolver is done.
+/// TLS settings for connections to the resolver.
 pub struct TlsTarget {
-    /// `None`: the certificate is not verified.
+    /// `None`: the server's certificate is not verified.
     pub roots: Option<Roots>,
     pub identity: Option<(CertificateChain, PrivateKey)>,
-    /// The name to ask for and to verify; the endpoint's host if `None`.
+    /// The name for SNI and certificate verification; if `None`, the endpoint's host.
     pub name: Option<String>,
 }
 
-/// A resolver. Answers of two targets are never mixed unless their ids are equal.
+/// A resolver. Two targets share answers only if their ids are equal.
 pub struct Target {
     id: ResolverId,
     keys: OnceLock<KeyMaker>,
@@ -35,7 +35,7 @@ pub struct Target {
 
 impl Target {
     /// # Errors
-    /// If the certificate and its key can't be used.
+    /// If the client certificate and its key can't be used.
     pub fn new(
         endpoint: &Endpoint,
         origin: Option<&Origin>,
@@ -48,7 +48,7 @@ impl Target {
         let dial_host = url.host_str().unwrap_or_default().to_owned();
         let tls = tls.unwrap_or(TlsTarget { roots: None, identity: None, name: None });
         if let Some(name) = &tls.name {
-            // The client library takes the name for SNI and for the certificate from the URL; see `dns`.
+            // The client library takes the name for SNI and certificate verification from the URL; see `dns`.
             url.set_host(Some(name)).map_err(|_| TlsError::Name)?;
         }
         let id = identify(endpoint, &origin, cookie_prefix, &tls);
@@ -70,31 +70,31 @@ impl Target {
         })
     }
 
-    /// What an answer's meaning depends on besides the credentials.
+    /// Identifies everything besides the credentials that an answer depends on.
     #[must_use]
     pub fn id(&self) -> ResolverId {
         self.id
     }
 
-    /// What keys are made with, bound to this resolver. The secret is the same in every call.
+    /// The key maker for this resolver. Every call must pass the same secret.
     #[must_use]
     pub fn keys(&self, secret: &Secret) -> &KeyMaker {
         self.keys.get_or_init(|| KeyMaker::new(secret, &self.id))
     }
 
-    /// The resolver as it is configured.
+    /// The resolver as configured.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// The URL to give to the client library: the endpoint's, with the name that TLS goes by.
+    /// The URL for the client library: the endpoint's, but with the TLS name as host.
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The host whose addresses are connected to: the endpoint's, whatever name TLS goes by.
+    /// The host to connect to: the endpoint's, regardless of the TLS name.
     #[must_use]
     pub fn dial_host(&self) -> &str {
         &self.dial_host
@@ -120,14 +120,14 @@ impl Target {
         &self.tls
     }
 
-    /// Tells apart the certificates that connections are made with: those that are trusted, and the client's own.
+    /// A digest of the certificates that connections use: the trusted ones and the client's own.
     #[must_use]
     pub fn tls_digest(&self) -> [u8; 32] {
         self.tls_digest
     }
 
-    /// Whether the `Host` to send is another than the URL's. HTTP/2 is out then: servers refuse a request whose `Host`
-    /// differs from its `:authority`.
+    /// Whether the `Host` to send differs from the URL's. HTTP/2 can't be used then: servers reject a request whose
+    /// `Host` differs from its `:authority`.
     #[must_use]
     pub fn needs_host_header(&self) -> bool {
         authority(&self.url) != self.origin.authority
@@ -138,10 +138,11 @@ fn authority(url: &Url) -> &str {
     &url[url::Position::BeforeHost..url::Position::AfterPort]
 }
 
-/// Of TLS, what the configuration says about whom to believe. Certificates that are replaced under the same configuration leave
-/// answers as good as they were: the roots of a system change with its updates, and a client certificate is renewed in its
-/// file. So the system's roots are one word here, and a client certificate is the path of its file, which still keeps two of
-/// them in one configuration apart. A file of roots is named to say whom to believe, and counts by its certificates.
+/// The id includes what the configuration says about trust, not the certificates themselves. Replacing certificates
+/// under the same configuration doesn't invalidate answers: the system's roots change with updates, and client
+/// certificates are renewed in place. So the system's roots are represented by a fixed word, and a client certificate
+/// by its file's path, which still distinguishes two certificates in one configuration. A file of roots is configured
+/// in order to say whom to trust, so its certificates are included.
 fn identify(endpoint: &Endpoint, origin: &Origin, cookie_prefix: &str, tls: &TlsTarget) -> ResolverId {
     let roots = tls.roots.as_ref().map_or(&b"unverified"[..], |roots| roots.configured());
     let identity = tls.identity.as_ref().map_or("", |(chain, _)| chain.path());
@@ -158,7 +159,7 @@ fn identify(endpoint: &Endpoint, origin: &Origin, cookie_prefix: &str, tls: &Tls
 
 fn digest(tls: &TlsTarget) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
-    // Digests of one length, or nothing.
+    // Both are digests of a fixed length, or zeros.
     hasher.update(tls.roots.as_ref().map_or(&[0; 32], |roots| roots.digest()));
     hasher.update(tls.identity.as_ref().map_or(&[0; 32], |(chain, _)| chain.digest()));
     *hasher.finalize().as_bytes()

@@ -1,4 +1,4 @@
-//! The thread that runs the calls: one per worker, with a tokio runtime of its own.
+//! The thread that runs the calls: one per worker, with its own tokio runtime.
 
 use std::cell::RefCell;
 use std::io;
@@ -17,11 +17,11 @@ use super::call::perform;
 use super::clients::Clients;
 use super::error::ResolveError;
 
-/// Called with each job, on the thread.
+/// Called on the thread for each job.
 #[cfg(feature = "fault-injection")]
 pub static FAULT: std::sync::OnceLock<fn()> = std::sync::OnceLock::new();
 
-/// A handle on the thread. The number of jobs in it is bounded by whoever submits them.
+/// A handle to the thread. The submitter bounds the number of jobs.
 pub struct ResolverThread {
     jobs: UnboundedSender<Job>,
     ended: std::sync::mpsc::Receiver<()>,
@@ -29,10 +29,10 @@ pub struct ResolverThread {
 }
 
 impl ResolverThread {
-    /// Starts the thread; only after the fork that makes the worker, for a fork takes no thread along.
+    /// Starts the thread. Call it only after the worker has been forked, since threads don't survive a fork.
     ///
     /// # Errors
-    /// If the system gives no thread, or no epoll instance.
+    /// If the system can't create a thread or an epoll instance.
     pub fn start() -> io::Result<Self> {
         let (jobs, queue) = unbounded_channel();
         let (end, ended) = sync_channel(1);
@@ -41,20 +41,20 @@ impl ResolverThread {
         Ok(Self { jobs, ended, thread })
     }
 
-    /// Takes a job. One that it takes and doesn't come to is completed as an internal error by its lease.
+    /// Submits a job. If an accepted job is never run, its lease completes it with an internal error.
     ///
     /// # Errors
-    /// The thread has ended, by a panic; here is the job.
+    /// If the thread has ended because of a panic. The error contains the job.
     #[allow(clippy::result_large_err, reason = "a job isn't copied more often for it")]
     pub fn submit(&self, job: Job) -> Result<(), Job> {
         self.jobs.send(job).map_err(|refused| refused.0)
     }
 
-    /// Ends the thread and waits for it, no longer than the deadline. Calls in it are dropped.
+    /// Ends the thread and waits for it up to the deadline. Its calls are dropped.
     pub fn stop(self, deadline: Duration) {
         drop(self.jobs);
         if self.ended.recv_timeout(deadline) != Err(RecvTimeoutError::Timeout) {
-            // It is past its last instruction of ours, so this doesn't wait.
+            // The thread has finished all of our code, so this doesn't block.
             let _ = self.thread.join();
         }
     }
@@ -62,12 +62,12 @@ impl ResolverThread {
 
 fn run(runtime: runtime::Runtime, queue: UnboundedReceiver<Job>, end: &SyncSender<()>) {
     runtime.block_on(LocalSet::new().run_until(serve(queue)));
-    // Without waiting for anything: tasks are dropped, and their leases complete their flights.
+    // Doesn't wait: tasks are dropped, and their leases complete their flights.
     runtime.shutdown_background();
     let _ = end.try_send(());
 }
 
-/// Makes a task of each job. Nothing else is done here: tokio contains the panic of a task, and one here would end the
+/// Spawns a task for each job and does nothing else: tokio catches a panic in a task, but a panic here would end the
 /// thread.
 async fn serve(mut queue: UnboundedReceiver<Job>) {
     let clients = Rc::new(RefCell::new(Clients::default()));
@@ -81,7 +81,8 @@ async fn serve(mut queue: UnboundedReceiver<Job>) {
     }
 }
 
-/// Declared after a job, and so dropped before it: whoever hears that its call has failed with the thread finds the queue closed.
+/// Declared after the job and therefore dropped first: when the job's call is reported as failed, the queue is already
+/// closed.
 struct ClosedByPanic<'a>(&'a mut UnboundedReceiver<Job>);
 
 impl Drop for ClosedByPanic<'_> {

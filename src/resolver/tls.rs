@@ -1,5 +1,5 @@
-//! TLS to the resolver: what is trusted, who we are. Read and checked by the master at configuration time, while it
-//! still has its privileges.
+//! TLS to the resolver: trusted certificates and our own client certificate. The master process reads and checks them
+//! while it parses the configuration and still has its privileges.
 
 mod der;
 mod p521;
@@ -44,18 +44,18 @@ pub enum TlsError {
     Setup(rustls::Error),
 }
 
-/// Certificates to trust.
+/// Trusted certificates.
 #[derive(Clone)]
 pub struct Roots {
     trusted: Arc<Trusted>,
     digest: [u8; 32],
-    /// What the configuration says of them.
+    /// How the configuration identifies them.
     configured: Arc<[u8]>,
 }
 
 impl Roots {
     /// # Errors
-    /// If there is no certificate in the file, or one that can't be used.
+    /// If the file contains no certificate, or one that can't be used.
     pub fn from_pem(pem: &[u8]) -> Result<Self, TlsError> {
         let (mut trusted, mut certificates) = (nothing(), Vec::new());
         for (n, block) in (1..).zip(pem::certificates(pem)) {
@@ -75,7 +75,7 @@ impl Roots {
         Ok(Self { trusted: Arc::new(trusted), digest, configured: digest.as_slice().into() })
     }
 
-    /// The system's own. Certificates among them that can't be used are left out, as every TLS client does.
+    /// Loads the system's root certificates. Those that can't be used are skipped, as every TLS client does.
     ///
     /// # Errors
     /// If none is left.
@@ -90,13 +90,14 @@ impl Roots {
         Ok(Self { trusted: Arc::new(trusted), digest, configured: b"system".as_slice().into() })
     }
 
-    /// Tells one set of certificates from another.
+    /// A digest of the certificates.
     #[must_use]
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
 
-    /// Tells what the configuration trusts: the certificates of a file, or the system's, whichever these are.
+    /// Identifies what the configuration trusts: the certificates of a file, or the system's roots regardless of their
+    /// content.
     #[must_use]
     pub fn configured(&self) -> &[u8] {
         &self.configured
@@ -139,7 +140,7 @@ pub struct CertificateChain {
 
 impl CertificateChain {
     /// # Errors
-    /// If there is no certificate in the file, or one that can't be read.
+    /// If the file contains no certificate, or one that can't be read.
     pub fn from_pem(pem: &[u8], path: &str) -> Result<Self, TlsError> {
         let read = |(n, block): (usize, Result<pem::Block, _>)| {
             let block = block.map_err(|why| TlsError::Unreadable(n, why))?;
@@ -153,13 +154,13 @@ impl CertificateChain {
         Ok(Self { digest: digest(&certificates), certificates: certificates.into(), path: path.into() })
     }
 
-    /// Tells one chain from another.
+    /// A digest of the chain.
     #[must_use]
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
 
-    /// The file that it was read from.
+    /// The file it was read from.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -174,7 +175,7 @@ pub struct PrivateKey {
 
 impl PrivateKey {
     /// # Errors
-    /// If there is no key in the file that can be used, and read without a password.
+    /// If the file contains no usable key, or if the key is encrypted.
     pub fn from_pem(pem: &[u8], path: &str) -> Result<Self, TlsError> {
         let der = match PrivateKeyDer::from_pem_slice(pem::without_mark(pem)) {
             Ok(der) => der,
@@ -193,10 +194,10 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// Puts a configuration together; no roots: nothing is verified.
+/// Creates a client configuration. Without roots, nothing is verified.
 ///
 /// # Errors
-/// If the key is not the certificate's.
+/// If the key doesn't belong to the certificate.
 pub fn client_config(
     roots: Option<&Roots>,
     identity: Option<(CertificateChain, PrivateKey)>,
@@ -224,14 +225,14 @@ pub fn client_config(
     Ok(config)
 }
 
-/// The library's own, and P-521 for the key exchange.
+/// The library's default provider, with P-521 added for the key exchange.
 fn provider() -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
     provider.kx_groups.push(&p521::P521);
     provider
 }
 
-/// The library would compare the keys as well, but reads no certificate of version 1 for that.
+/// The library would also compare the keys, but can't read version 1 certificates to do so.
 fn certified_key(chain: &CertificateChain, key: PrivateKey) -> Result<CertifiedKey, TlsError> {
     let first = chain.certificates.first().and_then(|first| der::Parts::read(first));
     let public = key.key.public_key();

@@ -1,4 +1,4 @@
-//! Reads the resolver's answer, strictly: what is not exactly one of the known forms is an error, never an identity.
+//! Parses the resolver's answer strictly: anything other than the known forms is an error, never an identity.
 
 mod lifetime;
 
@@ -12,30 +12,30 @@ use crate::identity_header::{PREFIX, is_exempt};
 pub(crate) const SESSION_VALID: &str = "x-authgear-session-valid";
 pub(crate) const USER_ID: &str = "x-authgear-user-id";
 
-/// The most that an answer's header section may weigh, names and values.
+/// The maximum size of an answer's header section, names and values.
 pub const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// The most that the identity headers among them may weigh.
+/// The maximum size of the identity headers among them.
 pub const MAX_IDENTITY_BYTES: usize = 8 * 1024;
 
-/// An answer that was understood.
+/// A successfully parsed answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub finding: Finding,
     /// The resolver's own `Set-Cookie` lines.
     pub set_cookies: Vec<Vec<u8>>,
-    /// For how many seconds after it was asked for the answer may be reused by its own word, where it has one on that.
-    /// A refusal has none: it isn't kept.
+    /// How many seconds after the call was sent the answer may be reused, if the answer itself sets a limit. `None` for a
+    /// refusal, which isn't stored.
     pub max_age: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     Resolved(Resolution),
-    /// The resolver (or a proxy before it) wants the client to get this status, as with `auth_request`.
+    /// The resolver, or a proxy in front of it, asks for this status to be sent to the client, as with `auth_request`.
     Refused(Refusal),
 }
 
-/// 401 or 403 with the challenges that came along.
+/// 401 or 403 with its challenges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     pub status: u16,
@@ -52,19 +52,19 @@ pub enum AnswerError {
 }
 
 impl AnswerError {
-    /// Whether the status says that the server itself has failed: any 5xx (edges have their own, 520 to 530), except 501 and 505,
-    /// which are about the request (RFC 9110 §15.6). This includes 500: Authgear gives it when its own Redis or database fails.
-    /// 429 is not among them: clients can provoke it, each for itself.
+    /// Whether the status means that the server itself has failed: any 5xx (CDNs have their own, 520 to 530), except 501 and
+    /// 505, which are about the request (RFC 9110 §15.6). This includes 500, which Authgear sends when its own Redis or
+    /// database fails. 429 is not included: each client can cause it for itself.
     #[must_use]
     pub fn is_server_failure(&self) -> bool {
         matches!(self, Self::Status(status @ 500..=599) if !matches!(status, 501 | 505))
     }
 }
 
-/// Reads an answer's head. `has_body` tells whether any byte of content follows it.
+/// Parses an answer's head. `has_body` says whether any content follows.
 ///
 /// # Errors
-/// A status that Authgear's resolver doesn't give, or a head that isn't one of its forms.
+/// If Authgear's resolver doesn't use this status, or if the head doesn't have one of its forms.
 pub fn read(status: u16, headers: &HeaderMap, has_body: bool) -> Result<Answer, AnswerError> {
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size > MAX_HEAD_BYTES {
@@ -93,7 +93,7 @@ fn resolution(headers: &HeaderMap, has_body: bool) -> Result<Resolution, AnswerE
         (Some(b"true"), true) => Ok(Resolution::Valid(Session { headers: identity })),
         (Some(b"true"), false) => malformed("a valid session without \"x-authgear-user-id\""),
         (Some(b"false"), false) => Ok(Resolution::Invalid(identity)),
-        // A backend that looks at the user id alone would take these for a login.
+        // A backend that only checks the user id would treat these as authenticated.
         (Some(b"false"), true) => malformed("\"x-authgear-user-id\" beside an invalid session"),
         (None, true) => malformed("\"x-authgear-user-id\" without \"x-authgear-session-valid\""),
         (None, false) if has_body => malformed("no \"x-authgear-session-valid\" and a body"),
@@ -102,7 +102,7 @@ fn resolution(headers: &HeaderMap, has_body: bool) -> Result<Resolution, AnswerE
     }
 }
 
-/// Takes the headers by prefix, so that one which Authgear adds in future passes as well.
+/// Selects the headers by prefix, so that headers added to Authgear in future are passed on as well.
 fn identity_headers(headers: &HeaderMap) -> Result<IdentityHeaders, AnswerError> {
     let mut identity: Vec<(Name<'_>, &[u8])> = Vec::new();
     let mut size = 0;
@@ -111,7 +111,7 @@ fn identity_headers(headers: &HeaderMap) -> Result<IdentityHeaders, AnswerError>
         else {
             continue;
         };
-        // Another byte could fold into the name of another header on the way to the backend.
+        // Other bytes could be folded into the name of another header on the way to the backend.
         if !short_name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return Err(AnswerError::Malformed("an \"x-authgear-\" header with an odd name"));
         }

@@ -1,13 +1,13 @@
-//! A resolution as few bytes, for shared memory.
+//! A compact encoding of resolutions for shared memory.
 //!
-//! What is read there may have been written by another process, of another version, or only in part. So the decoder takes
-//! any bytes, and what comes out of it is a resolution that the reading of an answer could have made; anything else is none.
+//! The bytes read may have been written by another process, by another version, or only in part. So the decoder accepts any
+//! bytes; its result is either a resolution that parsing an answer could have produced, or `None`.
 //!
 //! ```text
 //! VERSION, kind, then for each header: code, [length, name after PREFIX], length, value
 //! ```
-//! A code is the place of a name in `KNOWN`, from 1; 0 is for other names, and only those are spelled out. Lengths are u16,
-//! little-endian. There is one form of each resolution: what decodes is exactly what encoding gives.
+//! A code is the position of a name in `KNOWN`, counted from 1. 0 is for all other names, and only those are spelled out.
+//! Lengths are u16, little-endian. Each resolution has exactly one encoding, and nothing else decodes to it.
 
 use super::answer::{MAX_IDENTITY_BYTES, SESSION_VALID, USER_ID};
 use super::headers::Name;
@@ -20,7 +20,7 @@ const NONE: u8 = 0;
 const INVALID: u8 = 1;
 const VALID: u8 = 2;
 
-/// Names that an answer is likely to have, after `PREFIX`. Another list or order is another `VERSION`.
+/// Names likely to occur in an answer, without `PREFIX`. Changing the list or its order requires a new `VERSION`.
 static KNOWN: [Name<'static>; 9] = [
     Name::new("session-valid"),
     Name::new("user-id"),
@@ -34,11 +34,11 @@ static KNOWN: [Name<'static>; 9] = [
 ];
 const SPELLED_OUT: u8 = 0;
 
-/// No encoding is longer. With its code and lengths (5 bytes at most) a header is shorter than with its prefix, so the
-/// bound on headers is one on their encoding.
+/// The maximum length of an encoding. A header's code and lengths (at most 5 bytes) are shorter than its prefix, so the size
+/// limit for headers also limits their encoding.
 pub const MAX_ENCODED: usize = 2 + MAX_IDENTITY_BYTES;
 
-/// Appends the bytes of a resolution.
+/// Appends the encoding of a resolution.
 pub fn encode(resolution: &Resolution, out: &mut Vec<u8>) {
     let kind = match resolution {
         Resolution::None => NONE,
@@ -46,11 +46,11 @@ pub fn encode(resolution: &Resolution, out: &mut Vec<u8>) {
         Resolution::Valid(_) => VALID,
     };
     let headers = resolution.identity_headers();
-    // A header's code and lengths take less than its prefix and NULs do.
+    // A header's code and lengths are shorter than its prefix and NULs.
     out.reserve(2 + headers.map_or(0, |headers| headers.texts().len()));
     out.extend([VERSION, kind]);
     for header in headers.into_iter().flat_map(IdentityHeaders::iter) {
-        // All names of identity headers start with it.
+        // Identity header names always start with the prefix.
         let name = header.name.strip_prefix(PREFIX.as_bytes()).unwrap_or_default();
         match code(name) {
             Some(code) => out.push(code),
@@ -63,7 +63,7 @@ pub fn encode(resolution: &Resolution, out: &mut Vec<u8>) {
     }
 }
 
-/// The resolution that these bytes are the encoding of.
+/// Decodes a resolution. Returns `None` for anything that `encode` doesn't produce.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Option<Resolution> {
     let [VERSION, kind, rest @ ..] = bytes else { return None };
@@ -81,7 +81,7 @@ fn code(name: &[u8]) -> Option<u8> {
     u8::try_from(place + 1).ok()
 }
 
-/// A length that u16 doesn't hold is beyond what headers may weigh, and isn't decoded.
+/// A length beyond u16 exceeds the size limit for headers, and is rejected when decoding.
 fn put(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend(u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_le_bytes());
     out.extend_from_slice(bytes);
@@ -111,16 +111,16 @@ fn headers(mut rest: &[u8]) -> Option<IdentityHeaders> {
     names.differ().then(|| IdentityHeaders::new(&headers))
 }
 
-/// The names that were read, to tell that each was there once.
+/// The names read so far, to detect duplicates.
 #[derive(Default)]
 struct Names<'a> {
-    /// One bit for each of `KNOWN`.
+    /// One bit for each entry of `KNOWN`.
     known: u16,
     spelled_out: Vec<&'a str>,
 }
 
 impl<'a> Names<'a> {
-    /// Reads the name of the next header, after `PREFIX`.
+    /// Reads the next header's name, without `PREFIX`.
     fn next(&mut self, code: u8, rest: &mut &'a [u8]) -> Option<Name<'a>> {
         if code == SPELLED_OUT {
             let name = str::from_utf8(take(rest)?).ok().filter(|name| is_other_name(name))?;
@@ -141,17 +141,17 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Whether an answer may have a header of this name (after `PREFIX`), and there is no code for it.
+/// Whether this is a name (without `PREFIX`) that an answer may contain and that has no code.
 fn is_other_name(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
         && code(name.as_bytes()).is_none()
         && !is_exempt([PREFIX, name].concat().as_bytes())
 }
 
-/// RFC 9110 §5.5, as `http::HeaderValue` has it.
+/// RFC 9110 §5.5, as in `http::HeaderValue`.
 fn is_value(value: &[u8]) -> bool {
     let is_allowed = |byte: u8| (byte == b'\t') | ((byte >= b' ') & (byte != 0x7f));
-    // Not `all`: what doesn't stop early is done many bytes at a time.
+    // `fold` instead of `all`: a loop without an early exit is vectorized.
     !value.is_empty() && value.iter().fold(true, |so_far, &byte| so_far & is_allowed(byte))
 }
 

@@ -1,22 +1,22 @@
-//! The headers that the backend gets, kept in the form in which they are put into a request.
+//! Headers for the backend, in the form in which they are added to a request.
 
 use std::ops::Range;
 
 use crate::identity_header::PREFIX;
 
-/// Headers for the backend, in the resolver's order: lower-case names that start with `x-authgear-`, each at most
-/// once, with values that are not empty.
+/// Headers for the backend, in the resolver's order: lower-case names that start with `x-authgear-`, without duplicates and
+/// without empty values.
 ///
-/// Made once, and put into every request of the session: so what a request needs is prepared. The texts lie in one
-/// piece, to be copied at once, and the names are hashed.
+/// They are built once and added to every request of the session, so the work is done in advance: all text is contiguous, to
+/// be copied at once, and the names are hashed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdentityHeaders {
-    /// Names and values, each with a NUL behind it.
+    /// Names and values, each followed by a NUL.
     texts: Vec<u8>,
     places: Vec<Place>,
 }
 
-/// Where a header is in the texts.
+/// The position of a header in `texts`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     name: Range<usize>,
@@ -24,7 +24,7 @@ struct Place {
     hash: usize,
 }
 
-/// The name of an identity header, given without `PREFIX`.
+/// The name of an identity header, without `PREFIX`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Name<'a> {
     pub(super) short: &'a str,
@@ -42,7 +42,7 @@ impl<'a> Name<'a> {
 pub struct IdentityHeader<'a> {
     pub name: &'a [u8],
     pub value: &'a [u8],
-    /// The hash of the name by which nginx compares it with others: `ngx_hash_key`'s.
+    /// The name's hash, as computed by nginx's `ngx_hash_key`, which nginx uses to compare names.
     pub hash: usize,
 }
 
@@ -59,13 +59,13 @@ impl IdentityHeaders {
         Self { texts, places }
     }
 
-    /// The value of the header of this (whole, lower-case) name.
+    /// The value of the header with this complete, lower-case name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.iter().find(|header| header.name == name.as_bytes()).map(|header| header.value)
     }
 
-    /// The value of `x-authgear-NAME`, where `_` in NAME stands for `-`, as in the names of nginx's variables.
+    /// The value of `x-authgear-NAME`. `_` in NAME stands for `-`, as in nginx's variable names.
     #[must_use]
     pub fn get_by_variable(&self, name: &[u8]) -> Option<&[u8]> {
         let same = |header: &IdentityHeader<'_>| {
@@ -94,13 +94,13 @@ impl IdentityHeaders {
         self.iter_in(&self.texts)
     }
 
-    /// All names and values, each with a NUL behind it, as nginx's parser leaves one behind the client's.
+    /// All names and values, each followed by a NUL, as nginx's parser leaves them for the client's headers.
     #[must_use]
     pub fn texts(&self) -> &[u8] {
         &self.texts
     }
 
-    /// The headers in a copy of [`Self::texts`].
+    /// Iterates over the headers in a copy of [`Self::texts`].
     pub fn iter_in<'a>(&'a self, texts: &'a [u8]) -> impl Iterator<Item = IdentityHeader<'a>> {
         self.places.iter().filter_map(|Place { name, value, hash }| {
             let (name, value) = (texts.get(name.clone())?, texts.get(value.clone())?);
@@ -109,7 +109,7 @@ impl IdentityHeaders {
     }
 }
 
-/// Adds a text in pieces, and a NUL.
+/// Appends a text in pieces, followed by a NUL.
 fn add_text(texts: &mut Vec<u8>, pieces: &[&[u8]]) -> Range<usize> {
     let start = texts.len();
     for piece in pieces {
@@ -122,7 +122,7 @@ fn add_text(texts: &mut Vec<u8>, pieces: &[&[u8]]) -> Range<usize> {
 
 const PREFIX_HASH: usize = hash(0, PREFIX.as_bytes());
 
-/// Goes on with a hash, by nginx's rule.
+/// Continues a hash, using nginx's hash function.
 const fn hash(mut hash: usize, mut bytes: &[u8]) -> usize {
     while let [byte, rest @ ..] = bytes {
         hash = hash.wrapping_mul(31).wrapping_add(*byte as usize);
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn names_have_the_hash_that_nginx_gives_them() {
-        // What `ngx_hash_key` returns for these names where ngx_uint_t has 64 bits, wrapped to what usize has here.
+        // The results of `ngx_hash_key` for these names with a 64-bit ngx_uint_t, truncated to this platform's usize.
         let hashes: Vec<_> = headers().iter().map(|header| header.hash).collect();
         assert_eq!(hashes, [0xdbc49da4c055167c_u64, 0xa5652749ee48fdbc].map(|hash| hash as usize));
     }

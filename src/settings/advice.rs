@@ -1,4 +1,4 @@
-//! What is accepted, and yet hardly meant: advice in words, for `nginx -t` and the start.
+//! Warnings: valid configuration that is probably a mistake. Shown by `nginx -t` and at start-up.
 
 use std::fmt::{self, Display};
 
@@ -7,10 +7,10 @@ use crate::endpoint::Endpoint;
 use crate::freshness::Millis;
 use crate::identity_header::is_identity_header;
 
-/// For longer than this nobody should be let in by an old answer alone.
+/// No session should be let in by an old answer for longer than this.
 const LONG: Millis = 3_600_000;
 
-/// So many headers are named in a line.
+/// The maximum number of headers named in a message.
 const MOST_HEADERS: usize = 9;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,35 +18,35 @@ pub enum Advice<'a> {
     Unverified(&'a Endpoint),
     Plaintext(&'a Endpoint),
     LongFreshness(Millis),
-    /// No answer has what `amr=` asks for.
+    /// `amr=` is required, but answers don't contain authentication methods.
     Amr,
     UnusedZone(&'a str),
     Underscores,
-    /// A directive of another module, and the identity headers that it sets.
+    /// A directive of another module that sets these identity headers.
     LeftOver(&'a str, &'a [String]),
 }
 
 impl<'a> Advice<'a> {
-    /// On a resolver, and on whether its certificate is verified.
+    /// Checks whether a resolver's certificate is verified.
     #[must_use]
     pub fn on_verification(endpoint: &'a Endpoint, verifies: bool) -> Option<Self> {
         (endpoint.is_https() && !verifies).then_some(Self::Unverified(endpoint))
     }
 
-    /// On the way to a resolver.
+    /// Checks the transport to a resolver.
     #[must_use]
     pub fn on_transport(endpoint: &'a Endpoint) -> Option<Self> {
         let is_open = !endpoint.is_https() && !endpoint.is_on_private_network();
         is_open.then_some(Self::Plaintext(endpoint))
     }
 
-    /// On how long the answer that a session is valid is fresh.
+    /// Checks how long valid answers are fresh.
     #[must_use]
     pub fn on_freshness(valid: Millis) -> Option<Self> {
         (valid > LONG).then_some(Self::LongFreshness(valid))
     }
 
-    /// What it is about: of two with equal ones at one place only the first is told.
+    /// The subject of the warning. Only the first warning per subject is shown at one place.
     #[must_use]
     pub fn subject(&self) -> &'a str {
         match self {
@@ -98,17 +98,19 @@ impl Display for Advice<'_> {
     }
 }
 
-/// The first of them, as many as Authgear has: nginx cuts a line off at 2,048 bytes, and with it the place.
+/// The first headers, as many as Authgear has. nginx truncates a log line at 2,048 bytes, which would cut off the file and
+/// line number at its end.
 fn named(headers: &[String]) -> String {
     let shown = headers.get(..MOST_HEADERS).unwrap_or(headers);
     let more = if shown.len() < headers.len() { "\", \"..." } else { "" };
     shown.join("\", \"") + more
 }
 
-/// Whether a line such as `proxy_set_header NAME VALUE` sets an identity header, and not to something of the module's. Values
-/// of the set-up that the module replaces come from variables of these names; one without any is the same for all users.
+/// Whether a line such as `proxy_set_header NAME VALUE` sets an identity header to a value that doesn't come from this
+/// module. The set-up that the module replaces takes values from variables with the names checked here; a value without any
+/// variable is the same for all users.
 ///
-/// A line that removes a header, or has another variable (a `map` of roles, say), is somebody's intention.
+/// A line that removes a header, or uses another variable (for example a `map` of roles), is intentional.
 #[must_use]
 pub fn is_left_over(name: &[u8], value: &[u8]) -> bool {
     is_identity_header(name) && !value.is_empty() && is_foreign(value)

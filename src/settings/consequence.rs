@@ -1,16 +1,16 @@
-//! What requests get while the resolver fails, in words for the error log.
+//! Describes for the error log what happens to requests while the resolver fails.
 
 use std::fmt;
 
 use super::{OnError, Settings};
 use crate::freshness::Millis;
 
-/// As a location has it.
+/// The relevant settings of a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Consequence {
     on_error: OnError,
     is_required: bool,
-    /// How long past its freshness a session may still be given.
+    /// How long after it was fresh a session's answer may still be used.
     stale: Millis,
 }
 
@@ -24,7 +24,7 @@ impl Consequence {
         }
     }
 
-    /// The words; `is_timeout` is of the failure.
+    /// The description. `is_timeout` says whether the failure is a timeout.
     #[must_use]
     pub fn when(self, is_timeout: bool) -> String {
         let requests = match self.on_error {
@@ -39,7 +39,7 @@ impl Consequence {
     }
 }
 
-/// A time as it would be written in a configuration.
+/// Formats a time as in a configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Time(pub Millis);
 

@@ -1,4 +1,4 @@
-//! The grammar of the other directives' arguments.
+//! Parses the arguments of the other directives.
 
 use url::{Host, Url};
 
@@ -7,10 +7,10 @@ use crate::breaker::Breaker;
 pub use crate::endpoint::Complaint;
 use crate::freshness::{Millis, StaleWindows};
 
-/// `authgear_cookie_prefix`: RFC 6265 §4.1.1 lets a cookie's name be a token.
+/// `authgear_cookie_prefix`: a cookie's name is a token (RFC 6265 §4.1.1).
 ///
 /// # Errors
-/// If it is no token.
+/// If it isn't a token.
 pub fn cookie_prefix(text: &str) -> Result<String, Complaint> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if text.bytes().all(token) {
@@ -35,7 +35,7 @@ pub fn on_error(text: &str) -> Result<OnError, Complaint> {
     }
 }
 
-/// Statuses at which nginx closes the connection, or which it turns into others.
+/// Statuses for which nginx closes the connection, or which it replaces.
 fn is_nginxs_own(status: u16) -> bool {
     matches!(status, 408 | 444 | 494..=499)
 }
@@ -43,15 +43,15 @@ fn is_nginxs_own(status: u16) -> bool {
 /// `authgear_max_inflight`.
 ///
 /// # Errors
-/// If it is no number from 1 to 1,000,000.
+/// If it isn't a number from 1 to 1,000,000.
 pub fn max_inflight(text: &str) -> Result<u32, Complaint> {
     number(text).filter(|max| (1..=1_000_000).contains(max)).ok_or("it must be a number from 1 to 1000000")
 }
 
-/// `authgear_breaker`; `time` reads a time as nginx does, in milliseconds.
+/// `authgear_breaker`; `time` parses a time like nginx, in milliseconds.
 ///
 /// # Errors
-/// The bad argument, and what is wrong with it.
+/// The invalid argument, and what is wrong with it.
 pub fn breaker<'a>(
     arguments: &[&'a str],
     time: impl Fn(&str) -> Option<Millis>,
@@ -89,7 +89,7 @@ pub fn breaker<'a>(
 /// `authgear_status`.
 ///
 /// # Errors
-/// If there is no such format.
+/// If the format is unknown.
 pub fn status_format(text: &str) -> Result<StatusFormat, Complaint> {
     match text {
         "json" => Ok(StatusFormat::Json),
@@ -99,13 +99,13 @@ pub fn status_format(text: &str) -> Result<StatusFormat, Complaint> {
     }
 }
 
-/// `authgear_ssl_name`: the name to ask for (SNI) and to find in the certificate, in the form that goes on the wire.
+/// `authgear_ssl_name`: the name for SNI and certificate verification, in the form used on the wire.
 ///
 /// # Errors
-/// If it is no DNS name.
+/// If it isn't a DNS name.
 pub fn ssl_name(text: &str) -> Result<String, Complaint> {
     const NO_NAME: Complaint = "it must be a DNS name";
-    // The client library finds it in a URL, whose parser must not read an address into it.
+    // The client library takes the name from a URL, so the URL parser must not interpret it as an address.
     let url = Url::parse(&format!("https://{text}/")).map_err(|_| NO_NAME)?;
     match url.host() {
         Some(Host::Domain(name)) if name.eq_ignore_ascii_case(text) && is_dns_name(name) => {
@@ -119,10 +119,10 @@ fn is_dns_name(name: &str) -> bool {
     matches!(rustls::pki_types::ServerName::try_from(name), Ok(rustls::pki_types::ServerName::DnsName(_)))
 }
 
-/// `authgear_realm`: it goes between the quotes of a challenge (RFC 9110 §5.6.4) as it is.
+/// `authgear_realm`: copied unchanged between the quotes of a challenge (RFC 9110 §5.6.4).
 ///
 /// # Errors
-/// If it has a byte that doesn't fit there.
+/// If it contains a byte that isn't allowed there.
 pub fn realm(text: &str) -> Result<String, Complaint> {
     let fits = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && byte != b'"' && byte != b'\\';
     if text.bytes().all(fits) {
@@ -144,7 +144,7 @@ pub fn cache(text: &str) -> Result<CacheIn, Complaint> {
     }
 }
 
-/// `authgear_cache_zone`: the name and the size of `zone=name:size`, `size` to be read by nginx.
+/// `authgear_cache_zone`: splits `zone=name:size` into name and size; nginx parses the size.
 ///
 /// # Errors
 /// If it has another form.
@@ -154,10 +154,10 @@ pub fn cache_zone(text: &str) -> Result<(&str, &str), Complaint> {
         .ok_or("it must be \"zone=name:size\", where the name isn't \"off\"")
 }
 
-/// One `authgear_cache_valid`, put to those of the level before it; `time` reads a time as nginx does, in milliseconds.
+/// One `authgear_cache_valid`, added to the earlier ones of the same level; `time` parses a time like nginx, in milliseconds.
 ///
 /// # Errors
-/// The bad argument, and what is wrong with it.
+/// The invalid argument, and what is wrong with it.
 pub fn cache_valid<'a>(
     written: &mut TimesWritten,
     arguments: &[&'a str],
@@ -185,7 +185,7 @@ pub fn cache_valid<'a>(
 /// `authgear_cache_use_stale`; `time` as above.
 ///
 /// # Errors
-/// The bad argument, and what is wrong with it.
+/// The invalid argument, and what is wrong with it.
 pub fn cache_use_stale<'a>(
     arguments: &[&'a str],
     time: impl Fn(&str) -> Option<Millis>,
@@ -211,7 +211,7 @@ pub fn cache_use_stale<'a>(
     Ok(StaleWindows { error: error.unwrap_or(0), updating: updating.unwrap_or(0) })
 }
 
-/// Digits only: Rust's own parser would take a leading `+` too.
+/// Accepts digits only; Rust's own parser would also accept a leading `+`.
 fn number(text: &str) -> Option<u32> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }

@@ -101,7 +101,7 @@ proptest! {
     }
 }
 
-/// Plain milliseconds in the place of nginx's own reading.
+/// Parses plain milliseconds, in place of nginx's parser.
 fn millis(text: &str) -> Option<u64> {
     text.parse().ok()
 }

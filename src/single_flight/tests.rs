@@ -24,7 +24,7 @@ fn from<W>(client: &str, boarding: Boarding<W>) -> Boarding<W> {
 
 type Plain<W> = Flights<W, ()>;
 
-/// The id of a flight that this boarding starts.
+/// Starts a flight and returns its id.
 fn lead<W: Copy>(flights: &mut Plain<W>, name: usize, boarding: Boarding<W>) -> FlightId {
     flights.lead(key(name), &boarding, ()).unwrap()
 }
@@ -74,7 +74,7 @@ fn renewals_have_a_bound_of_their_own() {
     let mut flights = Flights::default();
     lead(&mut flights, 1, from("192.0.2.1", boarding('a', 1)));
     let renewal = Boarding { kind: Kind::Renewal, ..boarding('b', 1) };
-    // As many as one user has sessions in the cache, however small the bound is.
+    // As many as one user can have sessions in the cache, however small the limit is.
     let ids: Vec<_> = (2..18).map(|name| lead(&mut flights, name, renewal)).collect();
     assert_eq!(flights.lead(key(18), &renewal, ()), Err(Overload::Total));
     landed(&mut flights, ids[0]);
@@ -140,7 +140,7 @@ fn an_ipv6_site_counts_as_one_address() {
 }
 
 proptest! {
-    /// In any order of events each waiter is woken exactly once, and at most `max` calls fly.
+    /// In any order of events, each waiter is woken exactly once, and at most `max` calls are in flight.
     #[test]
     fn every_waiter_is_woken_once(
         events in prop::collection::vec((0..4usize, 0..4u8, 0..3u8), 0..200), max in 1..5u32,

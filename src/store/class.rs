@@ -1,4 +1,4 @@
-//! The two classes of entries, each with bounds of its own.
+//! The two classes of entries, each with its own limits.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -6,7 +6,7 @@ use crate::freshness::Kind;
 use crate::links::Damaged;
 use crate::links::queue::Queue;
 
-/// Which bounds an entry counts against.
+/// Selects the limits that apply to an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     Valid,
@@ -22,14 +22,14 @@ impl Class {
     }
 }
 
-/// What a class may have at most.
+/// The limits of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
     pub(super) entries: u32,
     pub(super) blocks: u32,
 }
 
-/// The entries of a class, the least recently used first, and the blocks that they count as.
+/// The entries of a class, least recently used first, and the number of blocks that they count as.
 #[derive(Default, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub(super) struct Entries {
@@ -42,13 +42,13 @@ impl Entries {
         self.queue.len < bounds.entries && weight <= bounds.blocks.saturating_sub(self.blocks)
     }
 
-    /// Counts the blocks of an entry that came in.
+    /// Counts the blocks of an added entry.
     pub(super) fn add(&mut self, weight: u32) -> Result<(), Damaged> {
         self.blocks = self.blocks.checked_add(weight).ok_or(Damaged)?;
         Ok(())
     }
 
-    /// The same of one that went.
+    /// Discounts the blocks of a removed entry.
     pub(super) fn subtract(&mut self, weight: u32) -> Result<(), Damaged> {
         self.blocks = self.blocks.checked_sub(weight).ok_or(Damaged)?;
         Ok(())

@@ -1,4 +1,4 @@
-//! What the store keeps once for all entries.
+//! The store's global state.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 

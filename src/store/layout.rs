@@ -7,30 +7,30 @@ use super::head::Head;
 use super::slot::Slot;
 use crate::blocks::Block;
 
-/// A typical session has 67 to 100 bytes, which two blocks hold.
+/// A typical session takes 67 to 100 bytes, which fit into two blocks.
 const BLOCKS_PER_SLOT: usize = 2;
 
-/// A slot with all that comes with it: its blocks, a bucket, and a bucket of users.
+/// The memory for a slot with its share of the rest: its blocks, a bucket for keys, and a bucket for users.
 const BYTES_PER_SLOT: usize = size_of::<Slot>() + BLOCKS_PER_SLOT * size_of::<Block>() + 2 * size_of::<u32>();
 
-/// Negative answers get one part in this many.
+/// Negative answers get one in this many slots.
 const NEGATIVE_SHARE: u32 = 8;
 
-/// With fewer there is little to keep, and most of that could be one user's.
+/// With fewer slots there is little to store, and a single user could fill most of it.
 const MIN_SLOTS: usize = 32;
 
-/// So many that a link (one more than a place) can name each slot and each block.
+/// The limit at which a link (index + 1) can still refer to every slot and every block.
 const MAX_SLOTS: usize = u32::MAX as usize / BLOCKS_PER_SLOT - 1;
 
-/// How memory is divided: a function of its size alone. It is computed once in each process and kept outside the memory,
-/// where no damage reaches it.
+/// How memory is divided, which depends only on its size. Each process computes it once and keeps it outside that memory,
+/// where it can't be damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     bytes: usize,
     slots: u32,
 }
 
-/// How many entries of each class there is room for, if their payloads are of typical size.
+/// The number of entries of each class that fit, with payloads of typical size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
     pub valid: u32,
@@ -38,7 +38,7 @@ pub struct Capacity {
 }
 
 impl Layout {
-    /// Divides this many bytes. `None`: too few to be of use.
+    /// Divides this many bytes. Returns `None` if there are too few.
     #[must_use]
     pub fn of(bytes: usize) -> Option<Self> {
         let slots = bytes.checked_sub(size_of::<Head>())? / BYTES_PER_SLOT;

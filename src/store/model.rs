@@ -1,5 +1,5 @@
-//! The store against a naive model, with random steps. Tests give both memory of their own; in the module for fault injection they
-//! work in the shared memory of a real worker (`nginx::shm::model`).
+//! Compares the store with a naive model, with random steps. Tests run both in memory of their own; the module for fault
+//! injection runs them in the shared memory of a real worker (`nginx::shm::model`).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, wherever they run")]
 
@@ -16,12 +16,12 @@ use crate::links::queue::Queue;
 
 pub use naive::{SMALL, Step, bear, even, got, key, stamp};
 
-/// A step in a store that is so divided.
+/// A step for a store with this layout.
 pub fn step(layout: &Layout) -> impl Strategy<Value = Step> + use<> {
     let names = naive::names(layout);
     let kind = prop_oneof![3 => Just(Kind::Valid), 1 => Just(Kind::Invalid), 1 => Just(Kind::None)];
     let len = prop_oneof![6 => 0..130usize, 2 => 0..700usize, 1 => 4000..4300usize];
-    // The first few users fall into one bucket.
+    // The first few users share a bucket.
     let user = prop_oneof![Just(1), Just(2), (0..names).prop_map(even)];
     let put = (0..names, user, kind, 0..30u64, len).prop_map(|(name, user, kind, asked, len)| Step::Put {
         name,
@@ -35,7 +35,7 @@ pub fn step(layout: &Layout) -> impl Strategy<Value = Step> + use<> {
     prop_oneof![120 => put, 60 => get, 6 => void, 12 => touch, 1 => Just(Step::Format)]
 }
 
-/// Takes the steps with an empty store and the model side by side.
+/// Runs the steps on an empty store and the model, and compares the results.
 pub fn compare(store: &mut Store<'_>, steps: &[Step]) {
     let layout = store.layout;
     naive::compare(store, &layout, steps);
@@ -43,7 +43,7 @@ pub fn compare(store: &mut Store<'_>, steps: &[Step]) {
 }
 
 impl Store<'_> {
-    /// All that must hold in memory that only this module has written.
+    /// Checks all invariants of memory that only this module has written.
     pub fn assert_sound(&self) {
         let keys = in_chains::<ByKey>(self.buckets, self.slots);
         let users = in_chains::<ByUser>(self.users, self.slots);
@@ -72,13 +72,13 @@ impl Store<'_> {
     }
 }
 
-/// The links of all records in chains that begin with these.
+/// The links of all records in the chains that start with these links.
 fn in_chains<C: Chain<Record = Slot>>(firsts: &[u32], slots: &[Slot]) -> Vec<u32> {
     let links = firsts.iter().flat_map(|first| walk::<C>(slots, *first));
     links.map(|step| step.unwrap().0).collect()
 }
 
-/// The links of a queue, checked both ways.
+/// The links of a queue, checked in both directions.
 fn links(queue: &Queue, slots: &[Slot]) -> Vec<u32> {
     let (mut links, mut before, mut link) = (Vec::new(), NIL, queue.first);
     while link != NIL {

@@ -1,4 +1,4 @@
-//! What is kept of an entry besides its payload.
+//! An entry's data, without its payload.
 
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
@@ -8,7 +8,7 @@ use crate::links::Damaged;
 use crate::links::chain::Chain;
 use crate::links::queue::{Neighbours, Queued};
 
-/// The longest payload that is kept.
+/// The longest payload that can be stored.
 pub const MAX_PAYLOAD: usize = 12 * 1024;
 
 const FREE: u8 = 0;
@@ -20,13 +20,13 @@ const NONE: u8 = 3;
 #[repr(C)]
 pub(super) struct Slot {
     pub(super) key: [u8; 32],
-    /// Whose session it is; of a "none", since when it is in doubt, or 0.
+    /// The session's user; for a "none", the time since when it has been in doubt, or 0.
     pub(super) user: u64,
     pub(super) asked: Millis,
     until: Millis,
     pub(super) next_in_bucket: u32,
     pub(super) next_of_user: u32,
-    /// In the queue of the class.
+    /// The neighbours in its class's queue.
     pub(super) neighbours: Neighbours,
     /// The first block.
     pub(super) payload: u32,
@@ -43,7 +43,7 @@ impl Slot {
             Kind::None => NONE,
         };
         let Stamp { asked, until, .. } = stamp;
-        // Zeros are links that lead nowhere.
+        // Zeroed links are null links.
         Self { key, user, asked, until, payload, size, kind, ..Self::new_zeroed() }
     }
 
@@ -57,7 +57,7 @@ impl Slot {
         Ok(Stamp { kind, asked: self.asked, until: self.until })
     }
 
-    /// Since when a "none" that is asked for now and takes the place of this entry is in doubt.
+    /// Since when a "none" that replaces this entry is in doubt, if its call is sent at `now`.
     pub(super) fn doubt(&self, now: Millis) -> Result<Option<Millis>, Damaged> {
         let stamp = self.stamp()?;
         Ok(match stamp.kind {
@@ -76,7 +76,7 @@ impl Slot {
         Some(usize::from(self.size)).filter(|size| *size <= MAX_PAYLOAD).ok_or(Damaged)
     }
 
-    /// From this moment on it is of no use.
+    /// Ends the entry's validity at this time.
     pub(super) fn end(&mut self, asked: Millis) {
         (self.asked, self.until) = (asked, asked);
     }
@@ -100,7 +100,7 @@ impl Queued for Slot {
     }
 }
 
-/// The slots whose keys fall into the same bucket, and the free ones.
+/// Chains of slots with keys in the same bucket, and of free slots.
 pub(super) struct ByKey;
 
 impl Chain for ByKey {
@@ -115,7 +115,7 @@ impl Chain for ByKey {
     }
 }
 
-/// The slots of valid entries whose users fall into the same bucket.
+/// Chains of valid entries with users in the same bucket.
 pub(super) struct ByUser;
 
 impl Chain for ByUser {

@@ -7,7 +7,7 @@ use zerocopy::IntoBytes;
 mod bounds;
 mod damage;
 
-/// What a session typically weighs.
+/// The payload of a typical session.
 const TYPICAL: [u8; 100] = [b's'; 100];
 
 fn small() -> Layout {
@@ -20,7 +20,7 @@ struct Memory {
 }
 
 impl Memory {
-    /// New memory, formatted.
+    /// Returns new, formatted memory.
     fn new(bytes: usize) -> Self {
         let layout = Layout::of(bytes).unwrap();
         let mut memory = Self { words: vec![0; bytes.div_ceil(8)], layout };
@@ -48,7 +48,7 @@ impl Store<'_> {
         self.find(&key(name)).unwrap().is_some()
     }
 
-    /// Puts a session of a user of its own in.
+    /// Stores a session of a user that has no other session.
     fn put_valid(&mut self, name: u64, asked: Millis) -> Put {
         self.put(&key(name), even(name), valid(asked), &TYPICAL).unwrap()
     }
@@ -106,7 +106,7 @@ fn a_none_is_in_doubt_where_a_valid_answer_was_and_as_long_as_nothing_else_comes
     );
     store.put_negative(1, 91);
     assert_eq!(put_none(&mut store, 92), None, "that it is invalid is certain");
-    // One that has ended by its own bounds, or that the resolver has contradicted, can't be renewed.
+    // An answer that has ended by its own limits, or that the resolver has contradicted, can't be renewed.
     store.put_valid(1, 100);
     assert_eq!(store.doubt(&key(1), &none(valid(100).until - 1)), Ok(Some(valid(100).until - 1)));
     assert_eq!(store.doubt(&key(1), &none(valid(100).until)), Ok(None));
@@ -234,7 +234,7 @@ fn memory_of_another_size_or_alignment_is_refused() {
         assert!(Store::over(&mut bytes[start..start + SMALL], &layout).is_none(), "{start}");
     }
     assert!(Store::over(&mut bytes[8..8 + SMALL], &layout).is_some());
-    // A size that isn't a whole number of slots leaves a rest.
+    // A size that isn't a whole number of slots leaves some bytes unused.
     for rest in 0..8 {
         let layout = Layout::of(SMALL + rest).unwrap();
         assert!(Store::over(&mut bytes[..SMALL + rest], &layout).is_some());

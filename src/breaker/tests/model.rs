@@ -1,4 +1,4 @@
-//! The same rules, said again without memory and places; and what holds in any order of events.
+//! A simpler model of the same rules, without shared memory, and properties that hold for any order of events.
 
 use super::*;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 struct Model {
     fails: u32,
     succeeded: Millis,
-    /// The last of them last.
+    /// Most recent last.
     suspects: Vec<u8>,
     is_open_for_all: bool,
     of_suspects: ModelLane,
@@ -17,9 +17,9 @@ struct Model {
 #[derive(Clone, Copy, Default)]
 struct ModelLane {
     failed: Millis,
-    /// How many probes in a row have waited for their turn and failed.
+    /// The number of consecutive failed probes that had waited.
     failed_probes: u32,
-    /// The number of the probe under way, and when nobody waits for it any more.
+    /// The number of the probe in flight, and the time at which it is given up.
     probe: Option<(usize, Millis)>,
 }
 
@@ -41,7 +41,7 @@ impl ModelLane {
 }
 
 impl Model {
-    /// `Err` where the call is refused; the probe that it is, if it is one.
+    /// Returns `Err` if the call is refused, and otherwise the probe, if the call is one.
     fn send(
         &mut self,
         from: u8,
@@ -66,7 +66,7 @@ impl Model {
         Ok(Some(ModelProbe { is_of_suspects, number, has_waited }))
     }
 
-    /// The lane of a probe that is still waited for: until another one is made, or something clears it.
+    /// The lane of a probe, unless another probe has replaced it or the lane was reset.
     fn lane_of(&mut self, probe: Option<ModelProbe>) -> Option<(ModelProbe, &mut ModelLane)> {
         let probe = probe?;
         let lane = if probe.is_of_suspects { &mut self.of_suspects } else { &mut self.of_others };
@@ -137,8 +137,8 @@ proptest! {
         }
     }
 
-    /// Whatever suspects ask for, and however long it takes until it fails: the others' calls are let through when they would be
-    /// without it.
+    /// Whatever calls suspects make, and however long these take to fail, the other clients' calls are admitted at the same
+    /// times as without them.
     #[test]
     fn suspects_neither_take_a_probe_nor_make_others_wait(
         is_open_for_all: bool, events in prop::collection::vec((0..6u8, 1..5u8, 0..64usize, 0..300u64), 1..400)
@@ -152,7 +152,7 @@ proptest! {
         for (what, from, pick, time) in events {
             bench.now += time;
             undisturbed.now += time;
-            // The first of four isn't among the last four of five.
+            // After failures of five clients, the first is no longer among the last four.
             let suspect = if is_open_for_all { from } else { from - 1 };
             match what {
                 0 => theirs.extend(bench.send(1, suspect)),
@@ -163,7 +163,7 @@ proptest! {
                 }
                 3 if !others.is_empty() => {
                     let (sent, same) = others.swap_remove(pick % others.len());
-                    // As a suspect's, for the others to stay who they are.
+                    // Ends it as a suspect's call, so that the other clients don't become suspects.
                     bench.land(1, Sent { from: 3, ..sent }, Evidence::Failure);
                     undisturbed.land(1, Sent { from: 3, ..same }, Evidence::Failure);
                 }
@@ -176,7 +176,7 @@ proptest! {
         }
     }
 
-    /// Memory in which a worker died is formatted, but nothing here relies on that.
+    /// Memory in which a worker died is reformatted, but nothing here relies on that.
     #[test]
     fn no_memory_is_too_damaged(
         bytes in prop::collection::vec(any::<u8>(), 4096), names in prop::collection::vec(0..9u32, 1..50)

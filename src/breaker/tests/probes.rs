@@ -1,4 +1,4 @@
-//! When probes are made, and whose.
+//! When probes are sent, and by which clients.
 
 use super::*;
 
@@ -6,11 +6,11 @@ use super::*;
 fn probes_come_early_and_then_ever_later() {
     let mut bench = Bench::new();
     bench.fail(1, 5);
-    // Each is another client's: one whose call has failed is a suspect.
+    // Each is from a new client, because a client whose call failed is a suspect.
     for (from, expected) in (100..).zip([250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]) {
         let (wait, sent) = bench.next(from..from + 1);
         assert_eq!(wait, expected);
-        // One at a time, and the next wait begins when it has ended.
+        // There is one probe at a time, and the next wait starts when it has ended.
         bench.now += TIMEOUT - 1;
         assert!(bench.is_refused(from) && bench.is_refused(9));
         let row = bench.land(1, sent, Evidence::Failure).unwrap();
@@ -19,7 +19,7 @@ fn probes_come_early_and_then_ever_later() {
     let (_, sent) = bench.next(9..10);
     bench.land(1, sent, Evidence::Success);
     assert!(bench.is_closed(1, 9));
-    // A success has the next outage begin anew.
+    // After a success, the next outage starts with the shortest wait again.
     bench.now += 1;
     bench.fail(1, 5);
     assert_eq!(bench.next(9..10).0, 250);
@@ -37,15 +37,15 @@ fn no_wait_is_longer_than_fail_timeout() {
         let sent = bench.admit_by(1, from, false, hasty).unwrap();
         bench.land(1, sent, Evidence::Failure);
     }
-    // Where the other locations stand.
+    // With the longer `fail_timeout` of other locations.
     assert_eq!(bench.next(8..9).0, 8_000);
 }
 
-/// 200 requests a second, while the resolver refuses connections for some time.
+/// 200 requests per second while the resolver refuses connections for some time.
 #[test]
 fn an_outage_costs_what_it_lasts_and_little_more() {
     for (outage, longest) in [(100, 200), (500, 500), (1_000, 1_280), (5_000, 5_280), (60_000, 10_280)] {
-        // Clients that are enough to open it to all, or one.
+        // Enough clients to open it for all, or fewer.
         for clients in [1, 4, 5, 6, 20] {
             let mut bench = Bench::new();
             let (start, mut probes) = (bench.now, 0);
@@ -61,7 +61,7 @@ fn an_outage_costs_what_it_lasts_and_little_more() {
                 probes += u32::from(sent.probe.is_some());
             };
             assert!(recovered <= longest, "{outage} ms, {clients} clients: {recovered} ms more");
-            // 0.25, 0.75, 1.75, 3.75, 7.75 and 15.75 s after the opening, and every 10 s then.
+            // 0.25, 0.75, 1.75, 3.75, 7.75 and 15.75 s after it opened, and then every 10 s.
             let most = if outage > 16_000 { 6 + (outage - 15_750) / 10_000 } else { 5 };
             assert!(u64::from(probes) <= most, "{outage} ms, {clients} clients: {probes} probes");
         }
@@ -99,7 +99,7 @@ fn a_probe_whose_end_nobody_told_is_followed_by_another() {
     assert!(bench.is_refused(7));
     bench.now += 1;
     let next = bench.probe(7);
-    // It comes late, and takes nothing from the one that is under way.
+    // The lost probe's end arrives late and doesn't affect the probe in flight.
     bench.land(1, lost, Evidence::Failure);
     bench.now += TIMEOUT - 1;
     assert!(bench.is_refused(8));
@@ -133,7 +133,7 @@ fn suspects_leave_the_probe_to_the_others_where_it_is_open_to_all() {
     bench.now += 1_000;
     assert!(bench.is_refused(4), "one is under way");
     bench.land(1, sent, Evidence::Failure);
-    // Nobody else asks: then the suspects do, a little later.
+    // No other client sends a request, so the suspects send the probe, a little later.
     let (wait, sent) = bench.next(2..5);
     assert_eq!(wait, 750);
     assert!(bench.is_refused(3));

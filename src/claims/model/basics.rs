@@ -1,4 +1,5 @@
-//! What is done with claims again and again, and that nothing is left of it. What includes the model includes this beside it.
+//! Helpers for common operations on claims, and a check that none are left behind. Every program that includes the model also
+//! includes this file.
 
 #![allow(unreachable_pub, reason = "programs that include it have no outside of their own")]
 
@@ -9,10 +10,11 @@ use super::{
 
 /// Memory for 12 claims.
 pub const SMALL: usize = 12 * 224;
-/// Has blocks for one outcome of any length.
+/// Memory with enough blocks for one outcome of any length.
 pub const ROOMY: usize = 32 * 1024;
 
-/// Nothing is in use, so all of it can be: every record leads, and every block holds a part of an outcome.
+/// Checks that nothing is in use and everything can be used: every record can lead, and every block can hold part of an
+/// outcome.
 pub fn assert_all_free(claims: &mut Claims<'_>, now: Millis) {
     assert_eq!(claims.usage(), Usage { flying: 0, landed: 0 });
     let Capacity { claims: records, blocks } = claims.capacity();
@@ -47,10 +49,10 @@ pub fn follow(claims: &mut Claims<'_>, name: u64, slot: u32, now: Millis) -> Cla
     }
 }
 
-/// What there is for a follower: the outcome, if it landed.
+/// Collects the outcome, if it landed.
 ///
 /// # Errors
-/// Why there is none.
+/// If there is no outcome: the reason.
 pub fn collect(claims: &mut Claims<'_>, id: ClaimId) -> Result<Vec<u8>, Collected> {
     const UNTOUCHED: [u8; MAX_OUTCOME] = [0xee; MAX_OUTCOME];
     let mut out = UNTOUCHED.to_vec();

@@ -1,5 +1,5 @@
-//! Claims as somebody remembers them who sees everything. Property tests, the module for fault injection and the fuzz targets
-//! include it: each draws events in its own way.
+//! A model of claims with complete knowledge. Property tests, the module for fault injection and the fuzz targets include it;
+//! each generates events in its own way.
 
 #![allow(unreachable_pub, reason = "programs that include it have no outside of their own")]
 
@@ -25,14 +25,14 @@ pub enum Event {
     Pass { time: Millis },
 }
 
-/// One flight, as somebody remembers it who sees everything.
+/// A flight in the model.
 struct Flight {
     id: ClaimId,
     name: u64,
     leader: u32,
     deadline: Millis,
     followers: BTreeSet<u32>,
-    /// Everybody who was registered at any time.
+    /// Every worker that has ever been registered.
     seen: BTreeSet<u32>,
     end: Option<End>,
 }
@@ -48,7 +48,7 @@ impl Flight {
         self.end.is_some()
     }
 
-    /// May have been given up as lost.
+    /// Whether the flight may have been given up as lost.
     fn is_lost(&self, now: Millis) -> bool {
         now >= self.deadline + KEEP_LANDED
     }
@@ -57,14 +57,14 @@ impl Flight {
         self.end = Some(End { at, outcome, may_be_dropped });
     }
 
-    /// Blocks that its outcome may take.
+    /// The number of blocks that its outcome may use.
     fn blocks(&self) -> usize {
         let kept = self.end.as_ref().filter(|_| !self.followers.is_empty());
         kept.and_then(|end| end.outcome.as_ref()).map_or(0, |outcome| outcome.len().div_ceil(BLOCK_BYTES))
     }
 }
 
-/// All flights there ever were, beside the claims that are put to the test.
+/// All flights so far, to compare with the claims under test.
 #[derive(Default)]
 struct World {
     flights: Vec<Flight>,
@@ -85,7 +85,7 @@ impl World {
         }
     }
 
-    /// The flight that a worker that needs this key has to follow.
+    /// The flight that a worker needing this key has to follow.
     fn current(&mut self, name: u64) -> Option<&mut Flight> {
         let now = self.now;
         self.flights
@@ -142,14 +142,14 @@ impl World {
         assert!(held.count() >= claims.capacity().claims, "full before it is");
     }
 
-    /// Lands a flight, or abandons it; those that are over as well.
+    /// Lands or abandons a flight, which may already be over.
     fn finish(&mut self, claims: &mut Claims<'_>, pick: usize, len: Option<usize>) {
         if self.flights.is_empty() {
             return;
         }
         let place = pick % self.flights.len();
         let outcome = len.map(|len| {
-            // Each flight has an outcome of its own.
+            // Each flight has a different outcome.
             (place as u32).to_le_bytes().into_iter().cycle().take(len).collect::<Vec<u8>>()
         });
         let used: usize = self.flights.iter().map(Flight::blocks).sum();
@@ -182,7 +182,7 @@ impl World {
         }
     }
 
-    /// A registration: the place of its flight, and the worker.
+    /// A registration: the index of its flight, and the worker.
     fn registration(&self, pick: usize) -> Option<(usize, u32)> {
         let all: Vec<_> = self
             .flights
@@ -221,8 +221,8 @@ impl World {
     }
 }
 
-/// In any order of events: one leader at a time, what was landed or nothing for each follower, and nothing is left. Claims are
-/// empty before.
+/// In any order of events there is one leader at a time, each follower gets the landed outcome or nothing, and nothing is
+/// left over. The claims must be empty.
 pub fn compare(claims: &mut Claims<'_>, events: &[Event]) {
     let mut world = World::default();
     for event in events {
@@ -232,7 +232,7 @@ pub fn compare(claims: &mut Claims<'_>, events: &[Event]) {
         let unfinished = world.flights.iter().filter(|flight| !flight.is_over()).count();
         assert!(flying as usize <= unfinished);
     }
-    // Nobody comes any more. What is past due ends in the course of other operations.
+    // No worker joins any more. Other operations clean up what is overdue.
     for _ in 0..claims.capacity().claims {
         world.now += 10_000;
         let led = claims.lead(&key(KEYS), worker(0), world.now, world.now + 1).unwrap();
@@ -241,7 +241,7 @@ pub fn compare(claims: &mut Claims<'_>, events: &[Event]) {
     assert_all_free(claims, world.now);
 }
 
-/// Followers who come in the end leave nothing either, without any time passing.
+/// If all followers collect in the end, nothing is left over either, without any time passing.
 pub fn compare_until_all_came(claims: &mut Claims<'_>, events: &[Event]) {
     let mut world = World::default();
     for event in events {
@@ -256,7 +256,7 @@ pub fn compare_until_all_came(claims: &mut Claims<'_>, events: &[Event]) {
     assert_all_free(claims, world.now);
 }
 
-/// Operations on memory of which nothing is known; whatever comes of them.
+/// Runs operations on memory with arbitrary content and ignores their results.
 pub fn stir(claims: &mut Claims<'_>, events: &[Event], ids: &mut Vec<ClaimId>) {
     let mut now = 0;
     let mut out = vec![0; MAX_OUTCOME];
@@ -295,7 +295,7 @@ pub fn stir(claims: &mut Claims<'_>, events: &[Event], ids: &mut Vec<ClaimId>) {
                 None
             }
             Event::Pass { time } => {
-                // Moments of damaged memory are reached as well.
+                // Includes times that occur in damaged memory.
                 now = if time % 4 == 0 { u64::MAX - time } else { time };
                 None
             }

@@ -1,10 +1,10 @@
-//! Memory that holds anything: no panic, no walk without an end; and formatted it is as good as new.
+//! Memory with arbitrary content causes no panic and no endless loop, and after formatting works like new memory.
 
 use super::super::model::stir;
 use super::*;
 use zerocopy::IntoBytes;
 
-/// Key 1 is in flight with a follower, key 2 has landed for one, and key 3 is free again.
+/// Key 1 is in flight with a follower, key 2 has landed for a follower, and key 3 has been freed.
 #[test]
 fn what_cant_be_is_damage() {
     type Break = fn(&mut Claims<'_>);
@@ -18,12 +18,12 @@ fn what_cant_be_is_damage() {
     let forsake: Use = |claims, _, landed| claims.forsake(landed).err();
     let land: Use = |claims, flying, _| claims.land(flying, 0, &[1; MAX_OUTCOME / 2]).err();
     let circle: Break = |claims| {
-        // Key 3's record leads to itself, and nothing else.
+        // Every bucket leads to key 3's record, which links to itself.
         claims.buckets.fill(3);
         claims.claims[2].next = 3;
     };
     let long: Break = |claims| {
-        // Its blocks lead to the first of them again and again.
+        // All of its blocks link to the first block.
         claims.claims[1].len = 1 << 20;
         let blocks = claims.blocks.as_mut_bytes().chunks_mut(size_of::<Block>());
         blocks.for_each(|block| block[..4].copy_from_slice(&1u32.to_le_bytes()));
@@ -63,14 +63,14 @@ fn what_cant_be_is_damage() {
     }
 }
 
-/// Any ids: also such as this memory never gave.
+/// Arbitrary ids, including ids that this memory never issued.
 fn any_ids() -> impl Strategy<Value = Vec<ClaimId>> {
     prop::collection::vec((0..16u32, 0..4u64), 1..8)
         .prop_map(|ids| ids.into_iter().map(|(link, serial)| ClaimId { link, serial, key: key(0) }).collect())
 }
 
 proptest! {
-    /// Any bytes: no panic, no walk without an end; and formatted it is as good as new.
+    /// Arbitrary bytes cause no panic and no endless loop, and after formatting the memory works like new.
     #[test]
     fn any_memory_can_be_worked_on(
         memory in prop::collection::vec(prop_oneof![2 => any::<u64>(), 1 => Just(u64::MAX), 3 => 0..8u64, 2 => (0..8u64, 0..8u64).prop_map(|(a, b)| a << 32 | b)], SMALL / 8),
@@ -79,7 +79,7 @@ proptest! {
         let mut arena = Arena { memory, layout: Layout::of(SMALL).unwrap() };
         let mut claims = arena.claims();
         for id in &ids {
-            // Without the right key an id finds nothing, and would come to no damage.
+            // With the wrong key an id would find nothing, and so would never reach damaged contents.
             if let Some(claim) = claims.claims.get_mut((id.link as usize).wrapping_sub(1)) {
                 claim.key = *id.key.as_bytes();
             }
@@ -89,11 +89,11 @@ proptest! {
         assert_all_free(&mut claims, 0);
     }
 
-    /// The same of memory that was good until a few words of it were not.
+    /// The same for sound memory in which a few words were damaged.
     #[test]
     fn slight_damage_does_no_worse(
         before in prop::collection::vec(event(), 0..60), after in prop::collection::vec(event(), 0..60),
-        // Most of the first words are the head and the records in use.
+        // Most of the first words belong to the head and to records in use.
         words in prop::collection::vec((prop_oneof![0..14usize, 0..SMALL / 4], prop_oneof![0..16u32, any::<u32>(), Just(u32::MAX)]), 1..4),
     ) {
         let mut arena = Arena::new(SMALL);

@@ -1,4 +1,4 @@
-//! What is past its time: flights, and outcomes that nobody comes for.
+//! Overdue flights, and outcomes that are never collected.
 
 use super::*;
 

@@ -9,7 +9,7 @@ fn base64url(bytes: impl AsRef<[u8]>) -> String {
     general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A JWT with these claims, be they JSON or not.
+/// A JWT with these claims, which may not be valid JSON.
 fn jwt(claims: impl AsRef<[u8]>) -> String {
     [base64url(r#"{"alg":"RS256","kid":"k","typ":"at+jwt"}"#), base64url(claims), base64url("signed")]
         .join(".")
@@ -110,8 +110,8 @@ fn claims_must_be_one_object() {
     assert_eq!(bearer(&jwt(" {\"exp\" : 1700000060}\n")), Some(NOW + 60));
 }
 
-/// Go's `encoding/json` takes all of these: bytes that are no UTF-8 and halves of surrogate pairs it replaces, and a number that
-/// nothing is made of may be of any size.
+/// Go's `encoding/json` accepts all of these: it replaces invalid UTF-8 and unpaired surrogates, and a number that isn't used
+/// may have any size.
 #[test]
 fn claims_that_the_resolver_s_parser_takes_have_their_end() {
     for claims in [
@@ -139,13 +139,13 @@ fn of_two_ends_in_one_token_the_last_counts() {
 
 #[test]
 fn however_a_token_is_spelled_it_ends() {
-    // The value is such that the two alphabets and the paddings differ.
+    // With this value the two alphabets and the paddings result in different text.
     let claims = format!("{{\"exp\":{},\"x\":\"~~~???>> \"}}", NOW + 60);
     let [url, standard] =
         [general_purpose::URL_SAFE, general_purpose::STANDARD].map(|engine| engine.encode(&claims));
     assert!(url.contains(['-', '_']) && standard.contains(['+', '/']) && url.ends_with('='));
     let bare = url.trim_end_matches('=');
-    // Its last letter, with bits that are no part of any byte.
+    // A last letter with leftover bits that don't belong to any byte.
     let spare = format!("{}R", bare.strip_suffix('Q').unwrap());
     for claims in [&url, &standard, bare, standard.trim_end_matches('='), &spare] {
         assert_eq!(bearer(&format!("e30.{claims}.s/g+==")), Some(NOW + 60), "{claims}");

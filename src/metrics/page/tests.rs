@@ -42,7 +42,7 @@ fn the_numbers_of_the_moment_are_in_the_page() {
 fn the_charts_know_all_that_is_counted() {
     let names = [
         &Ending::ALL.map(Ending::as_str)[..],
-        // What the cache had where there is one: BYPASS is where there is none.
+        // Statuses with a cache, so without BYPASS.
         &CacheStatus::ALL.map(CacheStatus::as_str)[1..],
         &codes().collect::<Vec<_>>(),
         &Skipped::ALL.map(Skipped::as_str),
@@ -83,7 +83,7 @@ fn the_policy_has_the_hashes_of_what_is_in_the_page() {
 #[test]
 fn nothing_in_the_page_is_elsewhere_or_needs_another_policy() {
     let page = status().html();
-    // The namespace of SVG is a name, and never asked for.
+    // The SVG namespace is only a name and is never loaded.
     let page = page.replace("http://www.w3.org/2000/svg", "").replace("http://a\\b&quot;c", "");
     for word in ["http:", "https:", " style=", " onclick=", "innerHTML", "@import", "url(", "eval("] {
         let found = page.replace("https://d\ne", "");

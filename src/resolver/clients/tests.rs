@@ -38,7 +38,7 @@ fn each_resolver_has_a_pool_and_each_connect_timeout() {
     assert!(is_same(&pools[0], &clients.get(&target("http://a", second), now).unwrap()));
 }
 
-/// Two targets may differ in certificates although their answers are the same.
+/// Two targets may have different certificates and still share answers.
 #[test]
 fn connections_of_other_certificates_are_not_shared() {
     let (mut clients, now) = (Clients::default(), Instant::now());
@@ -81,7 +81,7 @@ fn pools_are_not_replaced_for_ever_at_each_timeout() {
     let (mut clients, start) = (Clients::default(), Instant::now());
     let target = target("https://a", Duration::from_secs(1));
     let mut last = clients.get(&target, start).unwrap();
-    // A call times out every second.
+    // One call times out per second.
     let mut replaced_after = |seconds: std::ops::Range<u64>| {
         let mut replaced = 0;
         for second in seconds {
@@ -94,12 +94,12 @@ fn pools_are_not_replaced_for_ever_at_each_timeout() {
     };
     assert_eq!(replaced_after(1..65), REPLACEMENTS);
     assert_eq!(replaced_after(65..65 + 3_600), 60);
-    // A time without timeouts gives some back: one for each minute.
+    // A period without timeouts gives replacements back, one per minute.
     let regained = replaced_after(4_300..4_330);
     assert!((10..=11).contains(&regained), "{regained}");
 }
 
-/// Each resolver has one call at a time, and each call leaves a connection behind that is idle.
+/// Each resolver has one call at a time, and each call leaves one idle connection behind.
 #[test]
 fn pools_that_were_not_used_for_long_go_when_too_many_connections_can_be_idle() {
     let (mut clients, start) = (Clients::default(), Instant::now());
@@ -111,7 +111,7 @@ fn pools_that_were_not_used_for_long_go_when_too_many_connections_can_be_idle() 
         pool(n, 2);
     }
     assert!(is_same(&first, &pool(0, 3)));
-    // One too many: the second goes, which was used before all others.
+    // One too many: the second pool is dropped, as the least recently used.
     pool(MAX_IDLE, 4);
     assert!(is_same(&first, &pool(0, 5)) && !is_same(&second, &pool(1, 6)));
 }
@@ -126,7 +126,7 @@ fn connections_of_calls_at_the_same_time_count_but_over_http_2() {
     assert_eq!(clients.pools.values().map(Pool::idle_at_most).sum::<usize>(), 1);
 }
 
-/// A server that answers everything, and counts connections.
+/// A server that answers every request and counts connections.
 async fn serve(listener: TcpListener, connections: Arc<AtomicUsize>) {
     while let Ok((mut stream, _)) = listener.accept().await {
         connections.fetch_add(1, Ordering::SeqCst);
@@ -139,7 +139,7 @@ async fn serve(listener: TcpListener, connections: Arc<AtomicUsize>) {
     }
 }
 
-/// A connection that never ends would keep to an address that the name has no longer.
+/// A connection that never ends would keep using an address that the name no longer has.
 #[tokio::test]
 async fn a_renewed_pool_takes_no_connection_along() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -151,7 +151,7 @@ async fn a_renewed_pool_takes_no_connection_along() {
         let client = clients.get(&target, start + age).unwrap();
         let answer = client.http.get(target.url().clone()).send().await.unwrap();
         answer.bytes().await.unwrap();
-        // Back into the pool goes a connection by a task of its own.
+        // A separate task returns the connection to the pool.
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert_eq!(connections.load(Ordering::SeqCst), expected, "{age:?}");
     }

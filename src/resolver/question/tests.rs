@@ -89,7 +89,7 @@ fn an_odd_first_line_is_not_replaced_by_the_second() {
 }
 
 proptest! {
-    /// Credentials that were accepted can always be sent: no client can make a call fail by its bytes.
+    /// Accepted credentials can always be sent: no client can make a call fail by the bytes it sends.
     #[test]
     fn whatever_counts_as_a_credential_can_be_sent(authorization: Vec<u8>, cookie: Vec<u8>, agent: Vec<u8>) {
         let authorization = [b"Bearer ", authorization.as_slice()].concat();

@@ -15,7 +15,7 @@ fn read(status: u16, lines: &[(&str, &str)]) -> Outcome {
     answer::read(status, &headers, false).map_err(ResolveError::from)
 }
 
-/// What a follower is to be told of an outcome.
+/// The part of an outcome that a follower receives.
 fn told(outcome: &Outcome) -> Outcome {
     match outcome.clone() {
         Ok(answer) => Ok(Answer { set_cookies: Vec::new(), ..answer }),
@@ -176,7 +176,7 @@ proptest! {
         prop_assert_eq!(decode(&encode(&outcome, stamp.as_ref())), Some((told(&outcome), stamp)));
     }
 
-    /// Whatever bytes there are, no panic; and what does decode is what encoding gives.
+    /// Arbitrary bytes never cause a panic, and whatever decodes is exactly what `encode` produces.
     #[test]
     fn any_bytes_are_the_one_encoding_or_nothing(
         head in prop_oneof![Just(vec![]), (1..13u8).prop_map(|kind| vec![VERSION, kind])],

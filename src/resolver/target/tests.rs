@@ -53,7 +53,7 @@ fn the_tls_name_changes_what_is_asked_for_and_not_what_is_dialled() {
     assert_eq!(target.origin().authority, "10.0.0.5:8443");
 }
 
-/// A client certificate that is renewed in its file, and roots of the system that are others after an update.
+/// A client certificate that is renewed in place, and system roots that change with an update.
 #[test]
 fn certificates_that_are_replaced_change_connections_and_not_answers() {
     let endpoint = endpoint("https://a").unwrap();
@@ -77,7 +77,7 @@ fn certificates_that_are_replaced_change_connections_and_not_answers() {
     }
 }
 
-/// URLs, and what each is in full.
+/// URLs and their complete forms.
 const URLS: [(&str, &str); 10] = [
     ("http://a", "http://a/_resolver/resolve"),
     ("http://a:80/", "http://a/_resolver/resolve"),
@@ -90,7 +90,7 @@ const URLS: [(&str, &str); 10] = [
     ("https://a:443", "https://a/_resolver/resolve"),
     ("https://b/resolve", "https://b/resolve"),
 ];
-/// Origins, and what is sent of each; none is that of the URL.
+/// Origins and what is sent for each. None is the origin of the URL.
 const ORIGINS: [(Option<&str>, &str); 7] = [
     (None, ""),
     (Some("http://a"), "http://a"),
@@ -100,7 +100,7 @@ const ORIGINS: [(Option<&str>, &str); 7] = [
     (Some("http://a:8080"), "http://a:8080"),
     (Some("https://a:80"), "https://a:80"),
 ];
-/// Prefixes that make one cookie's name of another's.
+/// Prefixes that turn one cookie's name into another's.
 const PREFIXES: [&str; 5] = ["", "a", "app_", "APP_", "__Host-"];
 const COOKIE: &str = "(app_|a|__Host-)?(app_|APP_)?(app_session|app_access_token|session)=[ab]?";
 
@@ -118,7 +118,7 @@ struct Asked {
     url: (&'static str, &'static str),
     origin: (Option<&'static str>, &'static str),
     prefix: &'static str,
-    /// The certificates that are trusted, by their places; where there is none nothing is verified.
+    /// Indexes of the trusted certificates. If empty, nothing is verified.
     roots: Vec<usize>,
     client: Option<usize>,
     name: Option<&'static str>,
@@ -182,7 +182,7 @@ impl Asked {
         Some(self.target().keys(&Secret::new([0; 32])).key(&found))
     }
 
-    /// All that the answer can depend on, put together in another way than a key is.
+    /// Everything that the answer can depend on, combined in a different way than in a key.
     fn told(&self) -> String {
         let origin = match self.origin.1 {
             "" => self.url.1.split('/').take(3).collect::<Vec<_>>().join("/"),
@@ -200,7 +200,7 @@ impl Asked {
 }
 
 proptest! {
-    /// Two requests that a resolver could tell apart never share a key, nor two of which the resolvers aren't the same.
+    /// Two requests never share a key if a resolver could distinguish them or if their resolvers differ.
     #[test]
     fn what_is_asked_differently_is_keyed_differently((one, two) in two()) {
         if let (Some(first), Some(second)) = (one.key(), two.key()) {

@@ -1,11 +1,11 @@
-//! What is needed of a certificate's DER encoding besides what the TLS library reads.
+//! Reads the parts of a DER-encoded certificate that the TLS library doesn't expose.
 
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
 const OID: u8 = 0x06;
 const SEQUENCE: u8 = 0x30;
-/// `[0]` and `[3]`, constructed.
+/// The context-specific tags `[0]` and `[3]`, constructed.
 const CONTEXT_0: u8 = 0xa0;
 const CONTEXT_3: u8 = 0xa3;
 
@@ -13,15 +13,15 @@ const BASIC_CONSTRAINTS: &[u8] = b"\x55\x1d\x13";
 const KEY_USAGE: &[u8] = b"\x55\x1d\x0f";
 const SERVER_AUTH: &[u8] = b"\x2b\x06\x01\x05\x05\x07\x03\x01";
 const ANY_USAGE: &[u8] = b"\x55\x1d\x25\x00";
-/// The bit `keyCertSign` in the first byte of a key usage.
+/// The `keyCertSign` bit in the first byte of a key usage.
 const KEY_CERT_SIGN: u8 = 0x04;
 
-/// Elements one after the other.
+/// Reads consecutive elements.
 #[derive(Clone, Copy)]
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// The next element: its tag, its contents, and all of its bytes.
+    /// Returns the next element: its tag, its contents, and its complete encoding.
     fn next(&mut self) -> Option<(u8, &'a [u8], &'a [u8])> {
         let [tag, first, ..] = *self.0 else { return None };
         let (header, length) = match first {
@@ -38,7 +38,7 @@ impl<'a> Reader<'a> {
         Some((tag, whole.get(header..)?, whole))
     }
 
-    /// The contents of the next element, which has this tag. Another one is left where it is.
+    /// Returns the contents of the next element if it has this tag. Otherwise the element is not consumed.
     fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
         let mut ahead = *self;
         let (found, contents, _) = ahead.next()?;
@@ -49,15 +49,15 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Parts of a certificate, of any version.
+/// Parts of a certificate of any version.
 pub(super) struct Parts<'a> {
-    /// The encoding without what may follow it.
+    /// The certificate's encoding, without any trailing data.
     pub(super) whole: &'a [u8],
-    /// What a `TRUSTED CERTIFICATE` has after it.
+    /// The trailing data; a `TRUSTED CERTIFICATE` has its trust settings there.
     pub(super) rest: &'a [u8],
-    /// The `SubjectPublicKeyInfo`, with its header.
+    /// The `SubjectPublicKeyInfo`, including its header.
     pub(super) key: &'a [u8],
-    /// Whether it may have signed others, as OpenSSL judges that.
+    /// Whether it may sign other certificates, by OpenSSL's rules.
     pub(super) is_ca: bool,
 }
 
@@ -78,7 +78,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// From the fields that follow the key.
+/// Parses the fields that follow the key.
 fn signs_others(mut fields: Reader<'_>) -> Option<bool> {
     let (mut constraints, mut usage) = (None, None);
     while let Some((tag, contents, _)) = fields.next() {
@@ -90,14 +90,14 @@ fn signs_others(mut fields: Reader<'_>) -> Option<bool> {
             let mut extension = Reader(extension);
             let name = extension.take(OID)?;
             let value = loop {
-                // A boolean may come before it: whether the extension is critical.
+                // A boolean may precede the value: whether the extension is critical.
                 let (tag, contents, _) = extension.next()?;
                 if tag == OCTET_STRING {
                     break contents;
                 }
             };
             if name == BASIC_CONSTRAINTS {
-                // A boolean, which is only written where it is true.
+                // A boolean that is only encoded if true.
                 constraints = Some(Reader(value).take(SEQUENCE)?.starts_with(b"\x01\x01\xff"));
             } else if name == KEY_USAGE {
                 let bits = Reader(value).take(BIT_STRING)?;
@@ -108,13 +108,13 @@ fn signs_others(mut fields: Reader<'_>) -> Option<bool> {
     Some(constraints.unwrap_or(usage.is_some()) && usage.unwrap_or(true))
 }
 
-/// A key's algorithm with its parameters, as the TLS library compares them: the contents of the `AlgorithmIdentifier`. `key` is a
-/// `SubjectPublicKeyInfo`.
+/// The algorithm of a key (a `SubjectPublicKeyInfo`) with its parameters: the contents of the `AlgorithmIdentifier`, in
+/// the form that the TLS library compares.
 pub(super) fn algorithm(key: &[u8]) -> Option<&[u8]> {
     Reader(Reader(key).take(SEQUENCE)?).take(SEQUENCE)
 }
 
-/// How many bits the modulus has, if it is an RSA key.
+/// The size of the modulus in bits, for RSA keys.
 pub(super) fn rsa_bits(key: &[u8]) -> Option<usize> {
     let mut key = Reader(Reader(key).take(SEQUENCE)?);
     key.take(SEQUENCE)?;
@@ -124,7 +124,8 @@ pub(super) fn rsa_bits(key: &[u8]) -> Option<usize> {
     Some(modulus.len() * 8 - modulus.first()?.leading_zeros() as usize)
 }
 
-/// Whether the settings of a `TRUSTED CERTIFICATE`, OpenSSL's `X509_AUX`, let it vouch for TLS servers. What can't be read doesn't.
+/// Whether the settings of a `TRUSTED CERTIFICATE` (OpenSSL's `X509_AUX`) trust it for TLS servers. Settings that can't
+/// be parsed don't.
 pub(super) fn vouches_for_servers(settings: &[u8]) -> bool {
     if settings.is_empty() {
         return true;

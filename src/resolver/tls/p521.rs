@@ -1,4 +1,4 @@
-//! The key exchange with P-521, which the TLS library leaves out.
+//! Key exchange with P-521, which the TLS library doesn't provide.
 
 use aws_lc_rs::agreement::{ECDH_P521, EphemeralPrivateKey, PublicKey, UnparsedPublicKey, agree_ephemeral};
 use aws_lc_rs::rand::SystemRandom;
@@ -34,7 +34,7 @@ struct Exchange {
 impl ActiveKeyExchange for Exchange {
     fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
         let misbehaved = Error::from(PeerMisbehaved::InvalidKeyShare);
-        // TLS knows uncompressed points only (RFC 8446, 4.2.8.2), AWS-LC others as well.
+        // TLS allows uncompressed points only (RFC 8446, 4.2.8.2); AWS-LC also accepts others.
         if peer.first() != Some(&4) {
             return Err(misbehaved);
         }

@@ -1,9 +1,9 @@
-//! Certificates in PEM files, under each of the labels that OpenSSL knows.
+//! Reads certificates from PEM files, under each label that OpenSSL supports.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// The labels. The settings that follow a certificate under the second one are OpenSSL's own.
+/// The labels. Under the second one, OpenSSL appends its own trust settings to the certificate.
 const LABELS: [&[u8]; 3] = [b"CERTIFICATE", TRUSTED, b"X509 CERTIFICATE"];
 const TRUSTED: &[u8] = b"TRUSTED CERTIFICATE";
 
@@ -12,13 +12,13 @@ pub(super) struct Block {
     pub(super) has_settings: bool,
 }
 
-/// The certificates of a file, in their order, each with what is wrong with it instead where something is. Text around them and
-/// blocks of other kinds are passed over.
+/// The certificates in a file, in order. A damaged one is an `Err` that says what is wrong with it. Text between blocks
+/// and blocks of other kinds are skipped.
 pub(super) fn certificates(text: &[u8]) -> Vec<Result<Block, &'static str>> {
     let mut found = Vec::new();
     let mut open: Option<(&[u8], Vec<u8>)> = None;
     for line in without_mark(text).split(|byte| matches!(byte, b'\n' | b'\r')) {
-        // As OpenSSL does: blanks, and the mark that ended files in DOS.
+        // Like OpenSSL, strip trailing blanks and control characters, including the DOS end-of-file mark.
         let end = line.iter().rposition(|byte| *byte > b' ').map_or(0, |last| last + 1);
         let line = line.get(..end).unwrap_or_default();
         if let Some(label) = label(line, b"-----BEGIN ") {
@@ -47,12 +47,12 @@ fn label<'a>(line: &'a [u8], begin: &[u8]) -> Option<&'a [u8]> {
     line.strip_prefix(begin)?.strip_suffix(b"-----")
 }
 
-/// Editors on Windows put a byte order mark before the text.
+/// Strips the byte order mark that editors on Windows may add.
 pub(super) fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
-/// Whether a private key in the file is encrypted, in the new form or in the traditional one.
+/// Whether the file contains an encrypted private key, in the PKCS #8 or the traditional form.
 pub(super) fn has_encrypted_key(text: &[u8]) -> bool {
     [&b"BEGIN ENCRYPTED PRIVATE KEY-----"[..], b"Proc-Type: 4,ENCRYPTED"]
         .iter()

@@ -24,11 +24,11 @@ fn der(pem: &str) -> Vec<u8> {
     CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec()
 }
 
-/// `serverAuth` and `emailProtection`.
+/// The OIDs `serverAuth` and `emailProtection`.
 const SERVER: &[u8] = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01";
 const MAIL: &[u8] = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x04";
 
-/// The trust settings of OpenSSL with these lists, and an alias behind them.
+/// OpenSSL's trust settings with these lists, followed by an alias.
 fn settings(trusted: Option<&[u8]>, rejected: Option<&[u8]>) -> Vec<u8> {
     fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
         [&[tag, u8::try_from(contents.len()).unwrap()], contents].concat()
@@ -150,7 +150,7 @@ fn sets_of_roots_are_told_apart() {
     assert_eq!(digest(&one), digest(&one));
 }
 
-/// As `X509_check_ca` of OpenSSL has it.
+/// Matches OpenSSL's `X509_check_ca`.
 #[test]
 fn only_certificates_of_authorities_may_sign_others() {
     use KeyUsagePurpose::{DigitalSignature, KeyCertSign};

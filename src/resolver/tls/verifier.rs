@@ -1,4 +1,4 @@
-//! Whose certificate is believed.
+//! Verifies the resolver's certificate.
 
 use std::sync::Arc;
 
@@ -9,18 +9,20 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// What is trusted.
+/// Trusted certificates.
 #[derive(Debug)]
 pub(super) struct Trusted {
-    /// They may sign certificates. The library asks for no sign of that in what it is to trust.
+    /// Certificates that may sign others. The library doesn't check that trust anchors are allowed to sign.
     pub(super) authorities: RootCertStore,
-    /// Certificates that may sign no other: each vouches for itself alone, if it has signed itself.
+    /// Certificates that may not sign others: each is trusted only as a server certificate itself, and only if
+    /// self-signed.
     pub(super) servers: Vec<(CertificateDer<'static>, RootCertStore)>,
 }
 
 #[derive(Debug)]
 pub(super) struct Verifier {
-    /// `None` with `authgear_ssl_verify off`: whoever holds the key of the certificate shown is taken for the resolver.
+    /// `None` with `authgear_ssl_verify off`: any server that holds the private key of the certificate it presents is
+    /// accepted.
     pub(super) trusted: Option<Arc<Trusted>>,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }

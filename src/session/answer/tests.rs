@@ -16,7 +16,7 @@ fn map(lines: &[(&str, &str)]) -> HeaderMap {
     headers
 }
 
-/// The finding in a word or two.
+/// Describes the result in a word or two.
 fn reading(status: u16, lines: &[(&str, &str)], has_body: bool) -> String {
     match read(status, &map(lines), has_body) {
         Ok(Answer { finding: Finding::Resolved(resolution), .. }) => {
@@ -144,7 +144,7 @@ fn only_a_resolution_has_a_time_of_its_own() {
 }
 
 proptest! {
-    /// An identity comes out only if the answer holds exactly one `true` and one user id.
+    /// The result is an identity only if the answer contains exactly one `true` and one user id.
     #[test]
     fn valid_means_one_true_and_one_user_id(
         status in prop_oneof![Just(200u16), Just(204), 100u16..600],

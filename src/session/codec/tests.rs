@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 const ID: &str = "acdc0d99-f784-43d5-b53d-70f3506dfbf7";
 
-/// What the reading of an answer makes of these headers.
+/// Parses an answer with these headers.
 fn resolved<'a>(lines: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Option<Resolution> {
     let mut headers = HeaderMap::new();
     for (name, value) in lines {
@@ -34,7 +34,7 @@ fn encoded(resolution: &Resolution) -> Vec<u8> {
     out
 }
 
-/// A header as it is encoded: a code below 10 stands for itself, other names are spelled out.
+/// An encoded header: names below 10 are codes, others are spelled out.
 fn header(name: &str, value: &[u8]) -> Vec<u8> {
     let counted = |bytes: &[u8]| [&(bytes.len() as u16).to_le_bytes()[..], bytes].concat();
     match name.parse() {
@@ -48,7 +48,7 @@ fn bytes(kind: u8, headers: &[(&str, &[u8])]) -> Vec<u8> {
     [&[VERSION, kind], &headers.concat()[..]].concat()
 }
 
-/// What `answer::read` guarantees, from its documentation.
+/// Checks the guarantees of `answer::read`, as documented.
 fn assert_possible(resolution: &Resolution) {
     let headers: Vec<_> = resolution.identity_headers().into_iter().flat_map(IdentityHeaders::iter).collect();
     for (place, IdentityHeader { name, value, .. }) in headers.iter().enumerate() {
@@ -185,7 +185,7 @@ fn other_versions_and_codes_are_not_decoded() {
     assert_eq!(decode(&[VERSION]), None);
 }
 
-/// Lines of an answer: the two that decide, known names, new ones, and some that are not passed on.
+/// Lines of an answer: the two decisive ones, known names, new names, and some that are not passed on.
 fn lines() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
     let name = prop_oneof![
         4 => prop::sample::select(&KNOWN[2..]).prop_map(|name| format!("x-authgear-{}", name.short)),
@@ -205,14 +205,14 @@ fn lines() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
     (deciding, more).prop_map(|(deciding, more)| deciding.into_iter().chain(more).collect())
 }
 
-/// Resolutions as they are read from answers.
+/// Resolutions parsed from answers.
 fn resolutions() -> impl Strategy<Value = Resolution> {
     lines().prop_filter_map("an answer that is not understood", |lines| {
         resolved(lines.iter().map(|(name, value)| (name.as_str(), value.as_slice())))
     })
 }
 
-/// Bytes that are mostly well-formed, and often something that must not be.
+/// Bytes that are mostly well-formed but often contain a violation.
 fn shaped() -> impl Strategy<Value = Vec<u8>> {
     let name =
         prop_oneof![Just("1"), Just("2"), Just("3"), Just("9"), Just("a"), Just("xhr"), Just("user-id")];
@@ -226,7 +226,7 @@ fn shaped() -> impl Strategy<Value = Vec<u8>> {
     (0u8..4, prop::collection::vec((name, value), 0..5)).prop_map(|(kind, headers)| bytes(kind, &headers))
 }
 
-/// Whatever decodes is possible, and the bytes are its encoding.
+/// Whatever decodes is a possible resolution, and the bytes are its encoding.
 fn assert_sound(bytes: &[u8]) {
     if let Some(resolution) = decode(bytes) {
         assert_possible(&resolution);

@@ -1,5 +1,5 @@
-//! The simplest store that keeps the rules, and the steps that it and the real one take side by side. Property tests, the module
-//! for fault injection and the fuzz targets include it: each draws steps in its own way.
+//! The simplest store that follows the rules, and steps to run on it and on the real one. Property tests, the module for
+//! fault injection and the fuzz targets include it; each generates steps in its own way.
 
 #![allow(unreachable_pub, reason = "programs that include it have no outside of their own")]
 
@@ -14,7 +14,7 @@ use super::{
 /// 40 slots: 35 valid entries with 70 blocks, 5 negative ones with 10.
 pub const SMALL: usize = 64 + 40 * 216;
 
-/// What one process does.
+/// One operation of a process.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
     Put { name: u64, user: u64, stamp: Stamp, len: usize },
@@ -29,7 +29,7 @@ struct Entry {
     user: u64,
     stamp: Stamp,
     payload: Vec<u8>,
-    /// The number of the step that put it in.
+    /// The number of the step that stored it.
     number: usize,
 }
 
@@ -43,7 +43,7 @@ impl Entry {
     }
 }
 
-/// The least recently used go first.
+/// Least recently used first.
 struct Model {
     capacity: Capacity,
     entries: Vec<Entry>,
@@ -71,7 +71,8 @@ impl Model {
         }
     }
 
-    /// Since when a "none" that is asked for now is in doubt: a valid answer that has not ended is there, or another such "none".
+    /// Since when a "none" with this stamp is in doubt: the existing entry is a valid answer that has not ended, or another
+    /// "none" in doubt.
     fn doubt(&self, name: u64, stamp: Stamp) -> Option<Millis> {
         let there = self.entries.iter().find(|entry| entry.name == name && stamp.kind == Kind::None)?;
         match there.stamp.kind {
@@ -129,14 +130,14 @@ impl Model {
     }
 }
 
-/// Keys for somewhat more entries than there is room for, so that none of them stays for long.
+/// Keys for somewhat more entries than fit, so that none of them stays for long.
 #[must_use]
 pub fn names(layout: &Layout) -> u64 {
     let Capacity { valid, negative } = layout.capacity();
     u64::from(valid + negative) * 7 / 4
 }
 
-/// Takes the steps with an empty store and the model side by side.
+/// Runs the steps on an empty store and the model, and compares the results.
 pub fn compare(store: &mut Store<'_>, layout: &Layout, steps: &[Step]) {
     let Usage { evictions, negative_evictions, .. } = store.usage();
     let mut model = Model { capacity: layout.capacity(), entries: Vec::new(), evictions, negative_evictions };
@@ -172,7 +173,7 @@ pub fn compare(store: &mut Store<'_>, layout: &Layout, steps: &[Step]) {
     }
 }
 
-/// Takes the steps whatever they bring, but for formats.
+/// Runs the steps, except for formats, and ignores their results.
 pub fn bear(store: &mut Store<'_>, steps: &[Step]) {
     for step in steps {
         match *step {
@@ -192,7 +193,7 @@ pub fn got(store: &mut Store<'_>, name: u64) -> Option<(Stamp, Vec<u8>)> {
     Some((stamp, out[..size].to_vec()))
 }
 
-/// One key for each name, the same in every run. They are made once: that takes longer than most of what is done with them.
+/// One key per name, the same in every run. Keys are cached, because making one takes longer than most operations on it.
 #[must_use]
 pub fn key(name: u64) -> CacheKey {
     thread_local!(static KEYS: RefCell<HashMap<u64, CacheKey>> = RefCell::default());
@@ -212,7 +213,7 @@ fn credentials() -> Credentials {
     }
 }
 
-/// A user's hash: as even as the caller's are.
+/// A user's hash, uniformly distributed like real ones.
 #[must_use]
 pub fn even(user: u64) -> u64 {
     (user + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)

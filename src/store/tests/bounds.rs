@@ -1,4 +1,4 @@
-//! Who has to go, and who is told.
+//! Which entries are evicted, and what is reported.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn a_full_class_loses_what_was_used_least_recently() {
         assert_eq!(store.put_valid(name, name), STORED);
     }
     assert!(store.got(0).is_some());
-    // Put in again.
+    // Stored again.
     store.put_valid(2, 2);
     assert_eq!(store.put_valid(100, 50), Put::Stored { crowded_out: Some(1) });
     assert_eq!(store.put_valid(101, 50), Put::Stored { crowded_out: Some(3) });
@@ -62,7 +62,8 @@ fn long_payloads_cost_as_many_entries_as_their_blocks() {
     for name in 0..35 {
         store.put_valid(name, 100 - name);
     }
-    // All blocks are used, two by each. 5 go because of the third to eleventh block, the 36th entry's own two included.
+    // All blocks are used, two by each entry. 5 entries are evicted for the third to eleventh block, including the two blocks
+    // of the 36th entry.
     let put = store.put(&key(100), 0, valid(0), &[1; 60 * 9]);
     assert_eq!(put, Ok(Put::Stored { crowded_out: Some(100) }));
     assert_eq!(store.counts(), (31, 0));
@@ -120,7 +121,7 @@ fn what_is_too_large_leaves_nothing_that_contradicts_it() {
 fn a_user_has_sixteen_entries_and_loses_the_oldest() {
     let mut memory = Memory::new(SMALL);
     let mut store = memory.store();
-    // 1 to 3 fall into one bucket.
+    // Entries 1 to 3 share a bucket.
     for (user, first) in [(1, 0), (2, 50)] {
         for name in first..first + 16 {
             // The third one is the oldest.
@@ -132,7 +133,7 @@ fn a_user_has_sixteen_entries_and_loses_the_oldest() {
     // Replaced, not added.
     assert_eq!(put(0, 10), STORED);
     assert_eq!((put(100, 7), put(101, 20), put(102, 20)), (STORED, STORED, STORED));
-    // Of equally old ones those that were put in first: 0 was so again.
+    // Of equally old entries, those stored first are removed; 0 was stored again.
     let left: Vec<_> = (0..110).filter(|name| store.has(*name)).collect();
     let expected: Vec<_> = [0].into_iter().chain(3..16).chain(50..66).chain(101..103).collect();
     assert_eq!(left, expected);
@@ -150,7 +151,7 @@ fn the_bound_of_a_user_comes_before_the_bound_of_the_class() {
     }
     assert_eq!(store.put(&key(100), 1, valid(99), &TYPICAL), Ok(STORED));
     assert_eq!(store.usage(), Usage { valid: 35, negative: 0, evictions: 0, negative_evictions: 0 });
-    // Longer than the one that goes: then others go as well.
+    // It is longer than the entry it replaces, so others are evicted as well.
     let put = store.put(&key(101), 1, valid(99), &[1; 150]);
     assert_eq!(put, Ok(Put::Stored { crowded_out: Some(2) }));
 }
@@ -175,14 +176,14 @@ fn the_youngest_that_was_crowded_out_is_told() {
     }
     let put = store.put(&key(100), 0, valid(100), &[1; 60 * 8]);
     assert_eq!(put, Ok(Put::Stored { crowded_out: Some(90) }));
-    // Negative ones are not worth telling.
+    // Evicted negative entries are not reported.
     let all_blocks = store.put(&key(101), 0, stamp(Kind::Invalid, 0), &[1; 600]);
     assert_eq!(all_blocks, Ok(STORED));
     assert_eq!(store.put_negative(102, 0), STORED);
     assert!(!store.has(101));
 }
 
-/// The manual says so: "1 MB holds about 4,000 sessions".
+/// The manual says: "1 MB holds about 4,000 sessions".
 #[test]
 fn a_megabyte_holds_four_thousand_sessions() {
     let mut memory = Memory::new(1 << 20);

@@ -1,14 +1,14 @@
-//! Memory that says what can't be: that is told, and costs no more than so many steps.
+//! Impossible contents are reported, after a bounded number of steps.
 
 use super::super::model::{Step, bear};
 use super::*;
 use zerocopy::IntoBytes;
 
-/// The links of entries that are looked at: of the first that was put in, and of the one that was put in last.
+/// The links of the first and the last entry that were stored.
 const FIRST: u32 = 1;
 const LAST: u32 = 20;
 
-/// 20 valid entries, ten of them of user 1, whose entries 0 and up are in the slots 1 and up.
+/// 20 valid entries, ten of which belong to user 1. Entries 0 and up are in slots 1 and up.
 fn filled() -> Memory {
     let mut memory = Memory::new(SMALL);
     let mut store = memory.store();
@@ -27,7 +27,7 @@ fn an_entry_of_no_kind_is_not_taken_for_a_later_one() {
     assert_eq!(store.put(&key(0), 1, valid(9), b""), Err(Damaged));
 }
 
-/// Damages the memory, then finds what comes of a get and of a put of the entry in a slot.
+/// Damages the memory, and then returns the results of a get and of a put of an entry.
 fn after(damage: impl Fn(&mut Store<'_>), name: u64) -> (bool, bool) {
     let (mut one, mut two) = (filled(), filled());
     damage(&mut one.store());
@@ -129,14 +129,14 @@ fn one_put_lets_no_more_go_than_the_longest_payload_needs() {
     assert_eq!(store.usage().evictions, 206);
 }
 
-/// What is written over memory: words at places, small ones above all, since those are links that lead somewhere.
+/// Words to write over memory. Most are small, since those are valid links.
 fn damage() -> impl Strategy<Value = Vec<(usize, u32)>> {
     let value = prop_oneof![4 => 0..45u32, 1 => any::<u32>(), 1 => Just(u32::MAX)];
     let place = prop_oneof![1 => 0..16usize, 4 => 0..SMALL / 4];
     proptest::collection::vec((place, value), 1..60)
 }
 
-/// Fills all memory with words that follow from a seed; of 256 about `small` are links that lead somewhere.
+/// Fills the memory with pseudorandom words from a seed; about `small` in 256 are valid links.
 fn scatter(memory: &mut Memory, mut seed: u64, small: u64) {
     for word in memory.bytes().chunks_exact_mut(4) {
         seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
@@ -146,7 +146,7 @@ fn scatter(memory: &mut Memory, mut seed: u64, small: u64) {
     }
 }
 
-/// Makes the slots look as if they held entries, but for the links.
+/// Makes the slots look like entries, except for their links.
 fn disguise(store: &mut Store<'_>) {
     for (name, slot) in (0..).zip(store.slots.iter_mut()) {
         let kind = if slot.payload % 4 == 0 { Kind::Invalid } else { Kind::Valid };
@@ -158,9 +158,9 @@ fn disguise(store: &mut Store<'_>) {
     }
 }
 
-/// After a format all is as new.
+/// After formatting, the memory works like new.
 fn recover(store: &mut Store<'_>, steps: &[Step]) {
-    // The counts go on from any number.
+    // The counters continue from any value.
     (store.head.evictions, store.head.negative_evictions) = (0, 0);
     store.format();
     compare(store, steps);

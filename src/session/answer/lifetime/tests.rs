@@ -12,7 +12,7 @@ fn map<'a>(lines: impl IntoIterator<Item = (&'static str, &'a [u8])>) -> HeaderM
     headers
 }
 
-/// The bound by these lines of Cache-Control.
+/// The limit set by these Cache-Control lines.
 fn of(lines: &[&str]) -> Option<u64> {
     max_age(&map(lines.iter().map(|line| ("cache-control", line.as_bytes()))))
 }
@@ -126,7 +126,7 @@ fn time_in_other_caches_is_subtracted() {
 }
 
 proptest! {
-    /// Whatever the lines are: never a panic, and never more than the least that is said on its own.
+    /// Arbitrary lines never cause a panic, and the result never exceeds the limit that the directive sets on its own.
     #[test]
     fn a_directive_bounds_whatever_is_around_it(
         before in "[ -~é]{0,20}",
