@@ -203,6 +203,11 @@ impl Chaos<'_> {
         self.weather.reload_turns();
         self.wait(Duration::from_secs(2));
         let broken = downloads.end();
+        self.wait(Duration::from_secs(1));
+        // A client of HTTP/2 that always has a request under way keeps its worker for 100,000 requests.
+        let lingering = self.nginx.workers_of(new);
+        self.deeds().killed.extend(lingering.iter().map(|worker| (*worker, Instant::now())));
+        self.nginx.kill_lingering(&lingering);
         self.nginx.wait_for_master_to_go(new);
         let mut deeds = self.deeds();
         deeds.roll_backs += 1;

@@ -39,7 +39,7 @@ fn frame(world: &World, backend: &Backend, recorder: &Recorder, folder: &Path) -
         .error_log_level("notice")
         .main("worker_rlimit_nofile 16384;")
         .http(format!(
-            "access_log off; keepalive_requests 1000; keepalive_timeout 75s;
+            "access_log off; keepalive_requests 100000; keepalive_timeout 75s;
              client_header_buffer_size 8k;
              map $authgear_cache_status $while {{ volatile; default \"\"; UPDATING \" while it is asked about\"; }}
              upstream backend {{

@@ -159,6 +159,18 @@ impl Nginx {
         assert!(alone.is_some(), "the master {gone} stays");
     }
 
+    /// The workers of a master that are still there.
+    pub(crate) fn workers_of(&self, master: Pid) -> Vec<Pid> {
+        let started = log::started_workers(&self.error_log.text(), master);
+        started.into_iter().filter(|pid| process::is_child(*pid, master)).collect()
+    }
+
+    /// Kills workers of a master that has been dismissed and so starts no others.
+    pub(crate) fn kill_lingering(&self, workers: &[Pid]) {
+        self.state().killed.extend(workers);
+        workers.iter().for_each(|worker| process::signal(*worker, Signal::KILL));
+    }
+
     /// Ends the old master, and waits until it has ended.
     #[track_caller]
     pub(crate) fn end_upgrade(&self, old: Pid) {
