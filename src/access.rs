@@ -1,4 +1,4 @@
-//! How a request is handled: pure decisions. `nginx::access` supplies the events.
+//! How a request is handled: pure decisions. `nginx::request` supplies the facts and carries out the decision.
 
 use crate::credentials::{Credentials, Presented};
 use crate::policy::{Permit, Requirement, Unmet};

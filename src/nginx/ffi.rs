@@ -1,4 +1,4 @@
-//! Safe wrappers around nginx. Nothing here knows what the module does.
+//! Safe wrappers around nginx's own objects.
 
 pub mod bridge;
 pub mod callback;

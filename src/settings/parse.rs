@@ -1,4 +1,4 @@
-//! Parses the arguments of the other directives.
+//! Parses the arguments of directives whose values have no module of their own.
 
 use url::{Host, Url};
 

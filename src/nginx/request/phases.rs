@@ -1,4 +1,4 @@
-//! The phase handlers: they pass the events of a request to `access` and carry out its decision.
+//! The phase handlers: where nginx enters with a request.
 
 use nginx_sys::{
     NGX_ERROR, NGX_OK, ngx_array_push, ngx_conf_t, ngx_http_core_main_conf_t, ngx_http_handler_pt,
@@ -54,7 +54,7 @@ unsafe extern "C" fn on_preaccess(r: *mut ngx_http_request_t) -> ngx_int_t {
 /// Resolves the request. Called again each time the phases run again: after a suspension or an internal redirect.
 unsafe extern "C" fn on_access(r: *mut ngx_http_request_t) -> ngx_int_t {
     handle(Site::Access, r, |r| {
-        // nginx's access phase calls no handlers for subrequests.
+        // Subrequests need no check: nginx's access phase skips them.
         let state = state::find(r);
         if let Some(state) = &state {
             // nginx may have resumed a suspended request itself, for `post_action`; it waits no longer.

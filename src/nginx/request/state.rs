@@ -24,7 +24,7 @@ use crate::single_flight::Role;
 /// All fields are cells: nginx functions may call back into the module while a reference is held.
 #[derive(Default)]
 pub struct RequestState {
-    /// POST_READ has run, so identity headers added since then are trusted.
+    /// The client's identity headers have been removed; those present now are the module's own.
     pub stripped: Cell<bool>,
     /// Set while the request is suspended.
     pub wait: Cell<Option<Wait>>,

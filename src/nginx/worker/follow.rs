@@ -1,4 +1,4 @@
-//! Calls made by other workers: following them, and taking over from a worker that is gone.
+//! Calls made by other workers: following them, and ending the claims of a worker that is gone.
 
 use std::io;
 use std::sync::Arc;
